@@ -1,0 +1,71 @@
+"""The start-up check, alike for every backend: it uses nothing but the port."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from reference_impl.api import CheckResult, Storage
+from reference_impl.errors import ErrorCode, StorageError
+
+PROBE_PREFIX: Final = "storage-check/"
+"""Probe objects lie below this prefix, outside the key layout, each under a random name of its own."""
+
+_DENIED: Final = frozenset({ErrorCode.ACCESS_DENIED})
+
+
+def run_check(storage: Storage, location: str) -> CheckResult:
+    """Write, read, list and remove one probe object, in that order; see :meth:`reference_impl.api.Storage.check`.
+
+    The first step that fails ends the check, named by its permission in ``hint``. The probe is removed in any case
+    where the backend allows it.
+    """
+    key = f"{PROBE_PREFIX}{secrets.token_hex(16)}"
+    body = secrets.token_bytes(64)
+    started = time.perf_counter()
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("s3:PutObject", lambda: _write(storage, key, body)),
+        ("s3:GetObject", lambda: _read(storage, key, body)),
+        ("s3:ListBucket", lambda: _find(storage, key)),
+        ("s3:DeleteObject", lambda: _remove(storage, key)),
+    )
+    worked: list[str] = []
+    try:
+        for permission, step in steps:
+            try:
+                step()
+            except StorageError as error:
+                raise _explained(error, permission, worked) from None
+            worked.append(permission)
+    except BaseException:
+        with contextlib.suppress(StorageError):
+            storage.delete_files([key])
+        raise
+    return CheckResult(location=location, permissions=tuple(worked), duration_s=time.perf_counter() - started)
+
+
+def _write(storage: Storage, key: str, body: bytes) -> None:
+    storage.upload(key, body)
+
+
+def _read(storage: Storage, key: str, body: bytes) -> None:
+    if storage.download(key) != body:
+        raise StorageError(ErrorCode.INTEGRITY, "check", key, "the probe came back with other bytes than were written")
+
+
+def _find(storage: Storage, key: str) -> None:
+    if key not in [found.key for found in storage.list(key)]:
+        raise StorageError(ErrorCode.UNKNOWN, "check", key, "the probe was written but is not listed")
+
+
+def _remove(storage: Storage, key: str) -> None:
+    storage.delete_files([key])
+
+
+def _explained(error: StorageError, permission: str, worked: list[str]) -> StorageError:
+    so_far = f"worked before: {', '.join(worked)}" if worked else "nothing worked before"
+    named = f"missing permission {permission}" if error.code in _DENIED else f"failed while trying {permission}"
+    return StorageError(error.code, "check", error.key, f"{named} ({so_far}): {error.hint}")

@@ -1,0 +1,145 @@
+"""How the S3 client is built: signature, addressing, checksums, timeouts, retries, credentials; and what it hides."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.loaders import Loader, create_loader
+
+from reference_impl.s3_answers import distrust_cut_answers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Addressing = Literal["path", "virtual"]
+ChecksumMode = Literal["when_required", "when_supported"]
+
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 60.0
+MAX_ATTEMPTS: Final = 4
+"""Tries per request, the first included; the SDK waits at most 1, 2 and 4 seconds between them."""
+MAX_CONNECTIONS: Final = 32
+
+
+def make_client(
+    *,
+    region: str,
+    endpoint: str | None = None,
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    session_token: str | None = None,
+    addressing: Addressing | None = None,
+    checksums: ChecksumMode | None = None,
+    ca_file: Path | None = None,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> S3Client:
+    """Return an S3 client that always signs with SigV4.
+
+    Without ``access_key`` the SDK's own chain is used, which finds a pod's web identity. ``addressing`` defaults to
+    ``"path"`` where an ``endpoint`` is given and ``"virtual"`` on AWS; ``checksums`` to ``"when_required"`` and
+    ``"when_supported"`` likewise, because servers other than AWS often refuse the SDK's extra checksums. An SDK from
+    before those options is used without them, as it sends none. ``ca_file`` is a PEM bundle that replaces the default.
+    """
+    if (access_key is None) != (secret_key is None):
+        raise ValueError("access_key and secret_key go together: give both or neither")
+    session = boto3.session.Session(
+        botocore_session=_core_session(),
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=session_token,
+        region_name=region,
+    )
+    config = _config(
+        {
+            "signature_version": "s3v4",
+            "s3": {
+                "addressing_style": addressing or ("path" if endpoint else "virtual"),
+                "us_east_1_regional_endpoint": "regional",
+            },
+            "connect_timeout": connect_timeout_s,
+            "read_timeout": read_timeout_s,
+            "retries": {"mode": "standard", "total_max_attempts": max_attempts},
+            "max_pool_connections": MAX_CONNECTIONS,
+            # An AWS_ENDPOINT_URL meant for another program must not redirect this storage.
+            "ignore_configured_endpoint_urls": True,
+        },
+        {
+            "request_checksum_calculation": checksums or ("when_required" if endpoint else "when_supported"),
+            "response_checksum_validation": checksums or ("when_required" if endpoint else "when_supported"),
+        },
+    )
+    client = session.client(
+        "s3", endpoint_url=endpoint, config=config, verify=str(ca_file) if ca_file is not None else None
+    )
+    client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
+    distrust_cut_answers(client)
+    return client
+
+
+@functools.cache
+def _loader() -> Loader:
+    return create_loader()
+
+
+def _core_session() -> botocore.session.Session:
+    # The SDK's description of S3 takes a tenth of a second to read; clients of one process can share what was read.
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _config(options: Mapping[str, Any], newer: Mapping[str, Any]) -> Config:
+    known: Mapping[str, Any] = Config.OPTION_DEFAULTS
+    return Config(**options, **{name: value for name, value in newer.items() if name in known})
+
+
+def _send_content_md5(params: dict[str, Any], **_: Any) -> None:
+    # Since botocore 1.36 a required checksum is CRC32, also with "when_required"; servers that know only Content-MD5
+    # then refuse every batch. AWS takes either, so MD5 alone is what all of them understand.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    checksum = params["context"].get("checksum", {})
+    checksum.pop("request_algorithm", None)
+    checksum.pop("request_algorithm_header", None)
+    for name in [name for name in params["headers"] if name.lower().startswith("x-amz-checksum-")]:
+        del params["headers"][name]
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode("ascii")
+
+
+def _credentials(client: S3Client) -> Any:
+    # No public way leads from a client to its credentials; boto itself reaches for them like this when presigning.
+    return getattr(getattr(client, "_request_signer", None), "_credentials", None)
+
+
+def secrets_of(client: S3Client) -> tuple[str, ...]:
+    """Return the values that must never be shown, without fetching or renewing any."""
+    credentials = _credentials(client)
+    values = (getattr(credentials, name, None) for name in ("_access_key", "_secret_key", "_token"))
+    plain = (vars(credentials).get(name) if credentials is not None else None for name in ("access_key", "secret_key"))
+    token = vars(credentials).get("token") if credentials is not None else None
+    return tuple(value for value in (*values, *plain, token) if isinstance(value, str) and value)
+
+
+def credentials_end(client: S3Client) -> datetime | Literal["unknown"] | None:
+    """Return when the client's credentials expire: ``None`` never, ``"unknown"`` where temporary without a date.
+
+    Meant to be asked right after signing, when the credentials that signed have been fetched.
+    """
+    credentials = _credentials(client)
+    if credentials is None:
+        return None
+    end = getattr(credentials, "_expiry_time", None)
+    if isinstance(end, datetime):
+        return end.astimezone(UTC)
+    return "unknown" if credentials.get_frozen_credentials().token else None

@@ -1,0 +1,150 @@
+"""Deleting many keys: batches of DeleteObjects in parallel, with the outcome of every single key accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from reference_impl.api import DeleteError, DeleteFailure, DeleteResult
+from reference_impl.errors import ErrorCode, StorageError
+from reference_impl.s3_errors import backend_code_of, code_of, scrub, status_of, translate
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OPERATION: Final = "delete_files"
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Outcome:
+    deleted: set[str] = field(default_factory=set)
+    failed: dict[str, DeleteFailure] = field(default_factory=dict)
+    unknown: dict[str, StorageError] = field(default_factory=dict)
+
+
+def delete_keys(
+    client: S3Client,
+    bucket: str,
+    keys: Sequence[str],
+    *,
+    batch_size: int,
+    parallel_batches: int,
+    secrets: Callable[[], Iterable[str]],
+) -> DeleteResult:
+    """Delete the distinct ``keys`` and return the result; raise ``DeleteError`` unless every key is known to be gone.
+
+    ``requests`` counts the batches, and one for each key that XML cannot carry and that is therefore deleted alone.
+    """
+    in_batches = [key for key in keys if not _NOT_XML.search(key)]
+    batches = [in_batches[start : start + batch_size] for start in range(0, len(in_batches), batch_size)]
+    jobs: list[Callable[[], _Outcome]] = [
+        *(lambda batch=batch: _delete_batch(client, bucket, batch, secrets) for batch in batches),
+        *(lambda key=key: _delete_one(client, bucket, key, secrets) for key in keys if _NOT_XML.search(key)),
+    ]
+    outcomes = _run(jobs, parallel_batches)
+    deleted = set().union(*(outcome.deleted for outcome in outcomes)) if outcomes else set()
+    failed = {key: failure for outcome in outcomes for key, failure in outcome.failed.items()}
+    unknown = {key: error for outcome in outcomes for key, error in outcome.unknown.items()}
+    result = DeleteResult(
+        deleted=tuple(key for key in keys if key in deleted),
+        failed=tuple(failed[key] for key in keys if key in failed),
+        unknown=tuple(key for key in keys if key in unknown),
+        requests=len(jobs),
+    )
+    if result.failed or result.unknown:
+        first = result.failed[0].code if result.failed else unknown[result.unknown[0]].code
+        raise DeleteError(first, result, _hint(result, unknown))
+    return result
+
+
+def _run(jobs: Sequence[Callable[[], _Outcome]], parallel: int) -> list[_Outcome]:
+    if len(jobs) <= 1 or parallel == 1:
+        return [job() for job in jobs]
+    with ThreadPoolExecutor(max_workers=min(parallel, len(jobs)), thread_name_prefix="delete-batch") as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def _hint(result: DeleteResult, unknown: dict[str, StorageError]) -> str:
+    parts = [f"{len(result.deleted)} deleted"]
+    if result.failed:
+        by_code = Counter(failure.backend_code or failure.code.value for failure in result.failed)
+        told = ", ".join(f"{code} ×{count}" for code, count in by_code.most_common())
+        parts.append(f"{len(result.failed)} refused ({told})")
+    if result.unknown:
+        why = " / ".join(dict.fromkeys(unknown[key].hint for key in result.unknown))
+        parts.append(f"{len(result.unknown)} unknown ({scrub(why)}), which may be deleted again safely")
+    return "; ".join(parts) + "; see result"
+
+
+def _delete_batch(
+    client: S3Client, bucket: str, batch: Sequence[str], secrets: Callable[[], Iterable[str]]
+) -> _Outcome:
+    try:
+        # Not Quiet: silence would count a key as deleted that the server never understood.
+        answer = client.delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": False}
+        )
+    except Exception as error:
+        return _broken(error, batch, secrets)
+    asked = set(batch)
+    outcome = _Outcome()
+    for refused in answer.get("Errors", []):
+        key, theirs = refused.get("Key", ""), refused.get("Code", "")
+        if key not in asked:
+            continue
+        code = code_of(theirs, None)
+        if code is ErrorCode.NOT_FOUND:
+            outcome.deleted.add(key)
+            continue
+        outcome.failed[key] = DeleteFailure(
+            key=key, code=code, backend_code=theirs, message=scrub(refused.get("Message", ""), secrets())
+        )
+    named = {entry.get("Key", "") for entry in answer.get("Deleted", [])}
+    outcome.deleted |= (named & asked) - outcome.failed.keys()
+    strangers = len(named - asked)
+    for key in asked - outcome.deleted - outcome.failed.keys():
+        what = f", and names {strangers} that were not asked for" if strangers else ""
+        outcome.unknown[key] = StorageError(
+            ErrorCode.UNKNOWN, OPERATION, key, f"the answer does not name every key that was asked for{what}"
+        )
+    return outcome
+
+
+def _delete_one(client: S3Client, bucket: str, key: str, secrets: Callable[[], Iterable[str]]) -> _Outcome:
+    try:
+        client.delete_object(Bucket=bucket, Key=key)
+    except Exception as error:
+        if isinstance(error, ClientError) and code_of(backend_code_of(error), status_of(error)) is ErrorCode.NOT_FOUND:
+            return _Outcome(deleted={key})
+        return _broken(error, [key], secrets)
+    return _Outcome(deleted={key})
+
+
+def _broken(error: Exception, batch: Sequence[str], secrets: Callable[[], Iterable[str]]) -> _Outcome:
+    ours = translate(error, OPERATION, secrets=secrets)
+    if isinstance(error, ClientError) and _certainly_refused(error):
+        theirs = backend_code_of(error)
+        return _Outcome(
+            failed={
+                key: DeleteFailure(key=key, code=ours.code, backend_code=theirs, message=ours.hint) for key in batch
+            }
+        )
+    if ours.code is ErrorCode.INVALID_CREDENTIALS and not isinstance(error, ClientError):
+        return _Outcome(failed={key: DeleteFailure(key=key, code=ours.code, message=ours.hint) for key in batch})
+    return _Outcome(unknown=dict.fromkeys(batch, ours))
+
+
+def _certainly_refused(error: ClientError) -> bool:
+    """Whether the request was turned down as a whole: a 4xx to the first try. An earlier try may have been obeyed."""
+    status = status_of(error)
+    retries = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+    return status is not None and 400 <= status < 500 and status not in (408, 429) and retries == 0

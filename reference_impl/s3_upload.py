@@ -1,0 +1,206 @@
+"""Uploading: one PUT for what fits into one part, multipart for the rest, with at most two parts in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from reference_impl.api import ObjectStat
+from reference_impl.errors import ErrorCode, StorageError
+from reference_impl.s3_answers import required
+from reference_impl.s3_errors import guarded
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+OPERATION: Final = "upload"
+
+PART_SIZE: Final = 8 * 1024 * 1024
+MIN_PART_SIZE: Final = 5 * 1024 * 1024
+MAX_PARTS: Final = 10_000
+"""Bounds of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+
+_MD5_HEX: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class Uploader:
+    """Stores one body at a time under a key of one bucket; holds no state between calls."""
+
+    def __init__(self, client: S3Client, bucket: str, *, part_size: int, secrets: Callable[[], Iterable[str]]) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._part_size = part_size
+        self._secrets = secrets
+
+    def put(self, key: str, body: bytes, content_type: str) -> ObjectStat:
+        """Store ``body`` in one request.
+
+        The server's ``Date`` stands for the modification time: S3 dates a single PUT by when it was answered, to the
+        second, so asking again would cost a request and could describe another writer's object.
+        """
+        answer = self._call(
+            key,
+            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type),
+        )
+        return ObjectStat(
+            key=key,
+            size=len(body),
+            last_modified=_date_of(answer["ResponseMetadata"]),
+            etag=plain_etag(answer.get("ETag")),
+            content_type=content_type,
+        )
+
+    def put_stream(self, key: str, stream: BinaryIO, content_type: str) -> ObjectStat:
+        """Store what ``stream`` still holds. An exception of the stream leaves as it is, and nothing is stored."""
+        head = [_read_part(stream, self._part_size, key)]
+        if len(head[0]) == self._part_size:
+            head.append(_read_part(stream, self._part_size, key))
+        if len(head) < 2 or not head[1]:
+            return self.put(key, head[0], content_type)
+        return self._multipart(key, head, stream, content_type)
+
+    def _call(self, key: str, action: Callable[[], Any]) -> Any:
+        return guarded(OPERATION, key, action, secrets=self._secrets)
+
+    def _multipart(self, key: str, head: list[bytes], stream: BinaryIO, content_type: str) -> ObjectStat:
+        """Upload the parts of ``head``, which is emptied, and then what ``stream`` still holds."""
+        begun = self._call(
+            key,
+            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type),
+        )
+        upload_id: str = required(begun, "UploadId", OPERATION, key)
+        try:
+            parts: list[CompletedPartTypeDef] = []
+            size = 0
+            while head:
+                parts.append(self._part(key, upload_id, len(parts) + 1, head[0]))
+                # Each part is let go before the next is read, so that memory stays at two of them.
+                sent = len(head.pop(0))
+                size += sent
+                if head or sent < self._part_size:
+                    continue
+                part = _read_part(stream, self._part_size, key)
+                if part and len(parts) == MAX_PARTS:
+                    raise StorageError(
+                        ErrorCode.TOO_LARGE,
+                        OPERATION,
+                        key,
+                        f"more than {MAX_PARTS} parts of {self._part_size} bytes; use a larger part size",
+                    )
+                if part:
+                    head.append(part)
+                del part
+            answer = self._complete(key, upload_id, parts)
+        except BaseException:
+            # What went wrong is what the caller must hear of, whatever becomes of the clean-up.
+            with contextlib.suppress(Exception):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            raise
+        return self._stat_of_joined(key, size, content_type, answer)
+
+    def _part(self, key: str, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:
+        answer = self._call(
+            key,
+            lambda: self._client.upload_part(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
+            ),
+        )
+        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": required(answer, "ETag", OPERATION, key)}
+        # A server that was sent a checksum for the part may want it named again when the parts are joined.
+        for name in ("ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256"):
+            if answer.get(name):
+                part[name] = answer[name]
+        return part
+
+    def _complete(self, key: str, upload_id: str, parts: list[CompletedPartTypeDef]) -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = self._call(
+                key,
+                lambda: self._client.complete_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                ),
+            )
+            required(answer, "ETag", OPERATION, key)
+        except StorageError as error:
+            # The SDK tries again after a lost answer, and then the id is already spent: see whether the object is ours.
+            expected = _joined_etag(parts)
+            if error.code not in (ErrorCode.CONFLICT, ErrorCode.NOT_FOUND, ErrorCode.INTEGRITY) or expected is None:
+                raise
+            found = self._head(key)
+            if found is None or plain_etag(found.get("ETag")) != expected:
+                if error.code is not ErrorCode.NOT_FOUND:
+                    raise
+                hint = f"the upload was gone before its parts were joined; upload again ({error.hint})"
+                raise StorageError(ErrorCode.CONFLICT, OPERATION, key, hint) from None
+            return found
+        return answer
+
+    def _stat_of_joined(self, key: str, size: int, content_type: str, answer: Mapping[str, Any]) -> ObjectStat:
+        etag = plain_etag(answer.get("ETag"))
+        modified = _date_of(answer["ResponseMetadata"])
+        # A joined object bears the time at which its upload began, which only the object itself can tell.
+        found = self._head(key)
+        if found is not None and plain_etag(found.get("ETag")) == etag:
+            modified = found["LastModified"].astimezone(UTC)
+        return ObjectStat(key=key, size=size, last_modified=modified, etag=etag, content_type=content_type)
+
+    def _head(self, key: str) -> Mapping[str, Any] | None:
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=key)
+        except Exception:
+            return None
+
+
+def plain_etag(etag: str | None) -> str | None:
+    """Return an ETag without its quotes, ``None`` where there is none, or only the beginning of one."""
+    if not etag or (etag.startswith('"') and not etag.endswith('"')):
+        return None
+    return etag.strip('"') or None
+
+
+def _joined_etag(parts: Iterable[CompletedPartTypeDef]) -> str | None:
+    etags = [plain_etag(part.get("ETag")) or "" for part in parts]
+    if not all(_MD5_HEX.fullmatch(etag) for etag in etags):
+        return None
+    joined = hashlib.md5(b"".join(bytes.fromhex(etag) for etag in etags), usedforsecurity=False).hexdigest()
+    return f"{joined}-{len(etags)}"
+
+
+def _date_of(metadata: Mapping[str, Any]) -> datetime:
+    try:
+        told: str = metadata["HTTPHeaders"]["date"]
+        if not told.endswith("GMT"):
+            raise ValueError(told)
+        return parsedate_to_datetime(told).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC).replace(microsecond=0)
+
+
+def _read_part(stream: BinaryIO, size: int, key: str) -> bytes:
+    """Read exactly ``size`` bytes, fewer only at the end: a socket or pipe gives what it has, not what was asked."""
+    pieces: list[bytes] = []
+    missing = size
+    while missing > 0:
+        piece: object = stream.read(missing)
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            raise StorageError(
+                ErrorCode.INVALID_ARGUMENT, OPERATION, key, f"the stream gave {type(piece).__name__}, not bytes"
+            )
+        if len(piece) > missing:
+            raise StorageError(
+                ErrorCode.INVALID_ARGUMENT,
+                OPERATION,
+                key,
+                f"the stream gave {len(piece)} bytes when asked for {missing}",
+            )
+        if not piece:
+            break
+        pieces.append(bytes(piece))
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

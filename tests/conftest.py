@@ -1,0 +1,9 @@
+"""Settings of every test here."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# A deadline asserts a time, and machines that run tests are shared: it fails the test of a busy minute.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
