@@ -1,0 +1,108 @@
+"""Whether an endpoint and its bucket can be used at all, and what to tell whoever named them."""
+
+from __future__ import annotations
+
+from conformance import clock
+from conformance.contract import Capability
+from conformance.http_transport import Answer
+from conformance.s3_wire import S3Wire
+from conformance.session import MARK, Session
+
+
+class OpeningError(Exception):
+    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's."""
+
+    def __init__(self, message: str, *, usage: bool = False) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+def probe_clock(wire: S3Wire) -> float:
+    """Ask anything, signed with our clock: whatever the answer, its Date tells the server's time."""
+    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    if answer.status == 0:
+        raise _silent(wire, answer)
+    return clock.server_offset(answer.header("date"))
+
+
+def _silent(wire: S3Wire, answer: Answer) -> OpeningError:
+    return OpeningError(
+        f"{wire.endpoint.url} does not answer: {answer.error}. Check the address and that the server runs.", usage=True
+    )
+
+
+_CREDENTIAL_CODES = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "NotSignedUp"}
+)
+
+
+def require_bucket(wire: S3Wire, *, make: bool) -> bool:
+    """Return whether the bucket is ours to remove."""
+    if make:
+        answer = wire.request("PUT")
+        if answer.code == "IllegalLocationConstraintException":
+            region = wire.endpoint.region
+            answer = wire.request(
+                "PUT",
+                body=f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>"
+                "</CreateBucketConfiguration>".encode(),
+            )
+        if answer.ok:
+            return True
+        raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
+    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    if not answer.ok:
+        raise unusable(wire, answer, f"listing the bucket {wire.bucket!r}")
+    return False
+
+
+def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:
+    """Return the error that tells what an answer means for the use of the backend, and what to do about it."""
+    if answer.status == 0:
+        return _silent(wire, answer)
+    said = f"{doing} at {wire.endpoint.url} gave {answer.summary}"
+    if answer.code in _CREDENTIAL_CODES:
+        return OpeningError(
+            f"{said}: the credentials are not accepted. Check the access key and the secret key.", usage=True
+        )
+    if answer.code == "NoSuchBucket" or answer.status == 404:
+        return OpeningError(
+            f"{said}: there is no such bucket. Create it first, or name another with --bucket.", usage=True
+        )
+    root = answer.xml()
+    region = answer.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
+    if answer.status in (301, 307, 400) and region and region != wire.endpoint.region:
+        return OpeningError(f"{said}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
+    if answer.status == 403:
+        return OpeningError(
+            f"{said}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "
+            "s3:CreateBucket where no bucket is named).",
+            usage=True,
+        )
+    return OpeningError(f"{said}. The backend cannot be judged.", usage=answer.status in range(400, 500))
+
+
+def smoke(wire: S3Wire, run_id: str) -> None:
+    """Write, read and remove one object: a backend that cannot is no subject for 100 verdicts."""
+    key = f"{MARK}{run_id}/smoke"
+    answer = wire.put(key, b"smoke")
+    if not answer.ok:
+        raise unusable(wire, answer, "writing a probe object")
+    read = wire.get(key)
+    if read.ok and read.body != b"smoke":
+        raise OpeningError(
+            f"the probe object that was written to {wire.endpoint.url} came back as {read.body[:60]!r}: "
+            "that is no object storage, or something between changes what it carries"
+        )
+    if not read.ok:
+        raise unusable(wire, read, "reading the probe object back")
+    removed = wire.delete(key)
+    if not removed.ok:
+        raise unusable(wire, removed, "removing the probe object")
+
+
+def alive(session: Session) -> bool:
+    """Whether the backend still answers anything at all; asked after a deviation that may be a dead server."""
+    if Capability.WIRE not in session.capabilities:
+        return True
+    return session.wire.request("GET", query=(("list-type", "2"), ("max-keys", "1"))).status != 0

@@ -1,0 +1,159 @@
+"""RT: a checksum sent with a body is compared with it, and a body that does not fit is not stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Final
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from conformance.aws_chunked import Framing, put_chunked
+from conformance.catalogue import also, clause
+from conformance.clauses.round_trip_wire import before_refused_put, crc32_trailer, require_refused
+from conformance.contract import Capability, Level, Profile
+from conformance.s3_wire import content_md5
+from conformance.session import Session
+from conformance.strategies import KIB, examples, pattern_bytes
+from conformance.verdict import compare
+
+PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
+UPLOAD_PART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"
+INTEGRITY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html"
+CONTENT_MD5: Final = "https://www.rfc-editor.org/rfc/rfc1864"
+
+WRONG_DIGESTS: Final = {
+    "of another body": content_md5(b"another body"),
+    "all zero": base64.b64encode(bytes(16)).decode(),
+    "not base64": "__invalid__",
+    "three digits": "000",
+    "words": "not base64 encoded checksum",
+    "too short": "MTIz",
+    "too long": base64.b64encode(bytes(32)).decode(),
+    "hexadecimal": hashlib.md5(b"body", usedforsecurity=False).hexdigest(),
+}
+
+
+@clause(
+    "RT-008",
+    "A PUT whose Content-MD5 is not that of its body is refused and nothing is stored.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(PUT_OBJECT, INTEGRITY, CONTENT_MD5),
+    proved_by=("ignores-content-md5", "stores-before-checking-md5", "ignores-malformed-content-md5"),
+    effort=0.5,
+)
+@examples("wrong", [(kind, overwrites) for overwrites in (False, True) for kind in WRONG_DIGESTS])
+@given(wrong=st.tuples(st.sampled_from(sorted(WRONG_DIGESTS)), st.booleans()))
+def test_a_wrong_content_md5_is_refused(session: Session, wrong: tuple[str, bool]) -> None:
+    kind, overwrites = wrong
+    key, before = session.fresh_key(), before_refused_put(session, overwrites)
+    if before is not None:
+        session.wire.put(key, before)
+    put = session.wire.put(key, b"body", [("Content-MD5", WRONG_DIGESTS[kind])])
+    require_refused(session, key, put, before, f"a PUT with a Content-MD5 that is {kind}")
+
+
+@also("RT-008", effort=0.3)
+@example(size=0, flipped=0)
+@example(size=1, flipped=0)
+@example(size=64 * KIB + 1, flipped=64 * KIB)
+@given(size=st.integers(0, 8 * KIB), flipped=st.integers(0, 8 * KIB))
+def test_the_content_md5_of_a_body_one_bit_away_is_refused(session: Session, size: int, flipped: int) -> None:
+    key, body = session.fresh_key(), pattern_bytes(size)
+    at = min(flipped, max(size - 1, 0))
+    other = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :] if body else b"x"
+    put = session.wire.put(key, body, [("Content-MD5", content_md5(other))])
+    require_refused(session, key, put, None, f"a PUT of {size} bytes with the Content-MD5 of others")
+
+
+@also("RT-008", requires={Capability.MULTIPART}, effort=0.2)
+@examples("kind", ["of another body", "too short"])
+@given(kind=st.sampled_from(sorted(WRONG_DIGESTS)))
+def test_a_part_with_a_wrong_content_md5_is_refused(session: Session, kind: str) -> None:
+    key, wire = session.fresh_key(), session.wire
+    begun = wire.request("POST", key, query=(("uploads", ""),)).xml()
+    upload_id = (begun.findtext("UploadId") if begun is not None else None) or ""
+    query = (("partNumber", "1"), ("uploadId", upload_id))
+    part = wire.request("PUT", key, query=query, body=b"body", headers=[("Content-MD5", WRONG_DIGESTS[kind])])
+    wire.request("DELETE", key, query=(("uploadId", upload_id),))
+    compare(400 <= part.status < 500, True, f"refused: a part with a Content-MD5 that is {kind} ({part.summary})")
+
+
+def _refuses_wrong(session: Session, algorithm: str, size: int, overwrites: bool) -> None:
+    key, body, before = session.fresh_key(), pattern_bytes(size), before_refused_put(session, overwrites)
+    if before is not None:
+        session.wire.put(key, before)
+    length = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}[algorithm]
+    # Well-formed, and as far from right as chance: one in 2**32 at the shortest.
+    wrong = hashlib.sha512(b"not the checksum of " + body).digest()[:length]
+    put = session.wire.put(key, body, [(f"x-amz-checksum-{algorithm}", base64.b64encode(wrong).decode())])
+    require_refused(session, key, put, before, f"a body of {size} bytes with a wrong {algorithm}")
+
+
+SIZED: Final = ((0, False), (1, False), (1000, True), (64 * KIB + 1, False))
+
+
+def _sized() -> st.SearchStrategy[tuple[int, bool]]:
+    return st.tuples(st.integers(0, 4 * KIB), st.booleans())
+
+
+@clause(
+    "RT-018",
+    "A body with a wrong x-amz-checksum-crc32, crc32c, sha1, sha256 or crc64nvme is refused and nothing is stored.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(PUT_OBJECT, INTEGRITY),
+    proved_by=(
+        "ignores-crc32",
+        "ignores-crc32c",
+        "ignores-sha1",
+        "ignores-sha256",
+        "ignores-crc64nvme",
+        "ignores-trailing-checksum",
+        "stores-before-checking-the-checksum",
+    ),
+    effort=0.2,
+)
+@examples("put", SIZED)
+@given(put=_sized())
+def test_a_wrong_crc32_is_refused(session: Session, put: tuple[int, bool]) -> None:
+    _refuses_wrong(session, "crc32", *put)
+
+
+@also("RT-018", effort=0.2)
+@examples("put", SIZED)
+@given(put=_sized())
+def test_a_wrong_crc32c_is_refused(session: Session, put: tuple[int, bool]) -> None:
+    _refuses_wrong(session, "crc32c", *put)
+
+
+@also("RT-018", effort=0.2)
+@examples("put", SIZED)
+@given(put=_sized())
+def test_a_wrong_sha1_is_refused(session: Session, put: tuple[int, bool]) -> None:
+    _refuses_wrong(session, "sha1", *put)
+
+
+@also("RT-018", effort=0.2)
+@examples("put", SIZED)
+@given(put=_sized())
+def test_a_wrong_sha256_is_refused(session: Session, put: tuple[int, bool]) -> None:
+    _refuses_wrong(session, "sha256", *put)
+
+
+@also("RT-018", effort=0.2)
+@examples("put", SIZED)
+@given(put=_sized())
+def test_a_wrong_crc64nvme_is_refused(session: Session, put: tuple[int, bool]) -> None:
+    _refuses_wrong(session, "crc64nvme", *put)
+
+
+@also("RT-018", effort=0.2)
+@examples("framing", [Framing.SIGNED_TRAILER, Framing.UNSIGNED_TRAILER])
+@given(framing=st.sampled_from([Framing.SIGNED_TRAILER, Framing.UNSIGNED_TRAILER]))
+def test_a_wrong_trailing_crc32_is_refused(session: Session, framing: Framing) -> None:
+    key, body = session.fresh_key(), pattern_bytes(1000)
+    put = put_chunked(session.wire, key, body, framing, trailer=crc32_trailer(body + b"!"))
+    require_refused(session, key, put, None, f"a body with a wrong crc32 behind it ({framing.name})")

@@ -1,0 +1,303 @@
+"""CON: what was answered is seen, and concurrent writers get one whole result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from conformance.catalogue import clause
+from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
+from conformance.contract import Capability, Level, Profile
+from conformance.session import Session
+from conformance.strategies import bodies, examples, pattern_bytes
+from conformance.verdict import Inconclusive, compare
+from conformance.wire import Headers
+from reference_impl.api import Storage
+from reference_impl.errors import ErrorCode, StorageError
+
+PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
+CONDITIONAL_WRITES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"
+CONDITIONAL_READS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html"
+CONDITIONAL_REQUESTS: Final = "https://www.rfc-editor.org/rfc/rfc9110#section-13.1"
+
+T = TypeVar("T")
+
+GONE: Final = ErrorCode.NOT_FOUND.value
+
+
+def _seen(storage: Storage, key: str, prefix: str) -> dict[str, object]:
+    """Return what each way of asking says of one key."""
+    said: dict[str, object] = {}
+    for way, call in (("download", lambda: storage.download(key)), ("size", lambda: storage.stat(key).size)):
+        try:
+            said[way] = call()
+        except StorageError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+            said[way] = GONE
+    said["exists"] = storage.exists(key)
+    said["listed"] = [(stat.key == key, stat.size) for stat in storage.list(prefix)]
+    return said
+
+
+def _due(body: bytes | None) -> dict[str, object]:
+    if body is None:
+        return {"download": GONE, "size": GONE, "exists": False, "listed": []}
+    return {"download": body, "size": len(body), "exists": True, "listed": [(True, len(body))]}
+
+
+@clause(
+    "CON-001",
+    "A put, overwrite or delete that was answered is seen at once by reads, stats and listings of other connections.",
+    level=Level.MUST,
+    profile=Profile.CORE,
+    source=(CONSISTENCY, FILE_STORAGE),
+    proved_by=("stale-read-after-overwrite", "get-missing-gives-empty-200", "listing-lags-behind"),
+    effort=0.4,
+)
+@example(first=b"first", second=b"and the second")
+@example(first=b"longer than the second", second=b"")
+@given(first=bodies(), second=bodies())
+def test_an_answered_write_is_seen_from_another_connection(session: Session, first: bytes, second: bytes) -> None:
+    project = Project(session)
+    key, reader = project.key(0), session.another_storage()
+    # Missing keys may be remembered as missing, so one look comes before the first write.
+    observed = {"before": _seen(reader, key, project.prefix)}
+    session.storage.upload(key, first)
+    observed["after the put"] = _seen(reader, key, project.prefix)
+    session.storage.upload(key, second)
+    observed["after the overwrite"] = _seen(reader, key, project.prefix)
+    session.storage.delete_files([key])
+    observed["after the delete"] = _seen(reader, key, project.prefix)
+    due = (None, first, second, None)
+    for (when, seen), body in zip(observed.items(), due, strict=True):
+        for way, promised in _due(body).items():
+            compare(seen[way], promised, f"{way} {when}")
+
+
+class Race:
+    """Lets several callers begin at the same moment, and gathers what each of them got."""
+
+    def __init__(self, runners: int) -> None:
+        self._runners = runners
+        self._start = threading.Barrier(runners)
+
+    def run(self, call: Callable[[int], T]) -> list[T]:
+        """Return ``call(number)`` for each runner, in order of the numbers; the first exception is raised again."""
+
+        def one(number: int) -> T:
+            self._start.wait(timeout=30)
+            return call(number)
+
+        with ThreadPoolExecutor(self._runners, thread_name_prefix="race") as pool:
+            return list(pool.map(one, range(self._runners)))
+
+
+def _body_of(number: int) -> bytes:
+    """Return the body of one writer: of its own length and its own bytes, long enough to be written in pieces."""
+    return pattern_bytes(40_000 + number * 9_001, salt=number * 7 + 1)
+
+
+def _whose(body: bytes | None, writers: int) -> str:
+    if body is None:
+        return "nothing"
+    found = next((number for number in range(writers) if body == _body_of(number)), None)
+    if found is not None:
+        return "one of the values written"
+    return f"{len(body)} bytes that no writer wrote"
+
+
+@clause(
+    "CON-002",
+    "Of concurrent puts of one key, one value stands in the end, whole.",
+    level=Level.MUST,
+    profile=Profile.CORE,
+    source=(CONSISTENCY, PUT_OBJECT),
+    proved_by=("overwrite-keeps-old-tail", "upload-keeps-old-tail", "upload-in-place"),
+    effort=0.25,
+    racy=True,
+)
+@examples("writers", [2, 8])
+@given(writers=st.integers(2, 8))
+def test_one_of_the_concurrent_values_stands_whole(session: Session, writers: int) -> None:
+    key = session.fresh_key()
+    # Longer than anything written after it, so that a value put over it piece by piece shows.
+    session.storage.upload(key, pattern_bytes(150_000, salt=0))
+
+    def write(number: int) -> bool:
+        try:
+            session.storage.upload(key, _body_of(number))
+        except StorageError as error:
+            # Asking for fewer writes to one key, or telling a loser that it lost, breaks no promise.
+            if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.CONFLICT):
+                return False
+            raise
+        return True
+
+    if not any(Race(writers).run(write)):
+        raise Inconclusive(f"none of {writers} concurrent puts was accepted")
+    try:
+        final: bytes | None = session.storage.download(key)
+    except StorageError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        final = None
+    compare(_whose(final, writers), "one of the values written", f"value after {writers} concurrent puts")
+
+
+def _winners(session: Session, key: str, runners: int, headers: Headers) -> str:
+    """Let ``runners`` put conditionally at once; return in words how many won and whose value stands."""
+    # Several rounds of luck in one: all start together, each on a connection of its own.
+    answers = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
+    unclear = [answer.summary for answer in answers if answer.status == 0 or answer.status >= 500]
+    winners = [number for number, answer in enumerate(answers) if answer.ok]
+    if len(winners) > 1:
+        return f"{len(winners)} winners"
+    if unclear:
+        raise Inconclusive(f"{len(unclear)} of {runners} conditional puts came to nothing clear: {unclear[0]}")
+    others = {answer.status for answer in answers if not answer.ok}
+    if not winners:
+        return f"no winner, {', '.join(str(status) for status in sorted(others))} for all"
+    if others - {409, 412}:
+        return f"1 winner, the others told {', '.join(str(status) for status in sorted(others))}"
+    stands = session.wire.get(key).body == _body_of(winners[0])
+    return "1 winner, whose value stands" if stands else "1 winner, but another value stands"
+
+
+ONE_WINNER: Final = "1 winner, whose value stands"
+
+
+@clause(
+    "CON-003",
+    "Of concurrent creators with If-None-Match: * exactly one wins, and its value stands.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=CONDITIONAL_WRITES,
+    proved_by=("if-none-match-not-atomic", "if-none-match-ignored"),
+    requires={Capability.CONDITIONAL_PUT},
+    effort=0.25,
+    racy=True,
+)
+@examples("runners", [2, 8])
+@given(runners=st.integers(2, 8))
+def test_exactly_one_creator_wins(session: Session, runners: int) -> None:
+    key = session.fresh_prefix() + "a"
+    seen = _winners(session, key, runners, (("If-None-Match", "*"),))
+    compare(seen, ONE_WINNER, f"{runners} creators at once")
+
+
+def _etag_of_new(session: Session, key: str, body: bytes = b"first version") -> str:
+    """Store a first version and return its ETag just as the server writes it."""
+    session.wire.put(key, body)
+    etag = session.wire.head(key).header("etag")
+    if not etag:
+        raise Inconclusive("the server returns no ETag to set a condition by")
+    return etag
+
+
+@clause(
+    "CON-004",
+    "Of concurrent updates with If-Match on the ETag as it was returned exactly one wins, and its value stands.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=CONDITIONAL_WRITES,
+    proved_by=("if-match-ignored", "if-match-wants-bare-etag"),
+    requires={Capability.CONDITIONAL_PUT},
+    effort=0.25,
+    racy=True,
+)
+@examples("runners", [2, 8])
+@given(runners=st.integers(2, 8))
+def test_exactly_one_update_wins(session: Session, runners: int) -> None:
+    key = session.fresh_prefix() + "a"
+    etag = _etag_of_new(session, key)
+    seen = _winners(session, key, runners, (("If-Match", etag),))
+    compare(seen, ONE_WINNER, f"{runners} updates at once, on {etag}")
+
+
+@clause(
+    "CON-007",
+    "A put with If-Match on an ETag that has become stale is refused with 412 and changes nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=CONDITIONAL_WRITES,
+    proved_by="if-match-ignored",
+    requires={Capability.CONDITIONAL_PUT},
+    effort=0.3,
+)
+@examples("second", [b"second version", b""])
+@given(second=bodies(max_size=256).filter(lambda body: body != b"first version"))
+def test_a_stale_etag_updates_nothing(session: Session, second: bytes) -> None:
+    key = session.fresh_prefix() + "a"
+    stale = _etag_of_new(session, key)
+    session.wire.put(key, second)
+    status = session.wire.put(key, b"late update", (("If-Match", stale),)).status
+    compare((status, session.wire.get(key).body), (412, second), "status, and what is stored")
+
+
+@clause(
+    "CON-008",
+    "A put with If-Match on a key that does not exist is refused and creates nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=CONDITIONAL_WRITES,
+    proved_by=("if-match-ignored", "if-match-creates"),
+    requires={Capability.CONDITIONAL_PUT},
+    effort=0.2,
+)
+@examples("deleted", [False, True])
+@given(deleted=st.booleans())
+def test_if_match_on_an_absent_key_creates_nothing(session: Session, deleted: bool) -> None:
+    prefix = session.fresh_prefix()
+    key = prefix + "a"
+    etag = _etag_of_new(session, key if deleted else prefix + "b")
+    if deleted:
+        session.wire.delete(key)
+    status = session.wire.put(key, b"update of nothing", (("If-Match", etag),)).status
+    observed = ("refused" if 400 <= status < 500 else str(status), session.wire.get(key).status)
+    compare(observed, ("refused", 404), "the update, and a read of the key after it")
+
+
+def _conditions(etag: str, modified: str) -> dict[str, tuple[Headers, int]]:
+    """Return conditional reads of an object and the status each must get."""
+    other = '"00000000000000000000000000000000"'
+    return {
+        "If-None-Match, its ETag": ((("If-None-Match", etag),), 304),
+        "If-None-Match, another ETag": ((("If-None-Match", other),), 200),
+        "If-Match, its ETag": ((("If-Match", etag),), 200),
+        "If-Match, another ETag": ((("If-Match", other),), 412),
+        "If-Modified-Since, its date": ((("If-Modified-Since", modified),), 304),
+        "If-Modified-Since, an older date": ((("If-Modified-Since", OLD_DATE),), 200),
+        "If-Unmodified-Since, its date": ((("If-Unmodified-Since", modified),), 200),
+        "If-Unmodified-Since, an older date": ((("If-Unmodified-Since", OLD_DATE),), 412),
+    }
+
+
+OLD_DATE: Final = "Sat, 01 Jan 2000 00:00:00 GMT"
+CONDITION_NAMES: Final = tuple(_conditions("", ""))
+
+
+@clause(
+    "CON-009",
+    "Conditional reads by ETag and by date get 200, 304 or 412 as the condition says, for GET and HEAD alike.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(CONDITIONAL_READS, CONDITIONAL_REQUESTS),
+    proved_by=("conditional-reads-ignored", "if-none-match-gives-412", "conditional-dates-ignored"),
+    effort=0.3,
+)
+@examples("condition", CONDITION_NAMES)
+@given(condition=st.sampled_from(CONDITION_NAMES))
+def test_conditional_reads_do_as_the_condition_says(session: Session, condition: str) -> None:
+    key = session.fresh_prefix() + "a"
+    session.wire.put(key, b"content")
+    head = session.wire.head(key)
+    headers, due = _conditions(head.header("etag") or "", head.header("last-modified") or "")[condition]
+    got, headed = session.wire.get(key, headers), session.wire.head(key, headers)
+    observed = (got.status, headed.status, got.body == b"content")
+    compare(observed, (due, due, due == 200), f"{condition}: status of GET, of HEAD, content given")

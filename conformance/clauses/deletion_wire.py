@@ -1,0 +1,369 @@
+"""DEL on the wire: what an S3 endpoint makes of single DeleteObjects requests."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import quote
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from conformance.catalogue import also, clause
+from conformance.clauses.deletion import DELETE_OBJECTS
+from conformance.contract import Capability, Level, Profile
+from conformance.s3_wire import content_md5, delete_body
+from conformance.session import Session
+from conformance.strategies import HOSTILE_KEYS, XML_HOSTILE_CHARACTERS, examples, key_tails
+from conformance.verdict import Inconclusive, compare, require
+from conformance.wire import Headers
+
+ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
+XML: Final = "https://www.w3.org/TR/xml/#sec-line-ends"
+VERSIONING: Final = (
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectsfromVersioningSuspendedBuckets.html"
+)
+LARGEST_BATCH: Final = 1000
+
+
+def _hold(session: Session, keys: Sequence[str]) -> list[str]:
+    """Store each key with itself as body; return those that the server then keeps apart from all the others."""
+    for key in keys:
+        session.wire.put(key, key.encode())
+    return [key for key in keys if _has(session, key)]
+
+
+def _has(session: Session, key: str) -> bool:
+    answer = session.wire.get(key)
+    return answer.ok and answer.body == key.encode()
+
+
+TWINS: Final[dict[str, tuple[str, ...]]] = {
+    "spaces": ("a b", "a+b", "a%20b", "a%2Bb", "a b ", " a b"),
+    "slashes": ("a", "a/", "a//", "a/b", "a%2Fb", "/a"),
+    "case and form": ("a\u00e9", "a\u00c9", "ae\u0301", "A\u00e9", "a\u00e9\u00e9", "a%C3%A9"),
+    "entities": ("a&b", "a&amp;b", "a&amp;amp;b", "a&#38;b", "a", "a<b"),
+    "wildcards": ("a*", "ab", "a?", "a[b]", "*", "a."),
+}
+"""Names that careless handling takes for one another, by what is careless."""
+
+
+def _twins_of(tail: str) -> tuple[str, ...]:
+    twins = (tail, f"{tail} ", f" {tail}", quote(tail, safe=""), tail.swapcase(), f"{tail}/", f"{tail}a")
+    return tuple(dict.fromkeys(twins))
+
+
+@also("DEL-006", requires={Capability.WIRE}, effort=0.4)
+@examples("twins", list(TWINS.values()))
+@given(twins=key_tails(max_size=8).map(_twins_of))
+def test_twins_of_any_key_survive(session: Session, twins: tuple[str, ...]) -> None:
+    prefix = session.fresh_prefix()
+    live = _hold(session, [prefix + twin for twin in twins])
+    lost: list[str] = []
+    for asked in [prefix + twin for twin in twins]:
+        # A name that reads as another's object is one object with it: no twin, but an alias.
+        if asked not in live and session.wire.get(asked).ok:
+            continue
+        session.wire.delete_objects([asked])
+        lost += [f"{key!r} with {asked!r}" for key in live if key != asked and not _has(session, key)]
+        if lost:
+            break
+        if asked in live:
+            session.wire.put(asked, asked.encode())
+    compare(lost, [], "keys that went with another", promise="none")
+
+
+@clause(
+    "DEL-007",
+    "Characters that XML treats specially, in a key, delete that key and no other.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, XML),
+    proved_by=("delete-does-not-unescape", "delete-normalises-line-ends"),
+    effort=0.5,
+)
+@examples(
+    "tail", [f"a{character}b" for character in XML_HOSTILE_CHARACTERS] + ["a\r\nb", "a&amp;b", "a]]>b", "<!--a-->"]
+)
+@given(tail=st.text(XML_HOSTILE_CHARACTERS + "ab;#", min_size=1, max_size=6))
+def test_special_characters_name_the_very_key(session: Session, tail: str) -> None:
+    prefix = session.fresh_prefix()
+    key, decoys = prefix + tail, [prefix + other for other in _misreadings(tail)]
+    live = _hold(session, [*decoys, key])
+    if key not in live:
+        return  # that a server holds such a key at all, and apart from the others, KEY-009 and KEY-010 decide
+    answer = session.wire.delete_objects([key])
+    left = [decoy for decoy in live if decoy != key and _has(session, decoy)]
+    observed = ("there" if session.wire.get(key).ok else "gone", left)
+    promised = ("gone", [decoy for decoy in live if decoy != key])
+    compare(observed, promised, f"the key, and the decoys left ({answer.summary})")
+
+
+def _misreadings(tail: str) -> list[str]:
+    """Return what a reader that unescapes too little, too much or folds line ends would take a key for."""
+    folded = tail.replace("\r\n", "\n").replace("\r", "\n")
+    flat = tail.replace("\r", " ").replace("\n", " ").replace("\t", " ")
+    bare = "".join(character for character in tail if character not in "&<>'\"\r\n\t")
+    found = (html.escape(tail), html.unescape(tail), folded, flat, bare or "bare")
+    return [other for other in dict.fromkeys(found) if other != tail]
+
+
+def _told(session: Session, live: Sequence[str], said: str) -> str:
+    """Return what was answered, and how many of the ``live`` keys are gone."""
+    gone = [key for key in live if not session.wire.head(key).ok]
+    return f"{said}, {len(gone)} of {len(live)} deleted"
+
+
+@clause(
+    "DEL-010",
+    "A batch of 1000 keys is accepted; one of 1001 is refused as MalformedXML and deletes nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, ERRORS),
+    proved_by=("delete-takes-1001", "delete-takes-999"),
+)
+def test_a_batch_holds_a_thousand_keys_and_no_more(session: Session) -> None:
+    prefix = session.fresh_prefix()
+    keys = [f"{prefix}{number}" for number in range(LARGEST_BATCH + 1)]
+    live = [keys[0], keys[500], keys[-1]]
+    session.populate(live)
+    too_many = _told(session, live, session.wire.delete_objects(keys).summary)
+    compare(too_many, "400 MalformedXML, 0 of 3 deleted", "a batch of 1001")
+    full = _told(session, live[:2], session.wire.delete_objects(keys[:LARGEST_BATCH], quiet=True).summary)
+    compare(full, "200, 2 of 2 deleted", "a batch of 1000")
+
+
+@clause(
+    "DEL-011",
+    "A verbose answer names each key verbatim and once; a quiet one names errors only.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=DELETE_OBJECTS,
+    proved_by=("delete-ignores-quiet", "delete-answers-quietly", "delete-answer-is-not-escaped"),
+    effort=0.5,
+)
+@example(tails=["a"], quiet=False)
+@example(tails=["a"], quiet=True)
+@example(tails=sorted(set(HOSTILE_KEYS.values())), quiet=False)
+@example(tails=sorted(set(HOSTILE_KEYS.values())), quiet=True)
+@given(tails=st.lists(key_tails(max_size=8), min_size=1, max_size=6, unique=True), quiet=st.booleans())
+def test_the_answer_names_each_key_unless_quiet(session: Session, tails: list[str], quiet: bool) -> None:
+    prefix = session.fresh_prefix()
+    keys = sorted(prefix + tail for tail in tails)
+    # Nothing needs to be there: what is missing counts as deleted, and is named like the rest.
+    answer = session.wire.delete_objects(keys, quiet=quiet)
+    root = answer.xml()
+    compare(answer.status if root is not None else "no XML", 200, "answer", promise="200 with an XML body")
+    assert root is not None
+    deleted = [element.text or "" for element in root.iterfind("Deleted/Key")]
+    errors = [element.text or "" for element in root.iterfind("Error/Key")]
+    if quiet:
+        compare(deleted, [], "keys named as deleted in a quiet answer", promise="none")
+    # A key may be refused; it is named all the same.
+    elif sorted(deleted + errors) != keys:
+        wrong = [key for key in (*deleted, *errors) if key not in keys]
+        missing = [key for key in keys if key not in deleted + errors]
+        require(
+            False,
+            promised=f"each of {len(keys)} keys is named once, as sent",
+            observed=f"{len(deleted + errors)} named; not named: {missing[:3]!r}; named instead: {wrong[:3]!r}",
+        )
+
+
+def _crc32(body: bytes) -> str:
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def _sha256(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+OTHER: Final = b"another body"
+WRONG_DIGESTS: Final[dict[str, tuple[Headers, str]]] = {
+    "Content-MD5 of another body": ((("Content-MD5", content_md5(OTHER)),), "400 BadDigest"),
+    "Content-MD5 that is none": ((("Content-MD5", "bm90IGFuIG1kNQ=="),), "400 InvalidDigest"),
+    "CRC32 of another body": ((("x-amz-checksum-crc32", _crc32(OTHER)),), "400 BadDigest"),
+    "SHA-256 of another body": ((("x-amz-checksum-sha256", _sha256(OTHER)),), "400 BadDigest"),
+}
+
+
+@clause(
+    "DEL-012",
+    "A batch whose Content-MD5 or checksum does not fit its body is refused and deletes nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, ERRORS),
+    proved_by=("delete-ignores-content-md5", "delete-ignores-checksums"),
+    effort=0.2,
+)
+@examples("wrong", list(WRONG_DIGESTS))
+@given(wrong=st.sampled_from(list(WRONG_DIGESTS)))
+def test_a_wrong_digest_deletes_nothing(session: Session, wrong: str) -> None:
+    headers, code = WRONG_DIGESTS[wrong]
+    prefix = session.fresh_prefix()
+    live = [f"{prefix}a", f"{prefix}b"]
+    session.populate(live)
+    observed = _told(session, live, session.wire.delete_objects(live, headers=headers).summary)
+    compare(observed, f"{code}, 0 of 2 deleted", f"a batch with the {wrong}")
+
+
+_NAMESPACE: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+MALFORMED: Final[dict[str, Callable[[str], str]]] = {
+    "its end cut off": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Key></Object>",
+    "crossed tags": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Object></Key></Delete>",
+    "no XML in it": lambda key: key,
+    "no objects": lambda key: f"<Delete{_NAMESPACE}/>",
+    "no objects, quiet": lambda key: f"<Delete{_NAMESPACE}><Quiet>true</Quiet></Delete>",
+    "an unknown root": lambda key: f"<Remove{_NAMESPACE}><Object><Key>{key}</Key></Object></Remove>",
+}
+
+
+@clause(
+    "DEL-013",
+    "A batch that is malformed, names nothing or has another root is refused as MalformedXML and deletes nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, ERRORS),
+    proved_by=("delete-reads-xml-by-pattern", "delete-empty-batch-is-fine"),
+    effort=0.2,
+)
+@examples("defect", list(MALFORMED))
+@given(defect=st.sampled_from(list(MALFORMED)))
+def test_a_malformed_batch_deletes_nothing(session: Session, defect: str) -> None:
+    key = f"{session.fresh_prefix()}a"
+    session.populate([key])
+    body = MALFORMED[defect](key).encode()
+    answer = session.wire.request(
+        "POST", query=(("delete", ""),), headers=(("Content-MD5", content_md5(body)),), body=body
+    )
+    compare(_told(session, [key], answer.summary), "400 MalformedXML, 0 of 1 deleted", f"a batch with {defect}")
+
+
+@clause(
+    "DEL-015",
+    "The largest batch that is taken is 1000 keys.",
+    level=Level.SHOULD,
+    profile=Profile.S3,
+    source=DELETE_OBJECTS,
+    proved_by=("delete-takes-1001", "delete-takes-999"),
+)
+def test_the_largest_batch_is_a_thousand_keys(session: Session) -> None:
+    prefix = session.fresh_prefix()
+    keys = [f"{prefix}{number}" for number in range(LARGEST_BATCH + 1)]
+
+    def taken(count: int) -> bool:
+        """Whether a batch of so many keys is carried out to its last key."""
+        session.wire.put(keys[count - 1], b"x")
+        return session.wire.delete_objects(keys[:count]).ok and not session.wire.head(keys[count - 1]).ok
+
+    largest = largest_batch(taken, len(keys))
+    shown = f"at least {largest} keys" if largest == len(keys) else f"{largest} keys"
+    compare(shown, f"{LARGEST_BATCH} keys", "largest batch taken")
+
+
+def largest_batch(taken: Callable[[int], bool], most: int) -> int:
+    """Return the largest number of keys up to ``most`` for which ``taken(count)`` holds, by halving; 0 for none.
+
+    The two numbers that matter are tried first: ``most``, and one less.
+    """
+    for count in (most, most - 1):
+        if taken(count):
+            return count
+    good, bad = 0, most - 1
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if taken(middle) else (good, middle)
+    return good
+
+
+@contextmanager
+def versioned_bucket(session: Session) -> Iterator[str]:
+    """Make a bucket of its own with versioning on; remove it with every version in it."""
+    wire, bucket = session.wire, session.fresh_id()
+    region = wire.endpoint.region
+    place = f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+    made = wire.request("PUT", bucket=bucket)
+    if not made.ok:
+        made = wire.request("PUT", bucket=bucket, body=place.encode())
+    if not made.ok:
+        raise Inconclusive(f"versions are tried in a bucket of its own, which could not be made: {made.summary}")
+    try:
+        body = b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+        switched = wire.request(
+            "PUT", bucket=bucket, query=(("versioning", ""),), body=body, headers=(("Content-MD5", content_md5(body)),)
+        )
+        if not switched.ok:
+            raise Inconclusive(f"versioning could not be switched on: {switched.summary}")
+        yield bucket
+    finally:
+        root = wire.request("GET", bucket=bucket, query=(("versions", ""),)).xml()
+        for entry in root.iter() if root is not None else ():
+            if entry.tag in ("Version", "DeleteMarker"):
+                query = (("versionId", entry.findtext("VersionId") or "null"),)
+                wire.request("DELETE", entry.findtext("Key") or "", bucket=bucket, query=query)
+        wire.request("DELETE", bucket=bucket)
+
+
+@clause(
+    "DEL-016",
+    "With versioning on, a batch delete hides objects behind markers, and removing the marker brings them back.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, VERSIONING),
+    proved_by=("delete-batch-removes-versions", "delete-batch-tells-no-marker"),
+    requires={Capability.VERSIONING},
+)
+def test_a_batch_delete_in_a_versioned_bucket_can_be_undone(session: Session) -> None:
+    wire, key, content = session.wire, "a/b", b"first version"
+    with versioned_bucket(session) as bucket:
+        version = wire.request("PUT", key, bucket=bucket, body=content).header("x-amz-version-id") or ""
+        body = delete_body([key])
+        answer = wire.request(
+            "POST", bucket=bucket, query=(("delete", ""),), headers=(("Content-MD5", content_md5(body)),), body=body
+        )
+        root = answer.xml()
+        row = root.find("Deleted") if root is not None else None
+        marker = (row.findtext("DeleteMarkerVersionId") or "") if row is not None else ""
+        observed = {
+            "marker made": bool(marker) and row is not None and row.findtext("DeleteMarker") == "true",
+            "read after the delete": wire.request("GET", key, bucket=bucket).status,
+            "read of the older version": wire.request("GET", key, bucket=bucket, query=(("versionId", version),)).body,
+        }
+        wire.request("DELETE", key, bucket=bucket, query=(("versionId", marker),))
+        observed["read without the marker"] = wire.request("GET", key, bucket=bucket).body
+    promised = {
+        "marker made": True,
+        "read after the delete": 404,
+        "read of the older version": content,
+        "read without the marker": content,
+    }
+    for what, due in promised.items():
+        compare(observed[what], due, what)
+
+
+@also("DEL-017", requires={Capability.WIRE})
+@examples("tail", ["a", "a/b", "a b"])
+@given(tail=st.text("ab/ +", min_size=1, max_size=6).filter(lambda tail: "//" not in tail and not tail.startswith("/")))
+def test_deleting_a_missing_object_is_204(session: Session, tail: str) -> None:
+    compare(session.wire.delete(session.fresh_prefix() + tail).status, 204, "DELETE of a missing key")
+
+
+@clause(
+    "DEL-018",
+    "A batch with neither Content-MD5 nor a checksum is refused and deletes nothing.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=DELETE_OBJECTS,
+    proved_by="delete-needs-no-digest",
+)
+def test_a_batch_without_a_digest_deletes_nothing(session: Session) -> None:
+    prefix = session.fresh_prefix()
+    live = [f"{prefix}a", f"{prefix}b"]
+    session.populate(live)
+    answer = session.wire.delete_objects(live, headers=())
+    compare(_told(session, live, str(answer.status)), "400, 0 of 2 deleted", "a batch without a digest")

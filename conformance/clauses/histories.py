@@ -1,0 +1,249 @@
+"""CON-005: what several clients see of a few keys at the same time has an order that explains it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.catalogue import also, clause
+from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
+from conformance.contract import Capability, Level, Profile
+from conformance.history import NEVER, WRITES, Event, Op, Said, Undecided, violation
+from conformance.history_drawing import draw_text
+from conformance.http_transport import Answer
+from conformance.session import Session
+from conformance.strategies import examples
+from conformance.verdict import Deviation, Inconclusive
+from reference_impl.errors import ErrorCode, StorageError
+
+LINEARIZABILITY: Final = "https://doi.org/10.1145/78969.78972"
+CONDITIONAL_WRITES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"
+CHECK_S: Final = 2.0
+"""Seconds that looking for an order may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One operation of a client's script, on the key of that number."""
+
+    op: Op
+    key: int
+
+    def __repr__(self) -> str:
+        return f"{self.op} k{self.key}"
+
+
+Script = tuple[Ask, ...]
+
+_PLAIN: Final = (Op.PUT, Op.PUT, Op.GET, Op.GET, Op.HEAD, Op.DELETE, Op.LIST)
+_CONDITIONAL: Final = (Op.PUT, Op.GET, Op.GET, Op.DELETE, Op.CREATE, Op.CREATE, Op.SWAP)
+
+
+def _scripts(ops: Sequence[Op]) -> st.SearchStrategy[tuple[Script, ...]]:
+    """Scripts of three clients over two keys."""
+    ask = st.builds(Ask, st.sampled_from(ops), st.integers(0, 1))
+    script = st.lists(ask, min_size=1, max_size=8).map(tuple)
+    return st.tuples(script, script, script)
+
+
+def _loop(*ops: Op) -> Script:
+    return tuple(Ask(op, 0) for op in ops * 3)
+
+
+WRITER_AND_READERS: Final = (
+    _loop(Op.PUT, Op.PUT, Op.DELETE),
+    _loop(Op.GET, Op.HEAD, Op.GET, Op.LIST),
+    _loop(Op.LIST, Op.GET, Op.GET, Op.HEAD),
+)
+OWN_WRITES: Final = (
+    _loop(Op.PUT, Op.GET, Op.HEAD),
+    _loop(Op.GET, Op.PUT, Op.GET),
+    _loop(Op.DELETE, Op.LIST, Op.GET),
+)
+CREATORS: Final = tuple(_loop(Op.CREATE, Op.GET, Op.DELETE, Op.CREATE, Op.GET) for _ in range(3))
+UPDATERS: Final = (_loop(Op.PUT, Op.SWAP, Op.GET), _loop(Op.SWAP, Op.GET, Op.SWAP), _loop(Op.SWAP, Op.SWAP, Op.GET))
+
+
+class _Values:
+    """Bodies that can be told apart by their bytes and by their length; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._by_size: dict[int, tuple[str, bytes]] = {}
+
+    def fresh(self) -> tuple[str, bytes]:
+        number = next(self._numbers)
+        name = f"v{number}"
+        body = f"{name} ".encode().ljust(8 + number, b".")
+        self._by_size[len(body)] = (name, body)
+        return name, body
+
+    def of_body(self, body: bytes) -> str:
+        name, known = self._by_size.get(len(body), ("", b""))
+        return name if known == body else f"{len(body)} bytes nobody wrote"
+
+    def of_size(self, size: int) -> str:
+        return self._by_size.get(size, (f"{size} bytes nobody wrote", b""))[0]
+
+
+Answered = tuple[Said, str | None]
+Performer = Callable[[Op, str, str, bytes], Answered | None]
+"""Does one operation with a fresh value; ``None`` where there was nothing to do."""
+
+
+def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, perform: Performer) -> list[Event]:
+    """Run the scripts at the same time and return what was asked and answered, and when."""
+    start = threading.Barrier(len(scripts))
+
+    def client(number: int) -> list[Event]:
+        events = []
+        start.wait(timeout=30)
+        for ask in scripts[number]:
+            name, body = values.fresh()
+            called = time.monotonic()
+            outcome = perform(ask.op, keys[ask.key], name, body)
+            if outcome is None:
+                continue
+            said, value = outcome
+            answered = time.monotonic() if said is not Said.UNKNOWN else NEVER
+            expected = None
+            if ask.op is Op.SWAP:
+                expected, value = value, name
+            elif ask.op in WRITES and ask.op is not Op.DELETE:
+                value = name
+            events.append(
+                Event(
+                    client=number,
+                    op=ask.op,
+                    key=f"k{ask.key}",
+                    said=said,
+                    called=called,
+                    answered=answered,
+                    value=value,
+                    expected=expected,
+                )
+            )
+        return events
+
+    with ThreadPoolExecutor(len(scripts), thread_name_prefix="client") as pool:
+        return [event for events in pool.map(client, range(len(scripts))) for event in events]
+
+
+def _require_an_order(session: Session, events: list[Event], mark: int) -> None:
+    try:
+        found = violation(events, seconds=CHECK_S)
+    except Undecided as error:
+        raise Inconclusive(f"no order was found, and none ruled out, in {CHECK_S:g} s: {error}") from None
+    if found is None:
+        return
+    failed = [exchange for exchange in session.recorder.since(mark) if (exchange.status or 500) >= 500]
+    if failed:
+        # A request that a client tried twice may have acted twice, which no single moment can stand for.
+        raise Inconclusive(f"{len(failed)} requests failed and were tried again while the history was recorded")
+    raise Deviation(
+        promised="the answers to concurrent clients fit one order of their operations",
+        observed=f"no order explains {len(found)} of {len(events)} operations, whatever became of the others: "
+        + "; ".join(map(str, found)),
+        example=draw_text(found),
+        history=found,
+    )
+
+
+@clause(
+    "CON-005",
+    "What concurrent clients are answered fits one order of their operations: no value comes back, none is lost.",
+    level=Level.MUST,
+    profile=Profile.CORE,
+    source=(CONSISTENCY, LINEARIZABILITY, FILE_STORAGE),
+    proved_by=("stale-read-after-overwrite", "listing-lags-behind", "if-none-match-not-atomic"),
+    effort=0.25,
+    racy=True,
+)
+@examples("scripts", [WRITER_AND_READERS, OWN_WRITES])
+@given(scripts=_scripts(_PLAIN))
+def test_a_concurrent_history_has_an_order(session: Session, scripts: tuple[Script, ...]) -> None:
+    project, values, storage = Project(session), _Values(), session.storage
+    keys = [project.key(0), project.key(1)]
+
+    def perform(op: Op, key: str, name: str, body: bytes) -> Answered:
+        try:
+            match op:
+                case Op.PUT:
+                    storage.upload(key, body)
+                    return Said.DONE, name
+                case Op.GET:
+                    return Said.DONE, values.of_body(storage.download(key))
+                case Op.HEAD:
+                    return Said.DONE, values.of_size(storage.stat(key).size)
+                case Op.DELETE:
+                    storage.delete_files([key])
+                    return Said.DONE, None
+                case _:
+                    listed = any(stat.key == key for stat in storage.list(project.prefix))
+                    return (Said.PRESENT if listed else Said.ABSENT), None
+        except StorageError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                return Said.ABSENT, None
+            if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.CONFLICT, ErrorCode.UNKNOWN):
+                return Said.UNKNOWN, name if op is Op.PUT else None
+            raise
+
+    mark = session.recorder.mark()
+    _require_an_order(session, _record(scripts, keys, values, perform), mark)
+
+
+@also("CON-005", requires={Capability.WIRE, Capability.CONDITIONAL_PUT}, effort=0.25, racy=True)
+@examples("scripts", [CREATORS, UPDATERS])
+@given(scripts=_scripts(_CONDITIONAL))
+def test_a_concurrent_history_with_conditions_has_an_order(session: Session, scripts: tuple[Script, ...]) -> None:
+    prefix, values, wire = session.fresh_prefix(), _Values(), session.wire
+    keys = [f"{prefix}k0", f"{prefix}k1"]
+    last_read = threading.local()
+
+    def perform(op: Op, key: str, name: str, body: bytes) -> Answered | None:
+        match op:
+            case Op.PUT:
+                return _done(wire.put(key, body).ok), name
+            case Op.DELETE:
+                answer = wire.delete(key)
+                return _done(answer.ok or answer.status == 404), None
+            case Op.CREATE:
+                return _clear(wire.put(key, body, (("If-None-Match", "*"),))), name
+            case Op.SWAP:
+                seen: dict[str, tuple[str, str]] = last_read.__dict__
+                if key not in seen:
+                    answer = wire.get(key)
+                    if not answer.ok:
+                        return None  # nothing there to update
+                    seen[key] = (values.of_body(answer.body), answer.header("etag") or "")
+                value, etag = seen.pop(key)
+                return _clear(wire.put(key, body, (("If-Match", etag),))), value
+            case _:
+                answer = wire.get(key)
+                if answer.status == 404:
+                    return Said.ABSENT, None
+                if not answer.ok:
+                    return Said.UNKNOWN, None
+                value = values.of_body(answer.body)
+                last_read.__dict__[key] = (value, answer.header("etag") or "")
+                return Said.DONE, value
+
+    mark = session.recorder.mark()
+    _require_an_order(session, _record(scripts, keys, values, perform), mark)
+
+
+def _done(clearly: bool) -> Said:
+    return Said.DONE if clearly else Said.UNKNOWN
+
+
+def _clear(answer: Answer) -> Said:
+    """Return what a conditional write was answered. A 409 tells of a race, not of the value: nothing clear."""
+    return Said.REFUSED if answer.status in (404, 412) else _done(answer.ok)

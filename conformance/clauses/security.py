@@ -1,0 +1,473 @@
+"""SEC: nothing outside of the storage's folder is reached, and no secret is told."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.catalogue import also, clause
+from conformance.contract import Capability, Level, Profile
+from conformance.session import Session
+from conformance.strategies import examples
+from conformance.system import SettingsRefused
+from conformance.verdict import Deviation, compare
+from conformance.wire import render
+from reference_impl.api import DeleteError, Storage
+from reference_impl.errors import StorageError
+
+TRAVERSAL: Final = "https://cwe.mitre.org/data/definitions/22.html"
+LINKS: Final = "https://cwe.mitre.org/data/definitions/59.html"
+LOGGED: Final = "https://cwe.mitre.org/data/definitions/532.html"
+IN_ERRORS: Final = "https://cwe.mitre.org/data/definitions/209.html"
+
+CANARY: Final = b"canary: this file is none of the storage's"
+INTRUDER: Final = b"written by the storage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """A folder beside the storage's root, which the storage has no business with."""
+
+    folder: Path
+
+    def state(self) -> dict[str, bytes | None]:
+        """Return every name in it, with the bytes of files."""
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_bytes() if path.is_file() else None
+            for path in sorted(self.folder.rglob("*"))
+        }
+
+
+@contextmanager
+def outside_of(session: Session) -> Iterator[Outside]:
+    """Make that folder, with a canary and a folder of canaries, beside the root; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="outside-", dir=session.root.parent) as name:
+        folder = Path(name)
+        (folder / "canary").write_bytes(CANARY)
+        (folder / "nest").mkdir()
+        (folder / "nest" / "canary").write_bytes(CANARY)
+        yield Outside(folder=folder)
+
+
+def reach(storage: Storage, key: str) -> list[str]:
+    """Try everything with ``key``; return what of it gave the canary away. Refusals are welcome."""
+    told: list[str] = []
+
+    def attempt(name: str, action: Callable[[], object]) -> None:
+        # Also what is no proper refusal is none of this clause's business, as long as nothing is reached.
+        with contextlib.suppress(Exception):
+            if CANARY in repr(action()).encode():
+                told.append(name)
+
+    def opened() -> bytes:
+        with storage.open(key) as stream:
+            return stream.read()
+
+    attempt("download", lambda: storage.download(key))
+    attempt("open", opened)
+    attempt("stat", lambda: storage.stat(key))
+    attempt("list", lambda: list(storage.list(key)))
+    attempt("upload", lambda: storage.upload(key, INTRUDER))
+    attempt("delete_files", lambda: storage.delete_files([key]))
+    return told
+
+
+def _require_untouched(before: dict[str, bytes | None], after: dict[str, bytes | None], told: list[str]) -> None:
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name, b"?") != after.get(name, b"?"))
+    compare((told, changed), ([], []), "operations that gave away a file outside, and names changed outside")
+
+
+HOSTILE_PATHS: Final = (
+    "../{0}/canary",
+    "../{0}/new",
+    "../{0}/nest/canary",
+    "./../{0}/canary",
+    "project/../../{0}/canary",
+    "project/../../{0}/new",
+    "project//../../{0}/canary",
+    "{1}/canary",
+    "/{1}/canary",
+    "{1}/new",
+    "file://{1}/canary",
+    "..\\{0}\\canary",
+    "project\\..\\..\\{0}\\canary",
+    "%2e%2e/{0}/canary",
+    "..%2f{0}%2fcanary",
+    "\u2025/{0}/canary",
+    "\uff0e\uff0e/{0}/canary",
+    "..\x00/{0}/canary",
+    "../{0}/canary\x00",
+    "../{0}/canary\x00.log",
+    "../{0}/canary/",
+    "../{0}/canary ",
+    "../{0}/.",
+    "..;/{0}/canary",
+    "~/../../{1}/canary",
+)
+"""Keys that mean a file outside where somebody is careless; 0 is the folder beside the root, 1 its absolute path."""
+
+
+@clause(
+    "SEC-001",
+    "On local disk no key, symbolic link or race reaches anything outside the storage's folder, and names that only a "
+    "careless file system takes for equal never share a file.",
+    level=Level.MUST,
+    profile=Profile.CORE,
+    source=(TRAVERSAL, LINKS),
+    proved_by=(
+        "joins-keys-to-the-root",
+        "cuts-keys-at-nul",
+        "follows-links",
+        "lists-through-links",
+        "checks-the-path-then-opens-it",
+        "folds-case-of-keys",
+    ),
+    requires={Capability.FILE_TREE},
+)
+@examples("path", list(HOSTILE_PATHS))
+@given(
+    path=st.lists(
+        st.sampled_from(("..", ".", "", "project", "%2e%2e", "..\x00", "{0}", "{1}", "nest", "canary", "new")),
+        min_size=2,
+        max_size=7,
+    ).map("/".join)
+)
+def test_no_key_leads_outside(session: Session, path: str) -> None:
+    with outside_of(session) as outside:
+        before = outside.state()
+        key = path.replace("{0}", outside.folder.name).replace("{1}", str(outside.folder))
+        told = reach(session.storage, key)
+        _require_untouched(before, outside.state(), told)
+
+
+LINKED: Final = ("owner", "type", "file", "missing file", "relative", "link to a link", "the whole scope")
+
+
+@also("SEC-001", requires={Capability.FILE_TREE})
+@examples("place", list(LINKED))
+@given(place=st.sampled_from(LINKED))
+def test_no_planted_link_leads_outside(session: Session, place: str) -> None:
+    with outside_of(session) as outside:
+        owner = session.root / "project" / session.fresh_id()
+        key = _plant(outside.folder, owner, place)
+        before = outside.state()
+        told = reach(session.storage, f"project/{owner.name}/{key}")
+        listed = [stat.key for stat in session.storage.list(f"project/{owner.name}") if "canary" in stat.key]
+        _require_untouched(before, outside.state(), told + [f"list: {name}" for name in listed])
+
+
+def _plant(outside: Path, owner: Path, place: str) -> str:
+    """Plant a link to the folder outside; return a key below the owner that leads through it."""
+    if owner.parent.is_file():
+        owner.parent.unlink()  # left by a storage that took a hostile key of another example for this name
+    owner.parent.mkdir(parents=True, exist_ok=True)
+    if place == "owner":
+        owner.symlink_to(outside, target_is_directory=True)
+        return "nest/canary"
+    owner.mkdir()
+    if place == "the whole scope":
+        (owner / "FILE").symlink_to(outside.parent, target_is_directory=True)
+        return f"FILE/{outside.name}/canary"
+    if place == "type":
+        (owner / "FILE").symlink_to(outside / "nest", target_is_directory=True)
+        return "FILE/canary"
+    (owner / "FILE").mkdir()
+    link = owner / "FILE" / "canary"
+    if place == "missing file":
+        link.symlink_to(outside / "new")
+    elif place == "relative":
+        link.symlink_to(os.path.relpath(outside / "canary", link.parent))
+    elif place == "link to a link":
+        (outside / "nest" / "hop").symlink_to(outside / "canary")
+        link.symlink_to(outside / "nest" / "hop")
+    else:
+        link.symlink_to(outside / "canary")
+    return "FILE/canary"
+
+
+@also("SEC-001", requires={Capability.FILE_TREE, Capability.SIGNED_URLS})
+@examples("place", ["owner", "file"])
+@given(place=st.sampled_from(LINKED))
+def test_no_signed_url_leads_outside(session: Session, place: str) -> None:
+    with outside_of(session) as outside:
+        owner = session.root / "project" / session.fresh_id()
+        key = f"project/{owner.name}/{_plant(outside.folder, owner, place)}"
+        before = outside.state()
+        got = session.fetch(session.signed_url(key, expires_in=60))
+        if Capability.SIGNED_UPLOADS in session.capabilities:
+            session.fetch(session.signed_upload_url(key, expires_in=60), method="PUT", body=INTRUDER)
+        _require_untouched(before, outside.state(), ["signed URL"] if CANARY in got.body else [])
+
+
+RACE_S: Final = 0.25
+"""Seconds that each race is tried for: a fast storage gets many chances to lose it, a slow one no long wait."""
+
+
+@also("SEC-001", requires={Capability.FILE_TREE}, effort=0.4, racy=True)
+@examples("operation", ["upload", "download", "delete"])
+@given(operation=st.sampled_from(("upload", "download", "delete")))
+def test_no_race_leads_outside(session: Session, operation: str) -> None:
+    with outside_of(session) as outside:
+        owner = session.root / "project" / session.fresh_id()
+        key = f"project/{owner.name}/FILE/canary"
+        session.storage.upload(key, INTRUDER)
+        before = outside.state()
+        told: list[str] = []
+        with _swapping(owner / "FILE", outside.folder / "nest"):
+            ends = time.monotonic() + RACE_S
+            while time.monotonic() < ends:
+                # A link in the way may be refused, the key may be missing for a moment; how that is told is not judged.
+                with contextlib.suppress(Exception):
+                    if operation == "upload":
+                        session.storage.upload(key, INTRUDER)
+                    elif operation == "delete":
+                        session.storage.delete_files([key])
+                    elif session.storage.download(key) == CANARY:
+                        told.append("download")
+        _require_untouched(before, outside.state(), told[:1])
+
+
+@contextmanager
+def _swapping(folder: Path, elsewhere: Path) -> Iterator[None]:
+    """Let a thread put a link to ``elsewhere`` in place of ``folder``, and the folder back, as fast as it can."""
+    link = folder.with_name("link")
+    link.symlink_to(elsewhere, target_is_directory=True)
+    stop = threading.Event()
+
+    def swap() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            # The storage may make the folder anew meanwhile; the one put away under a name of its own then stays there.
+            real = folder.with_name(f"real-{number}")
+            with contextlib.suppress(OSError):
+                folder.rename(real)
+            with contextlib.suppress(OSError):
+                link.rename(folder)
+            with contextlib.suppress(OSError):
+                if folder.is_symlink():
+                    folder.rename(link)
+            with contextlib.suppress(OSError):
+                real.rename(folder)
+
+    thread = threading.Thread(target=swap)
+    interval = sys.getswitchinterval()
+    # Threads that take turns every few milliseconds hardly ever meet between a check and what it was made for.
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+TWINS: Final = {
+    "case": ("report-a", "REPORT-A"),
+    "case of one letter": ("filea", "fileA"),
+    "sharp s": ("stra\u00dfe", "STRASSE"),
+    "normal form": ("caf\u00e9", "cafe\u0301"),
+    "full width": ("file", "\uff46\uff49\uff4c\uff45"),
+    "trailing dot": ("file", "file."),
+    "trailing space": ("file", "file "),
+    "device name": ("NUL", "nul.txt"),
+    "another device name": ("CON", "con"),
+    "stream of a file": ("file", "file:stream"),
+    "short name": ("longfilename", "LONGFI~1"),
+}
+"""Pairs of names that some file system takes for one."""
+
+
+@also("SEC-001", requires={Capability.FILE_TREE})
+@examples("twins", list(TWINS.values()))
+@given(twins=st.sampled_from(sorted(TWINS.values())))
+def test_names_that_look_equal_never_share_a_file(session: Session, twins: tuple[str, str]) -> None:
+    prefix = session.fresh_prefix()
+    held: dict[str, bytes] = {}
+    for number, name in enumerate(twins):
+        # The second may be refused where the file system cannot tell them apart; it must not take the first's place.
+        with contextlib.suppress(StorageError):
+            session.storage.upload(prefix + name, b"%d" % number)
+            held[name] = b"%d" % number
+    compare({name: session.storage.download(prefix + name) for name in held}, held, "what is held under each name")
+
+
+SECRETS: Final = (
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "p%40ss%2Fword%25and%2B",
+    "a+b/c=d==&e?f#g;h",
+    "quote\"and'apostrophe<and>angle",
+    "back\\slash\\n\\x41",
+    "{brace}%s%(name)s$VAR`id`",
+)
+"""Secrets whose characters change their looks when quoted, escaped or formatted."""
+
+
+def forms(secret: str) -> set[str]:
+    """Return how a secret may look in a text."""
+    return {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], secret.encode("unicode_escape").decode()}
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.INFO or record.name.startswith("reference_impl"):
+            self.texts.append(logging.Formatter().format(record))
+
+
+@contextmanager
+def said() -> Iterator[list[str]]:
+    """Collect what is logged (information and above; all of the storage's own) and warned of inside the block."""
+    records, root = _Records(), logging.getLogger()
+    level = root.level
+    root.addHandler(records)
+    root.setLevel(logging.INFO)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            yield records.texts
+        finally:
+            root.removeHandler(records)
+            root.setLevel(level)
+            records.texts += [str(warning.message) for warning in warned]
+
+
+def everything_said(storage: Storage, key: str) -> list[str]:
+    """Use a storage in every way; return all that it says: errors with their causes, ``repr``, logs, warnings."""
+    texts = [repr(storage), str(storage)]
+    with said() as logged:
+        for action in (
+            lambda: storage.upload(key, b"x"),
+            lambda: storage.download(key),
+            lambda: storage.download(key + "-missing"),
+            lambda: storage.stat(key + "-missing"),
+            lambda: list(storage.list(key)),
+            lambda: storage.delete_files([key]),
+            lambda: storage.signed_url(key, expires_in=-1),
+            lambda: storage.upload("", b"x"),
+            lambda: storage.check(),
+        ):
+            try:
+                action()
+            except Exception as error:
+                texts += [repr(error), *traceback.format_exception(error)]
+                if isinstance(error, DeleteError):
+                    texts.append(repr(error.result))
+    return texts + logged
+
+
+def require_silence(texts: list[str], secret: str, what: str) -> None:
+    """End of a clause: no text holds the secret in any form. The observation itself does not quote it."""
+    telling = [text for text in texts if any(form in text for form in forms(secret))]
+    if telling:
+        shown = telling[0]
+        for form in sorted(forms(secret), key=len, reverse=True):
+            shown = shown.replace(form, "[the secret]")
+        raise Deviation(
+            promised=f"no {what} anywhere", observed=f"{len(telling)} texts tell it, the first: {shown[-300:]}"
+        )
+
+
+@clause(
+    "SEC-002",
+    "Secrets and signatures never appear in errors, reprs, logs, warnings, transcripts or shown settings.",
+    level=Level.MUST,
+    profile=Profile.CORE,
+    source=(LOGGED, IN_ERRORS),
+    proved_by=("errors-quote-the-secret", "repr-shows-the-secret", "logs-the-secret", "settings-repr-shows-the-secret"),
+    requires={Capability.OTHER_SECRETS},
+    effort=0.2,
+)
+@examples("secret", list(SECRETS[:2]))
+@given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=20, max_size=40))
+def test_the_storage_keeps_its_secret(session: Session, secret: str) -> None:
+    storage = session.other_hands.with_secret(secret)
+    require_silence(everything_said(storage, session.fresh_key()), secret, "secret key")
+
+
+@also("SEC-002", requires={Capability.SETTINGS})
+@examples("secret", list(SECRETS))
+@given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=20, max_size=40))
+def test_shown_settings_keep_the_secret(session: Session, secret: str) -> None:
+    good = _environment(secret)
+    texts = []
+    with said() as logged:
+        for environ in (good, good | {"AP_S3_BUCKET": "No_Bucket"}, good | {"AP_S3_USE_IRSA": "true"}):
+            try:
+                texts.append(session.settings.load(environ).shown)
+            except SettingsRefused as error:
+                texts += [str(error), *(str(refusal) for refusal in error.refusals)]
+    require_silence(texts + logged, secret, "secret key")
+
+
+def _environment(secret: str) -> dict[str, str]:
+    return {
+        "AP_FILE_STORAGE_LOCATION": "s3",
+        "AP_S3_BUCKET": "activepieces-files",
+        "AP_S3_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AP_S3_SECRET_ACCESS_KEY": secret,
+        "AP_S3_REGION": "us-east-1",
+    }
+
+
+@also("SEC-002", requires={Capability.SETTINGS})
+def test_an_opened_storage_keeps_the_secret(session: Session) -> None:
+    secret = SECRETS[2]
+    with said() as logged:
+        texts = [repr(session.settings.open(_environment(secret)))]
+    require_silence(texts + logged, secret, "secret key")
+
+
+@also("SEC-002", requires={Capability.SIGNED_URLS})
+def test_transcripts_keep_signatures(session: Session) -> None:
+    key = session.fresh_key()
+    session.storage.upload(key, b"x")
+    url = session.signed_url(key, expires_in=60)
+    session.fetch(url)
+    session.fetch(url + "0")
+    signature = _signature(url)
+    require_silence(
+        [render(session.recorder.kept(), session.redactor), session.redactor.text(url)], signature, "signature"
+    )
+
+
+def _signature(url: str) -> str:
+    query = parse_qs(urlsplit(url).query)
+    # The longest value of a signed URL that is unlike any name is its signature, whatever it is called.
+    return (query.get("X-Amz-Signature") or [max((value for values in query.values() for value in values), key=len)])[0]
+
+
+@also("SEC-002", requires={Capability.WIRE})
+def test_transcripts_keep_the_keys(session: Session) -> None:
+    key = session.fresh_key()
+    session.wire.put(key, b"x")
+    session.wire.get(key)
+    session.wire.fetch_presigned("GET", key)
+    session.wire.request("GET", key, keys=session.wire.wrong_secret())
+    # What a server says back passes through the same redaction as what was sent.
+    session.wire.request("GET", key, headers=(("x-amz-meta-note", session.wire.keys.secret_key),))
+    text = render(session.recorder.kept(), session.redactor)
+    require_silence(
+        [text, repr(session.wire.keys), repr(session.wire.endpoint)], session.wire.keys.secret_key, "secret key"
+    )

@@ -1,0 +1,352 @@
+"""The steps of a sequence of S3 requests: what each sends, and what a plain mapping says to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import quote
+
+from conformance.clauses.listing import walk
+from conformance.clauses.listing_pages import grouped
+from conformance.clauses.multipart import Upload, completed
+from conformance.http_transport import Answer
+from conformance.model import Model
+from conformance.session import Session
+from conformance.strategies import pattern_bytes
+from conformance.verdict import Inconclusive
+
+DONE: Final = "done"
+ABSENT: Final = "absent"
+REFUSED: Final = "refused"
+NO_SUCH_ETAG: Final = '"00000000000000000000000000000000"'
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store ``size`` bytes, recognisable by ``salt``."""
+
+    name: str
+    size: int
+    salt: int
+    by_url: bool = False
+
+    def __str__(self) -> str:
+        how = " by signed URL" if self.by_url else ""
+        return f"PUT {self.name}{how}: {self.size} bytes, pattern {self.salt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Put where nothing is."""
+
+    name: str
+    size: int
+    salt: int
+
+    def __str__(self) -> str:
+        return f"PUT {self.name} if nothing is there: {self.size} bytes, pattern {self.salt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Put where the ETag is still the one that the last HEAD of the sequence saw."""
+
+    name: str
+    size: int
+    salt: int
+
+    def __str__(self) -> str:
+        return f"PUT {self.name} if it is as the last HEAD saw it: {self.size} bytes, pattern {self.salt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    name: str
+    by_url: bool = False
+
+    def __str__(self) -> str:
+        return f"GET {self.name}" + (" by signed URL" if self.by_url else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    name: str
+
+    def __str__(self) -> str:
+        return f"HEAD {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Read the bytes from ``first`` to ``last``, both included, as far as there are any."""
+
+    name: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"GET {self.name}, bytes {self.first} to {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    name: str
+
+    def __str__(self) -> str:
+        return f"DELETE {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBatch:
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"DeleteObjects {', '.join(self.names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"copy {self.source} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin an upload in parts, called ``number`` in the steps that follow."""
+
+    number: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"begin upload {self.number} of {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Send the only part of an upload, perhaps not for the first time."""
+
+    number: int
+    size: int
+    salt: int
+
+    def __str__(self) -> str:
+        return f"part 1 of upload {self.number}: {self.size} bytes, pattern {self.salt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    number: int
+
+    def __str__(self) -> str:
+        return f"complete upload {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    number: int
+
+    def __str__(self) -> str:
+        return f"abort upload {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """List a prefix, page by page."""
+
+    folder: str
+    delimiter: str = ""
+    page: int = 1000
+
+    def __str__(self) -> str:
+        by = f" by {self.delimiter}" if self.delimiter else ""
+        return f"list {self.folder or 'everything'}{by}, pages of {self.page}"
+
+
+Step = Put | Create | Update | Get | Head | Range | Delete | DeleteBatch | Copy | Begin | Part | Complete | Abort | List
+
+
+def repaired(steps: list[Step]) -> list[Step]:
+    """Return the steps without those of uploads that were not begun, or have nothing to be completed of."""
+    begun: set[int] = set()
+    filled: set[int] = set()
+    kept: list[Step] = []
+    for step in steps:
+        match step:
+            case Begin():
+                begun.add(step.number)
+            case Part() if step.number in begun:
+                filled.add(step.number)
+            case Complete() if step.number in filled:
+                begun.discard(step.number)
+                filled.discard(step.number)
+            case Abort() if step.number in begun:
+                begun.discard(step.number)
+                filled.discard(step.number)
+            case Part() | Complete() | Abort():
+                continue
+        kept.append(step)
+    return kept
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the last HEAD of a key saw: its ETag, and which write that was of."""
+
+    etag: str
+    write: int
+    body: bytes | None
+
+
+class World:
+    """A fresh prefix of the bucket, and the model of what it must hold. Leaving it aborts open uploads."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._wire = session.wire
+        self._base = session.fresh_prefix()
+        self._model = Model()
+        self._writes = 0
+        self._write_of: dict[str, int] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._uploads: dict[int, tuple[str, Upload]] = {}
+        self._parts: dict[int, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for begun in self._uploads.values():
+            begun[1].abort()
+
+    def step(self, step: Step) -> tuple[object, object]:
+        """Do one step; return what the mapping says to it, and what the server said."""
+        name = getattr(step, "name", "")
+        key, held = self._base + name, self._model.get(name)
+        match step:
+            case Put():
+                body = pattern_bytes(step.size, step.salt)
+                self._hold(name, body)
+                if step.by_url:
+                    return DONE, _done(self._wire.fetch_presigned("PUT", key, body=body))
+                return DONE, _done(self._wire.put(key, body))
+            case Create():
+                body = pattern_bytes(step.size, step.salt)
+                if held is None:
+                    self._hold(name, body)
+                answer = self._wire.put(key, body, (("If-None-Match", "*"),))
+                return (DONE if held is None else REFUSED), _done(answer)
+            case Update():
+                return self._update(step, key, held)
+            case Get():
+                answer = self._wire.fetch_presigned("GET", key) if step.by_url else self._wire.get(key)
+                return (ABSENT if held is None else held), (answer.body if answer.ok else _done(answer))
+            case Head():
+                answer = self._wire.head(key)
+                if answer.ok:
+                    self._seen[name] = _Seen(answer.header("etag") or "", self._write_of.get(name, 0), held)
+                size = answer.header("content-length") if answer.ok else _done(answer)
+                return (ABSENT if held is None else str(len(held))), size
+            case Range():
+                # Ranges beyond the end are another clause's matter.
+                last = step.last if held is None else min(step.last, len(held) - 1)
+                if last < step.first:
+                    return DONE, DONE
+                return (ABSENT if held is None else held[step.first : last + 1]), self._ranged(step.first, last, key)
+            case Delete():
+                self._model.delete([name])
+                answer = self._wire.delete(key)
+                return DONE, (DONE if answer.status == 404 else _done(answer))
+            case DeleteBatch():
+                self._model.delete(step.names)
+                answer = self._wire.delete_objects([self._base + each for each in step.names])
+                return DONE, (_done(answer) if not answer.ok else _without_errors(answer))
+            case Copy():
+                return self._copy(step)
+            case Begin() | Part() | Complete() | Abort():
+                return self._upload(step)
+            case List():
+                return self._listing(step)
+
+    def _hold(self, name: str, body: bytes) -> None:
+        self._model.put(name, body)
+        self._writes += 1
+        self._write_of[name] = self._writes
+
+    def _update(self, step: Update, key: str, held: bytes | None) -> tuple[object, object]:
+        seen = self._seen.get(step.name)
+        body = pattern_bytes(step.size, step.salt)
+        same = seen is not None and held is not None and seen.write == self._write_of[step.name]
+        if seen is not None and not same and held == seen.body:
+            # The same bytes, written again: whether that is a new ETag is left open.
+            return DONE, DONE
+        if same:
+            self._hold(step.name, body)
+        etag = seen.etag if seen is not None else NO_SUCH_ETAG
+        observed = _done(self._wire.put(key, body, (("If-Match", etag),)))
+        return (DONE if same else REFUSED), (REFUSED if observed == ABSENT else observed)
+
+    def _ranged(self, first: int, last: int, key: str) -> object:
+        answer = self._wire.get(key, (("Range", f"bytes={first}-{last}"),))
+        if not answer.ok:
+            return _done(answer)
+        # A range may be ignored; with which status it is served is another clause's matter.
+        return answer.body if len(answer.body) == last - first + 1 else answer.body[first : last + 1]
+
+    def _copy(self, step: Copy) -> tuple[object, object]:
+        held = self._model.get(step.source)
+        source = quote(f"/{self._wire.bucket}/{self._base}{step.source}".encode(), safe="/-._~")
+        answer = self._wire.request("PUT", self._base + step.target, headers=[("x-amz-copy-source", source)])
+        if held is None:
+            return ABSENT, _done(answer)
+        self._hold(step.target, held)
+        return DONE, (DONE if completed(answer) else answer.summary)
+
+    def _upload(self, step: Begin | Part | Complete | Abort) -> tuple[object, object]:
+        if isinstance(step, Begin):
+            self._uploads[step.number] = (step.name, Upload(self._session, self._base + step.name))
+            return DONE, DONE
+        name, upload = self._uploads[step.number]
+        if isinstance(step, Part):
+            self._parts[step.number] = pattern_bytes(step.size, step.salt)
+            return DONE, _done(upload.part(1, self._parts[step.number]))
+        if isinstance(step, Complete):
+            answer = upload.complete()
+            self._hold(name, self._parts[step.number])
+            observed = DONE if completed(answer) else answer.summary
+        else:
+            answer = upload.abort()
+            observed = _done(answer)
+        del self._uploads[step.number]
+        return DONE, observed
+
+    def _listing(self, step: List) -> tuple[object, object]:
+        prefix = self._base + step.folder
+        parameters: dict[str, str | int] = {"prefix": prefix, "max_keys": step.page}
+        names = [name.removeprefix(step.folder) for name in self._model.list(step.folder)]
+        promised: tuple[list[str], list[str]] = (names, [])
+        if step.delimiter:
+            parameters["delimiter"] = step.delimiter
+            promised = grouped(names, step.delimiter)
+        pages = walk(self._session, most=len(names) + 3, **parameters)
+        keys = sorted(key.removeprefix(prefix) for page in pages for key in page.keys)
+        common = sorted(found.removeprefix(prefix) for page in pages for found in page.prefixes)
+        return promised, (keys, common)
+
+
+def _done(answer: Answer) -> str:
+    """Return an answer in a word; its status and code where none fits."""
+    if answer.status == 503:
+        raise Inconclusive("the server was too busy (503) to answer every step")
+    if answer.ok:
+        return DONE
+    return {404: ABSENT, 412: REFUSED}.get(answer.status, answer.summary)
+
+
+def _without_errors(answer: Answer) -> str:
+    root = answer.xml()
+    codes = [] if root is None else [found.findtext("Code") or "" for found in root.iterfind("Error")]
+    wrong = sorted(set(codes) - {"NoSuchKey"})
+    return f"errors: {', '.join(wrong)}" if wrong else DONE

@@ -1,0 +1,94 @@
+"""``conformance accept REPORT --baseline FILE --reason "…"``: take the verdicts of a report as known."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.cli import report_files
+from conformance.cli.exit_codes import ExitCode
+from conformance.cli.gate_command import read
+from conformance.endpoint_options import UsageError
+from conformance.gate_accept import AcceptError, Terms, accept
+from conformance.gate_baseline import Baseline, Limit, render_baseline
+
+REVIEW_AFTER: Final = timedelta(days=90)
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "accept",
+        help="take the verdicts of a report into a baseline, with a reason",
+        description="Deviations that are accepted already keep their reason, unless named by --clause.",
+    )
+    parser.add_argument("reports", nargs="+", metavar="REPORT", help="one report, or the shards of one")
+    parser.add_argument("--baseline", required=True, metavar="FILE", help="is made where there is none")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why what is not as promised is accepted")
+    parser.add_argument("--link", default="", metavar="URL", help="where that is tracked")
+    parser.add_argument("--review-by", metavar="DATE", help="day to look again (default: in 90 days)")
+    parser.add_argument("--at-most", metavar="'N of M'", help="flaky: inconclusive in at most N of the newest M runs")
+    parser.add_argument("--clause", action="append", metavar="PATTERN", help="only these clauses; repeatable")
+    parser.add_argument("--provider", action="append", metavar="ID", help="only this provider; repeatable")
+    parser.add_argument("--partial", action="store_true", help="keep clauses that the report leaves out")
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> ExitCode:
+    reason = " ".join(args.reason.split())
+    if not reason:
+        raise UsageError("--reason is empty: say why this is accepted, for whoever reads the baseline next")
+    today = datetime.now(UTC).date()
+    terms = Terms(
+        reason=reason,
+        today=today,
+        review_by=_review_by(args.review_by, today),
+        link=args.link,
+        at_most=_limit(args.at_most),
+        renew=bool(args.clause),
+    )
+    sections = report_files.merged(args.reports)
+    if args.provider:
+        sections = [section for section in sections if section.provider in args.provider]
+    patterns = [pattern.upper() for pattern in args.clause or ()]
+
+    def wanted(clause: str) -> bool:
+        return not patterns or any(fnmatch.fnmatchcase(clause, p) or clause.startswith(p + "-") for p in patterns)
+
+    if not any(wanted(result["clause"]) for section in sections for result in section.results):
+        raise UsageError("no result of the report is of these clauses and providers; nothing was accepted")
+    path = Path(args.baseline)
+    baseline: Baseline = read(args.baseline) if path.exists() else {}
+    try:
+        changes = accept(sections, baseline, terms, wanted=wanted, whole=not args.partial and not patterns)
+    except AcceptError as error:
+        raise UsageError(str(error)) from None
+    report_files.write("--baseline", args.baseline, render_baseline(baseline))
+    for line in [*changes.lines, *changes.refused]:
+        print(line)
+    print(
+        f"{args.baseline}: {changes.added} added without deviation, {len(changes.lines)} changed, "
+        f"{changes.kept} as before, {len(changes.refused)} left out"
+    )
+    return ExitCode.OK
+
+
+def _review_by(given: str | None, today: date) -> date:
+    if given is None:
+        return today + REVIEW_AFTER
+    try:
+        day = date.fromisoformat(given)
+    except ValueError:
+        raise UsageError(f"--review-by {given}: write a date such as {today + REVIEW_AFTER}") from None
+    if day < today:
+        raise UsageError(f"--review-by {given} is past; give a day to come")
+    return day
+
+
+def _limit(given: str | None) -> Limit | None:
+    try:
+        return None if given is None else Limit.parse(given)
+    except ValueError as error:
+        raise UsageError(f"--at-most: {error}") from None

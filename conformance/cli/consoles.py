@@ -1,0 +1,33 @@
+"""The consoles of the commands: as wide as the terminal says, and quiet about a reader that has gone."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import NoReturn
+
+from rich.console import Console
+
+
+class PipeConsole(Console):
+    """A console that tells of a closed pipe as of any other; rich's own would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def output() -> PipeConsole:
+    """Return the console for results."""
+    return PipeConsole(highlight=False)
+
+
+def errors() -> PipeConsole:
+    """Return the console for progress and complaints."""
+    return PipeConsole(highlight=False, stderr=True)
+
+
+def tolerate_narrow_encodings() -> None:
+    """Let a stream that cannot show a character show its escape, where Python would end in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,170 @@
+"""``conformance gate REPORT --baseline FILE``: is anything worse than what is accepted?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from conformance.cli import report_files
+from conformance.cli.exit_codes import ExitCode
+from conformance.endpoint_options import UsageError
+from conformance.gate import Finding, Standing, compare_with_baseline
+from conformance.gate_baseline import Baseline, BaselineError, read_baseline
+from conformance.report.document import Section
+from conformance.report.reproducers import reproducer_of, write_reproducers
+
+LONGEST_LINE: Final = 300
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "gate",
+        help="hold a report against a baseline",
+        description="Exit code 0: nothing is worse than accepted; 1: a regression, a vanished clause, or a new clause "
+        "that deviates from a MUST; 2: wrong usage; 3: a backend could not be judged, or the report cannot be trusted.",
+    )
+    parser.add_argument("reports", nargs="+", metavar="REPORT", help="one report, or the shards of one")
+    parser.add_argument("--baseline", required=True, metavar="FILE", help="written by `conformance accept`")
+    parser.add_argument("--strict", action="store_true", help="fail on stale and past-review expectations too")
+    parser.add_argument(
+        "--provider", action="append", metavar="ID", help="gate only this provider of report and baseline; repeatable"
+    )
+    parser.add_argument("--partial", action="store_true", help="do not miss what the report leaves out")
+    parser.add_argument(
+        "--history",
+        action="append",
+        default=[],
+        metavar="REPORT",
+        help="an earlier report, for the limits of flaky clauses; repeatable",
+    )
+    parser.add_argument("--reproducers", metavar="DIR", help="write the reproducers of all deviations there")
+    parser.add_argument("--json", action="store_true", help="the findings as JSON lines on standard output")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what is as expected, too")
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> ExitCode:
+    sections = _only(report_files.merged(args.reports), args.provider)
+    baseline = read(args.baseline)
+    if args.provider:
+        baseline = {name: accepted for name, accepted in baseline.items() if name in args.provider}
+    history = [report_files.one(path) for path in args.history]
+    history.sort(key=lambda report: max(str(section.header["started"]) for section in report), reverse=True)
+    findings = compare_with_baseline(
+        sections,
+        baseline,
+        history=history,
+        today=datetime.now(UTC).date(),
+        strict=args.strict,
+        partial=args.partial,
+    )
+    written: dict[tuple[str, str], Path] = {}
+    if args.reproducers:
+        try:
+            written = write_reproducers(sections, Path(args.reproducers))
+        except OSError as error:
+            raise UsageError(f"--reproducers {args.reproducers}: {error.strerror}") from None
+    if args.json:
+        for finding in findings:
+            print(json.dumps(_as_json(finding, written)))
+    else:
+        _show(findings, written, sections, baseline, verbose=args.verbose)
+    return exit_code(findings)
+
+
+def read(path: str) -> Baseline:
+    """Return a baseline that must exist and be usable. ``UsageError`` otherwise."""
+    try:
+        return read_baseline(Path(path))
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no baseline {path}; `conformance accept REPORT --baseline {path} --reason …` writes one"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"--baseline {path}: {error.strerror}") from None
+    except BaselineError as error:
+        raise UsageError(str(error)) from None
+
+
+def exit_code(findings: list[Finding]) -> ExitCode:
+    """Errors of the harness come first: what was not judged may hide anything."""
+    if any(finding.standing is Standing.ERROR for finding in findings):
+        return ExitCode.HARNESS
+    return ExitCode.REGRESSION if any(finding.fails for finding in findings) else ExitCode.OK
+
+
+def _only(sections: list[Section], providers: list[str] | None) -> list[Section]:
+    if not providers:
+        return sections
+    there = {section.provider for section in sections}
+    for name in providers:
+        if name not in there:
+            raise UsageError(f"--provider {name}: the report has only {', '.join(sorted(there))}")
+    return [section for section in sections if section.provider in providers]
+
+
+def _as_json(finding: Finding, written: dict[tuple[str, str], Path]) -> dict[str, Any]:
+    path = written.get((finding.provider, finding.clause))
+    return {
+        "provider": finding.provider,
+        "clause": finding.clause,
+        "standing": finding.standing.value,
+        "verdict": finding.verdict,
+        "fails": finding.fails,
+        "overdue": finding.overdue,
+        "reason": finding.reason,
+        "reproducer": str(path) if path else None,
+    }
+
+
+def _show(
+    findings: list[Finding],
+    written: dict[tuple[str, str], Path],
+    sections: list[Section],
+    baseline: Baseline,
+    *,
+    verbose: bool,
+) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for section in sections:
+        accepted = baseline.get(section.provider)
+        backend = f"{section.header['backend']['name']} {section.header['backend']['version']}"
+        if accepted is not None and accepted.backend and accepted.backend != backend:
+            console.print(f"{section.provider}: {backend}; the baseline was accepted with {accepted.backend}")
+        if accepted is not None and accepted.contract and accepted.contract != section.header["contract"]:
+            console.print(
+                f"{section.provider}: contract {section.header['contract']}; accepted under {accepted.contract}"
+            )
+    for finding in findings:
+        quiet = finding.standing is Standing.EXPECTED and not finding.overdue
+        quiet = quiet or (finding.standing is Standing.NEW and finding.verdict == "conforms")
+        if quiet and not verbose and not finding.fails:
+            continue
+        console.print(_line(finding, written))
+    seen = Counter(finding.standing for finding in findings)
+    console.print(", ".join(f"{n} {standing}" for standing in Standing if (n := seen[standing])) or "nothing to gate")
+    overdue = sum(finding.overdue for finding in findings)
+    if overdue:
+        console.print(f"{overdue} of the expected are past their review")
+    code = exit_code(findings)
+    console.print("gate: passed" if code is ExitCode.OK else f"gate: failed (exit code {code.value})")
+
+
+def _line(finding: Finding, written: dict[tuple[str, str], Path]) -> str:
+    where = f"{finding.provider} {finding.clause}".strip()
+    reason = " ".join(finding.reason.split())
+    if len(reason) > LONGEST_LINE:
+        reason = reason[:LONGEST_LINE] + "…"
+    tail = ""
+    path = written.get((finding.provider, finding.clause))
+    if path is not None:
+        tail = f" [{path}]"
+    elif finding.fails and finding.result is not None and reproducer_of(finding.result):
+        tail = " [reproducer in the report; --reproducers DIR writes it]"
+    return f"{'✗' if finding.fails else ' '} {finding.standing.value:17} {where}: {reason}{tail}"

@@ -1,0 +1,90 @@
+"""``conformance list clauses|providers``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from conformance.catalogue import FAMILIES, select
+from conformance.cli import consoles
+from conformance.cli.exit_codes import ExitCode
+from conformance.report.terminal import say
+from providers import discover
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("list", help="list clauses or providers")
+    parser.add_argument("what", choices=("clauses", "providers"))
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> ExitCode:
+    if args.what == "clauses":
+        _clauses(as_json=args.json)
+    else:
+        _providers([Path(path) for path in args.provider_file], as_json=args.json)
+    return ExitCode.OK
+
+
+def _clauses(*, as_json: bool) -> None:
+    clauses = [entry.clause for entry in select()]
+    if as_json:
+        rows = [
+            {
+                "id": clause.id,
+                "level": clause.level.value,
+                "profile": clause.profile.value,
+                "statement": clause.statement,
+                "requires": sorted(capability.value for capability in clause.requires),
+                "sources": list(clause.sources),
+            }
+            for clause in clauses
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    console = consoles.output()
+    family = ""
+    for clause in clauses:
+        if clause.family != family:
+            family = clause.family
+            console.print(f"\n[bold]{family}[/]  {FAMILIES.get(family, '')}")
+        say(console, clause.statement, start=f"  {clause.id:8}  {clause.level.value:6} {clause.profile.value:4}  ")
+    console.print(f"\n{len(clauses)} clauses; `conformance show ID` tells all of one")
+
+
+def _providers(files: list[Path], *, as_json: bool) -> None:
+    rows: list[dict[str, Any]] = []
+    for provider in sorted(discover(files).values(), key=lambda provider: provider.id):
+        availability = provider.availability()
+        rows.append(
+            {
+                "id": provider.id,
+                "title": provider.title,
+                "kind": provider.kind.value,
+                "launches": [launch.kind.value for launch in provider.launches],
+                "ready": availability.ready,
+                "missing": availability.missing,
+                "how": availability.how,
+                "note": availability.note,
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    console = consoles.output()
+    for row in rows:
+        sign = "✓ ready  " if row["ready"] else "– missing"
+        launches = ", ".join(row["launches"])
+        say(
+            console,
+            f"{row['title']} ({row['kind']}; {launches})",
+            start=f"{sign} {row['id']:12} ",
+            sign="green" if row["ready"] else "yellow",
+        )
+        note = row["note"] if row["ready"] else f"{row['missing']}; {row['how']}"
+        if note:
+            say(console, str(note), start=" " * 23, style="dim")

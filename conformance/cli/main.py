@@ -1,0 +1,106 @@
+"""The command ``conformance``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from conformance.bucket_checks import OpeningError
+from conformance.cli import (
+    accept_command,
+    clean_command,
+    compare_command,
+    consoles,
+    gate_command,
+    install_command,
+    list_command,
+    merge_command,
+    report_command,
+    run_command,
+    show_command,
+    site_command,
+)
+from conformance.cli.exit_codes import ExitCode
+from conformance.cli.workers import Interrupted
+from conformance.endpoint_options import UsageError
+from conformance.report.document import DocumentError
+from conformance.run import suite_version
+from providers.provider import LaunchError, ProviderError
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="conformance",
+        description="Judge object storage by a contract: run it before you trust a bucket.",
+        epilog="Exit codes: 0 as expected, 1 an unexpected deviation, 2 wrong usage, 3 a backend could not be judged.",
+    )
+    top.add_argument("--version", action="version", version=f"bucket-conformance {suite_version()}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for module in (
+        run_command,
+        list_command,
+        show_command,
+        install_command,
+        merge_command,
+        gate_command,
+        accept_command,
+        compare_command,
+        report_command,
+        site_command,
+        clean_command,
+    ):
+        module.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Expected errors end in one line, never in a traceback."""
+    consoles.tolerate_narrow_encodings()
+    try:
+        args = parser().parse_args(argv)
+        code = int(args.command(args))
+        sys.stdout.flush()
+        return code
+    except (UsageError, ProviderError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return int(ExitCode.USAGE)
+    except OpeningError as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return int(ExitCode.USAGE if error.usage else ExitCode.HARNESS)
+    except DocumentError as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return int(ExitCode.HARNESS)
+    except LaunchError as error:
+        print(f"conformance: {error}" + (f"\n{error.log}" if error.log else ""), file=sys.stderr)
+        return int(ExitCode.HARNESS)
+    except Interrupted as interrupt:
+        if interrupt.killed:
+            names = ", ".join(interrupt.killed)
+            print(f"\nconformance: interrupted; {names} did not end in time: run `conformance clean`", file=sys.stderr)
+        else:
+            print("\nconformance: interrupted; what the run had created is removed", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        print("\nconformance: interrupted", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _discard_output()
+        return int(ExitCode.BROKEN_PIPE)
+    except OSError as error:
+        what = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        print(f"conformance: {what}", file=sys.stderr)
+        _discard_output()
+        return int(ExitCode.HARNESS)
+
+
+def _discard_output() -> None:
+    # The reader of our output is gone (`| head`), or its disk is full; Python must not try once more at exit.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

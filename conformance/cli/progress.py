@@ -1,0 +1,103 @@
+"""Progress while a run goes: a live table in a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from conformance.report.terminal import SIGNS
+from conformance.verdict import Verdict
+
+LOG_EVERY_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Row:
+    total: int
+    text: str = "waiting"
+    counts: dict[str, int] = field(default_factory=dict)
+    logged: float = 0.0
+
+    @property
+    def done(self) -> int:
+        return sum(self.counts.values())
+
+    def summary(self, *, styled: bool) -> str:
+        parts = []
+        for verdict, (sign, style) in SIGNS.items():
+            if n := self.counts.get(verdict.value, 0):
+                parts.append(f"[{style}]{sign}{n}[/]" if styled else f"{n} {verdict.value}")
+        return (" " if styled else ", ").join(parts)
+
+
+class Progress:
+    """Shows what the workers say. Everything goes to the error stream, so that output can be piped."""
+
+    def __init__(self, providers: list[str], total: int, console: Console) -> None:
+        self._rows = {provider: _Row(total=total) for provider in providers}
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def tell(self, provider: str, line: dict[str, Any]) -> None:
+        """Take in one line of a worker."""
+        row = self._rows[provider]
+        kind = line["type"]
+        if kind == "progress":
+            row.text = str(line["text"])
+            self._log_text(provider, row)
+        elif kind == "header":
+            row.text = f"{line['backend']['name']} {line['backend']['version']} ({line['launch']})"
+            if self._live is None:
+                self._console.print(f"{provider}: judging {row.text}", markup=False, highlight=False, soft_wrap=True)
+        elif kind == "result":
+            verdict = Verdict(line["verdict"]).value
+            row.counts[verdict] = row.counts.get(verdict, 0) + 1
+            row.text = str(line["clause"])
+            self._log(provider, row)
+        self._draw()
+
+    def _log_text(self, provider: str, row: _Row) -> None:
+        # Installers say a line per package; a log is read by people, who want to know that it goes on.
+        now = time.monotonic()
+        if self._live is None and (not row.logged or now - row.logged > LOG_EVERY_S or "\n" in row.text):
+            row.logged = now
+            self._console.print(f"{provider}: {row.text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _log(self, provider: str, row: _Row) -> None:
+        now = time.monotonic()
+        if self._live is None and (now - row.logged > LOG_EVERY_S or row.done == row.total):
+            row.logged = now
+            self._console.print(
+                f"{provider}: {row.done}/{row.total} clauses: {row.summary(styled=False)}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for provider, row in self._rows.items():
+            table.add_row(
+                f"[bold]{escape(provider)}[/]",
+                f"{row.done}/{row.total}",
+                row.summary(styled=True),
+                f"[dim]{escape(row.text.splitlines()[0] if row.text else '')}[/]",
+            )
+        self._live.update(table)

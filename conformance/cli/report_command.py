@@ -1,0 +1,61 @@
+"""``conformance report REPORT… --html FILE …``: renders reports for people and for machines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from conformance.cli import report_files
+from conformance.cli.exit_codes import ExitCode
+from conformance.cli.gate_command import read
+from conformance.endpoint_options import UsageError
+from conformance.gate import annotated
+from conformance.report import html, junit, markdown
+from conformance.report.badge import write_badges
+from conformance.report.columns import columns
+from conformance.report.reproducers import write_reproducers
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="render reports: HTML, Markdown, JUnit, badges",
+        description="Shards of one run are joined; other reports of one provider stand side by side.",
+    )
+    parser.add_argument("reports", nargs="+", metavar="REPORT")
+    parser.add_argument("--html", metavar="FILE", help="one self-contained page")
+    parser.add_argument("--markdown", metavar="FILE", help="a job summary, at most 1 MiB; - is standard output")
+    parser.add_argument("--junit", metavar="FILE", help="JUnit XML")
+    parser.add_argument("--badge", metavar="DIR", help="a badge per provider there: shields JSON and SVG")
+    parser.add_argument("--reproducers", metavar="DIR", help="the reproducers of all deviations there")
+    parser.add_argument("--baseline", metavar="FILE", help="take from it what is expected, instead of from the report")
+    parser.add_argument("--title", default="Object storage conformance", metavar="TEXT", help="title of the page")
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> ExitCode:
+    if not any((args.html, args.markdown, args.junit, args.badge, args.reproducers)):
+        raise UsageError("nothing to write: give --html FILE, --markdown FILE, --junit FILE or --badge DIR")
+    documents = [(str(Path(path)), report_files.one(path)) for path in args.reports]
+    if args.baseline:
+        baseline = read(args.baseline)
+        documents = [(name, annotated(sections, baseline)) for name, sections in documents]
+    found = columns(documents)
+    if args.html:
+        report_files.write("--html", args.html, html.render(found, title=args.title))
+    if args.markdown == "-":
+        sys.stdout.write(markdown.render(found, title=args.title))
+    elif args.markdown:
+        report_files.write("--markdown", args.markdown, markdown.render(found, title=args.title))
+    if args.junit:
+        report_files.write("--junit", args.junit, junit.render(found))
+    try:
+        if args.badge:
+            write_badges(found, Path(args.badge))
+        if args.reproducers:
+            write_reproducers((column.section for column in found), Path(args.reproducers))
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
+    return ExitCode.OK

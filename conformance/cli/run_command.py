@@ -1,0 +1,248 @@
+"""``conformance run``: judge providers, or any endpoint, and end in a matrix and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, Final
+
+from conformance.baseline import ExpectationError, fails, read_expectations
+from conformance.catalogue import UnknownClause, select
+from conformance.cli import consoles
+from conformance.cli.exit_codes import ExitCode
+from conformance.cli.progress import Progress
+from conformance.cli.workers import Event, Interrupted, run_workers
+from conformance.contract import Level, Profile
+from conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
+from conformance.judge import Mode
+from conformance.opening import new_run_id
+from conformance.report import footnotes, terminal
+from conformance.report.document import Section, line
+from conformance.verdict import Verdict
+from providers import discover, expectations
+from providers.provider import LaunchError, LaunchKind
+
+EMBEDDED: Final = ("local_disk", "seaweedfs", "moto")
+"""What is judged where nothing is named: no account and no container engine is needed for any of them."""
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="judge providers (default: local_disk, seaweedfs, moto) or any endpoint",
+        description="Judge backends by the contract. Exit code 0: no unexpected deviation from a MUST; 1: some; "
+        "2: wrong usage; 3: a backend could not be judged.",
+    )
+    parser.add_argument("providers", nargs="*", metavar="PROVIDER", help="ids from `conformance list providers`")
+    add_endpoint_options(parser)
+    what = parser.add_argument_group("what to judge")
+    what.add_argument(
+        "--profile", action="append", choices=[p.value for p in Profile], help="core or s3 (default: both)"
+    )
+    what.add_argument("--clause", action="append", metavar="PATTERN", help="an id, a family or a pattern; repeatable")
+    what.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
+    what.add_argument("--launch", choices=[kind.value for kind in LaunchKind], help="how to bring the backend up")
+    how = parser.add_argument_group("how hard")
+    how.add_argument("--quick", action="store_true", help="every clause and boundary, few generated examples")
+    how.add_argument("--deep", type=float, metavar="SECONDS", help="spend about so much time per provider")
+    how.add_argument("--seed", type=int, metavar="N", help="repeat the generated data of an earlier run")
+    how.add_argument("--max-requests", type=int, metavar="N", help="send at most about N requests per provider")
+    how.add_argument(
+        "--limits", action="store_true", help="also search the true limits (batch, key, URL life, …) and show them"
+    )
+    how.add_argument("--jobs", type=int, metavar="N", help="providers at once (default: one per core)")
+    out = parser.add_argument_group("output")
+    out.add_argument("--report", metavar="FILE", help="write the report document (JSON Lines)")
+    out.add_argument(
+        "--json", action="store_true", help="the report document on standard output, and nothing else there"
+    )
+    out.add_argument("--expectations", metavar="FILE", help="known deviations (TOML) instead of the provider's own")
+    out.add_argument("-v", "--verbose", action="store_true", help="show expected deviations too")
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> ExitCode:
+    orders = _orders(args, os.environ)
+    sections: dict[str, Section] = {}
+    broken: dict[str, str] = {}
+    with ExitStack() as stack:
+        report = stack.enter_context(ReportFile(args.report))
+        names = [order["provider"] for order in orders]
+        progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
+        lines: dict[str, list[str]] = {name: [] for name in names}
+        try:
+            for event in run_workers(orders, at_once=args.jobs or os.cpu_count() or 1):
+                if event.line is None:
+                    # A section is written in one piece when it is whole: workers run side by side.
+                    _write(report, args, lines.pop(event.provider))
+                    _note_end(event, sections, broken)
+                    continue
+                progress.tell(event.provider, event.line)
+                if event.line["type"] != "progress":
+                    lines[event.provider].append(line(event.line))
+                    _collect(sections, event.provider, event.line)
+        except Interrupted as interrupt:
+            # Without a footer: whoever reads the report is told that it is cut off.
+            for name in interrupt.killed:
+                _write(report, args, lines[name])
+            _say_left_behind(sections)
+            raise
+    for provider, why in broken.items():
+        print(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
+    _say_left_behind(sections)
+    shown = [sections[name] for name in names if name in sections]
+    if shown and not args.json:
+        console = consoles.output()
+        console.print()
+        terminal.matrix(shown, console)
+        footnotes.limits(shown, console)
+        footnotes.costs(shown, console)
+        terminal.deviations(shown, console, verbose=args.verbose)
+        if args.report and not report.failure:
+            console.print(f"\nreport: {args.report}", markup=False, soft_wrap=True)
+    if report.failure:
+        print(f"conformance: the report is not complete: {report.failure}", file=sys.stderr)
+        return ExitCode.HARNESS
+    return _exit_code(shown, broken)
+
+
+def _say_left_behind(sections: Mapping[str, Section]) -> None:
+    for section in sections.values():
+        if section.footer is not None and section.footer.get("left_behind"):
+            left = section.footer["left_behind"]
+            print(
+                f"conformance: {section.provider}: could not be removed: {left}; `conformance clean` tries again",
+                file=sys.stderr,
+            )
+
+
+def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        chosen = select(patterns=args.clause or (), profiles=[Profile(p) for p in args.profile or ()])
+    except UnknownClause as error:
+        raise UsageError(str(error)) from None
+    if not chosen:
+        raise UsageError("no clause is in every one of the given profiles and patterns")
+    for option, value in (("--max-requests", args.max_requests), ("--jobs", args.jobs)):
+        if value is not None and value < 1:
+            raise UsageError(f"{option} is {value}; at least 1 is needed")
+    if args.deep is not None and not 1 <= args.deep < math.inf:
+        raise UsageError(f"--deep is {args.deep:g}; give seconds, at least 1")
+    if args.quick and args.deep is not None:
+        raise UsageError("--quick and --deep exclude each other")
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**31)
+    mode = Mode.QUICK if args.quick else Mode.DEEP if args.deep else Mode.DEFAULT
+    if args.expectations:
+        _check_expectations(Path(args.expectations), must_exist=True)
+    common = {
+        "clauses": [entry.clause.id for entry in chosen],
+        "seed": seed,
+        "mode": mode.value,
+        "budget_s": args.deep,
+        "max_requests": args.max_requests,
+        "limits": args.limits,
+        "provider_files": args.provider_file,
+        "launch": args.launch,
+        "expectations": args.expectations,
+    }
+    endpoint = endpoint_of(args, environ)
+    if endpoint is not None:
+        if args.providers or args.launch:
+            raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
+        return [{**common, "provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}]
+    wanted = list(dict.fromkeys(args.providers or EMBEDDED))
+    known = discover([Path(path) for path in args.provider_file])
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"unknown provider {name!r}; known: {', '.join(sorted(known))}")
+        path = expectations.path_of(name)
+        if path is not None:
+            _check_expectations(path, must_exist=False)
+    if args.launch:
+        for name in wanted:
+            try:
+                known[name].choose(LaunchKind(args.launch))
+            except LaunchError as error:
+                raise UsageError(str(error)) from None
+    return [{**common, "provider": name, "run_id": new_run_id()} for name in wanted]
+
+
+def _check_expectations(path: Path, *, must_exist: bool) -> None:
+    if must_exist and not path.exists():
+        raise UsageError(f"--expectations: there is no file {path}")
+    try:
+        read_expectations(path)
+    except ExpectationError as error:
+        raise UsageError(str(error)) from None
+
+
+class ReportFile:
+    """The file of ``--report``, or nothing. A disk that is full must not cost the run its other results."""
+
+    def __init__(self, path: str | None) -> None:
+        self.failure = ""
+        self._path = path
+        self._file: IO[str] | None = None
+        if path is not None:
+            try:
+                self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115 - closed with the context
+            except OSError as error:
+                raise UsageError(f"--report {path}: {error.strerror}") from None
+
+    def __enter__(self) -> ReportFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._try(lambda file: file.close())
+
+    def write(self, lines: list[str]) -> None:
+        self._try(lambda file: (file.writelines(lines), file.flush()))
+
+    def _try(self, do: Callable[[IO[str]], object]) -> None:
+        if self._file is None or self.failure:
+            return
+        try:
+            do(self._file)
+        except OSError as error:
+            self.failure = f"{self._path}: {error.strerror}"
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+def _write(report: ReportFile, args: argparse.Namespace, lines: list[str]) -> None:
+    report.write(lines)
+    if args.json:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+
+
+def _collect(sections: dict[str, Section], provider: str, value: dict[str, Any]) -> None:
+    if value["type"] == "header":
+        sections[provider] = Section(header=value)
+    elif value["type"] == "result":
+        sections[provider].results.append(value)
+    else:
+        sections[provider].footer = value
+
+
+def _note_end(event: Event, sections: dict[str, Section], broken: dict[str, str]) -> None:
+    if event.exit_code != 0:
+        tail = event.log.strip().splitlines()[-12:]
+        broken[event.provider] = f"exit code {event.exit_code}" + "".join(f"\n    {text}" for text in tail)
+
+
+def _exit_code(sections: list[Section], broken: dict[str, str]) -> ExitCode:
+    results = [result for section in sections for result in section.results]
+    if broken or any(result["verdict"] == Verdict.ERROR for result in results):
+        mistaken = sections and all((section.footer or {}).get("usage_error") for section in sections)
+        return ExitCode.USAGE if mistaken and not broken else ExitCode.HARNESS
+    if any(fails(verdict=Verdict(r["verdict"]), level=Level(r["level"]), expected=r["expected"]) for r in results):
+        return ExitCode.REGRESSION
+    return ExitCode.OK

@@ -1,0 +1,134 @@
+"""Runs one worker process per provider, several at a time, and passes on what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
+
+STOP_WAIT_S: Final = 30.0
+"""How long an interrupted worker may take to remove what it created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a worker, or its end (``line`` is ``None``; ``log`` holds its error stream if it failed)."""
+
+    provider: str
+    line: dict[str, Any] | None
+    exit_code: int = 0
+    log: str = ""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was told to stop, and its workers have ended. ``killed``: those that did not end in time."""
+
+    def __init__(self, killed: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.killed = tuple(killed)
+
+
+@dataclass(slots=True)
+class _Workers:
+    """The processes that run, and what they say. ``None`` in the queue: we are told to stop."""
+
+    events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
+    running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        event = self.events.get(timeout=timeout)
+        if event is not None and event.line is None:
+            self.running.pop(event.provider)
+        return event
+
+    def stop(self) -> Iterator[Event]:
+        """Tell every worker to stop, and yield what they still say; kill those that do not end in time."""
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_WAIT_S
+        while self.running:
+            try:
+                event = self.next(max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return
+            if event is not None:
+                yield event
+
+    def kill(self) -> list[str]:
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+        return list(self.running)
+
+
+def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int) -> Iterator[Event]:
+    """Start the orders, ``at_once`` at a time, and yield what the workers say, as they say it.
+
+    On an interrupt (SIGINT, SIGTERM) the workers are told to stop, and waited for while they remove what they created;
+    what they say until then is yielded, and :class:`Interrupted` is raised at the end.
+    """
+    workers, waiting = _Workers(), list(orders)
+    # A handler that raised could do so anywhere, also half-way through a line; a mark in the queue has its place.
+    before = {number: signal.signal(number, lambda *_: workers.events.put(None)) for number in _STOPPING}
+    try:
+        while waiting or workers.running:
+            while waiting and len(workers.running) < at_once:
+                order = waiting.pop(0)
+                workers.running[order["provider"]] = _start(order, workers.events)
+            event = workers.next()
+            if event is None:
+                yield from workers.stop()
+                raise Interrupted(workers.kill())
+            yield event
+    finally:
+        if workers.running:  # whoever listened has gone
+            for _ in workers.stop():
+                pass
+            workers.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def _start(order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> subprocess.Popen[str]:
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by the reader
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance.cli.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="ascii",
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.close()
+    threading.Thread(target=_read, args=(order["provider"], process, errors, events), daemon=True).start()
+    return process
+
+
+def _read(
+    provider: str, process: subprocess.Popen[str], errors: IO[str], events: queue.SimpleQueue[Event | None]
+) -> None:
+    assert process.stdout is not None
+    with errors, process.stdout:
+        for text in process.stdout:
+            # A worker that is killed may leave half a line.
+            with contextlib.suppress(json.JSONDecodeError):
+                events.put(Event(provider=provider, line=json.loads(text)))
+        code = process.wait()
+        errors.seek(0)
+        events.put(Event(provider=provider, line=None, exit_code=code, log=errors.read()[-4000:]))

@@ -1,0 +1,118 @@
+"""The options that name any S3 endpoint, with no file written; credentials come from the environment only."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from reference_impl.settings import SettingsError
+from reference_impl.settings import load as load_settings
+
+
+class UsageError(Exception):
+    """What the caller gave cannot be used; the message says what is allowed."""
+
+
+def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_argument_group("any endpoint, with no file written")
+    where.add_argument("--endpoint", metavar="URL", help="this S3 endpoint; keys come from the environment")
+    where.add_argument("--bucket", metavar="NAME", help="an existing bucket to use; without it one is made and removed")
+    where.add_argument("--region", metavar="NAME", help="region to sign for (default: us-east-1)")
+    where.add_argument("--virtual", action="store_true", help="bucket in the host name instead of the path")
+    where.add_argument("--ca-file", metavar="PEM", help="certificates to trust instead of the system's")
+    where.add_argument("--env", action="store_true", help="what the AP_S3_* variables name")
+
+
+def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the fields of an ``S3Endpoint``, JSON-like, or ``None`` where no endpoint is named."""
+    if args.env and args.endpoint:
+        raise UsageError("--env and --endpoint exclude each other")
+    if args.env:
+        for option in ("bucket", "region", "virtual"):
+            if getattr(args, option):
+                raise UsageError(f"--{option} goes with --endpoint; --env takes all from the AP_S3_* variables")
+        return {**_of_settings(environ), "ca_file": _file(args.ca_file)}
+    if not args.endpoint:
+        for option in ("bucket", "region", "ca_file", "virtual"):
+            if getattr(args, option) not in (None, False):
+                raise UsageError(f"--{option.replace('_', '-')} goes with --endpoint")
+        return None
+    if not _is_address(args.endpoint):
+        raise UsageError("--endpoint: write http://HOST:PORT or https://HOST, without user, keys or query")
+    if args.bucket is not None and not _BUCKET.fullmatch(args.bucket):
+        # An empty name is most often a variable that is not set: it must not mean a bucket of our own.
+        raise UsageError(
+            f"--bucket is {args.bucket!r}; a bucket name has 3 to 63 letters, digits, dots, hyphens or underscores"
+        )
+    access = _first(environ, "AWS_ACCESS_KEY_ID", "AP_S3_ACCESS_KEY_ID")
+    secret = _first(environ, "AWS_SECRET_ACCESS_KEY", "AP_S3_SECRET_ACCESS_KEY")
+    if not access or not secret:
+        raise UsageError(
+            "--endpoint needs credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            "(or AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY)"
+        )
+    for name, value in (("access", access), ("secret", secret)):
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise UsageError(f"the {name} key in the environment has white space or a control character in it")
+    return {
+        "url": args.endpoint.rstrip("/"),
+        "access_key": access,
+        "secret_key": secret,
+        "session_token": environ.get("AWS_SESSION_TOKEN") or None,
+        "region": args.region or environ.get("AWS_REGION") or "us-east-1",
+        "bucket": args.bucket,
+        "addressing": "virtual" if args.virtual else "path",
+        "ca_file": _file(args.ca_file),
+    }
+
+
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
+
+
+def _is_address(text: str) -> bool:
+    if any(sign in text for sign in "@?#") or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _file(path: str | None) -> str | None:
+    """Return the path of a file of certificates once it has proved to be one."""
+    if path is None:
+        return None
+    try:
+        ssl.create_default_context(cafile=path)
+    except FileNotFoundError:
+        raise UsageError(f"--ca-file: there is no file {path}") from None
+    except OSError as error:
+        raise UsageError(f"--ca-file {path}: no certificates in PEM form could be read: {error.strerror}") from None
+    return path
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str:
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+def _of_settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        settings = load_settings({**environ, "AP_FILE_STORAGE_LOCATION": "s3"})
+    except SettingsError as error:
+        raise UsageError(f"--env: {error}") from None
+    if settings.use_irsa:
+        raise UsageError("--env: AP_S3_USE_IRSA is set, but single requests need keys: give AP_S3_ACCESS_KEY_ID")
+    region = settings.region or "us-east-1"
+    return {
+        "url": settings.endpoint or f"https://s3.{region}.amazonaws.com",
+        "access_key": settings.access_key_id,
+        "secret_key": settings.secret_access_key,
+        "region": region,
+        "bucket": settings.bucket,
+        "addressing": "path" if settings.endpoint else "virtual",
+    }

@@ -1,0 +1,200 @@
+"""Holds a report against a baseline: what is as accepted, what got worse or better, what the baseline must learn."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from conformance.contract import Level
+from conformance.gate_baseline import Accepted, Baseline, ProviderBaseline, verdict_text
+from conformance.report.compare import BADNESS, is_worse
+from conformance.report.document import Section
+from conformance.report.merge import clause_position
+from conformance.verdict import Verdict
+
+
+class Standing(enum.StrEnum):
+    """How a verdict stands to the baseline."""
+
+    ERROR = "error"
+    REGRESSION = "regression"
+    VANISHED = "vanished clause"
+    NEW = "new clause"
+    STALE = "stale expectation"
+    IMPROVEMENT = "improvement"
+    EXPECTED = "expected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One clause of one provider, or a whole provider (``clause`` is empty) that is new or gone."""
+
+    provider: str
+    clause: str
+    standing: Standing
+    reason: str
+    fails: bool
+    verdict: Verdict | None = None
+    overdue: bool = False
+    """Accepted, but the day to look again is past."""
+    result: Mapping[str, Any] | None = None
+
+
+def compare_with_baseline(
+    sections: Sequence[Section],
+    baseline: Baseline,
+    *,
+    history: Sequence[Sequence[Section]] = (),
+    today: date,
+    strict: bool = False,
+    partial: bool = False,
+) -> list[Finding]:
+    """Return a finding for each clause, the most serious first.
+
+    ``history`` holds earlier reports, the newest first: they tell how often a flaky clause was inconclusive. With
+    ``strict``, stale and overdue expectations fail too. With ``partial``, what the report leaves out is not missed.
+    """
+    findings: list[Finding] = []
+    for section in sections:
+        accepted = baseline.get(section.provider)
+        earlier = [one for report in history for one in report if one.provider == section.provider]
+        findings += _of_section(section, accepted, earlier, today=today, strict=strict)
+        if accepted is not None and not partial:
+            findings += _vanished(section, accepted)
+    if not partial:
+        judged = {section.provider for section in sections}
+        findings += [
+            Finding(
+                provider=name,
+                clause="",
+                standing=Standing.VANISHED,
+                reason=f"the baseline has {len(baseline[name].clauses())} clauses of it, the report has none",
+                fails=True,
+            )
+            for name in sorted(set(baseline) - judged)
+        ]
+    order = list(Standing)
+    return sorted(findings, key=lambda f: (order.index(f.standing), f.provider, clause_position(f.clause)))
+
+
+def _of_section(
+    section: Section, accepted: ProviderBaseline | None, earlier: list[Section], *, today: date, strict: bool
+) -> list[Finding]:
+    found = []
+    for result in section.results:
+        clause, verdict = str(result["clause"]), Verdict(result["verdict"])
+        overdue = False
+        if verdict is Verdict.ERROR:
+            standing, reason, fails = Standing.ERROR, f"could not be judged: {result.get('reason', 'no reason')}", True
+        elif accepted is None or clause not in accepted.clauses():
+            standing, reason = Standing.NEW, f"{verdict}, not in the baseline{_seen(result)}"
+            fails = verdict is Verdict.DEVIATES and result["level"] == Level.MUST
+        elif clause in accepted.entries:
+            entry = accepted.entries[clause]
+            standing, reason = _against_entry(verdict, entry, clause, earlier, result)
+            overdue = standing is Standing.EXPECTED and entry.expectation.is_due(today)
+            if overdue:
+                reason += f" (to be reviewed by {entry.expectation.review_by})"
+            fails = standing is Standing.REGRESSION or (strict and (overdue or standing is Standing.STALE))
+        else:
+            standing, reason = _against_plain(verdict, accepted.plain[clause], result)
+            fails = standing is Standing.REGRESSION
+        found.append(
+            Finding(
+                provider=section.provider,
+                clause=clause,
+                standing=standing,
+                reason=reason,
+                fails=fails,
+                verdict=verdict,
+                overdue=overdue,
+                result=result,
+            )
+        )
+    return found
+
+
+def _against_plain(verdict: Verdict, before: Verdict, result: Mapping[str, Any]) -> tuple[Standing, str]:
+    if verdict is before:
+        return Standing.EXPECTED, f"{verdict}, as accepted"
+    if is_worse(verdict, before):
+        return Standing.REGRESSION, f"{before} → {verdict}{_seen(result)}"
+    return Standing.IMPROVEMENT, f"{before} → {verdict}"
+
+
+def _against_entry(
+    verdict: Verdict, entry: Accepted, clause: str, earlier: list[Section], result: Mapping[str, Any]
+) -> tuple[Standing, str]:
+    expectation = entry.expectation
+    if verdict in expectation.verdicts:
+        if entry.at_most is not None:
+            runs = [verdict, *_earlier_verdicts(earlier, clause)][: entry.at_most.of]
+            times = sum(one is Verdict.INCONCLUSIVE for one in runs)
+            if times > entry.at_most.times:
+                return Standing.REGRESSION, f"inconclusive in {times} of {len(runs)} runs; accepted: {entry.at_most}"
+            if times == 0 and len(runs) == entry.at_most.of:
+                return Standing.STALE, f"not once inconclusive in {len(runs)} runs; accepted as {entry.at_most}"
+        return Standing.EXPECTED, f"{verdict}: {expectation.reason}"
+    best = min(expectation.verdicts, key=BADNESS.index)
+    worst = max(expectation.verdicts, key=BADNESS.index)
+    if is_worse(verdict, worst) or (is_worse(verdict, best) and Verdict.DEVIATES not in expectation.verdicts):
+        return Standing.REGRESSION, f"{verdict_text(expectation.verdicts)} → {verdict}{_seen(result)}"
+    return (
+        Standing.STALE,
+        f"{verdict}, though {verdict_text(expectation.verdicts)} is expected since {expectation.since}: "
+        f"{expectation.reason}",
+    )
+
+
+def _earlier_verdicts(earlier: list[Section], clause: str) -> list[Verdict]:
+    return [section.verdicts()[clause] for section in earlier if clause in section.verdicts()]
+
+
+def _vanished(section: Section, accepted: ProviderBaseline) -> list[Finding]:
+    judged = {str(result["clause"]) for result in section.results}
+    return [
+        Finding(
+            provider=section.provider,
+            clause=clause,
+            standing=Standing.VANISHED,
+            reason="in the baseline, but not judged in this report",
+            fails=True,
+        )
+        for clause in accepted.clauses() - judged
+    ]
+
+
+def _seen(result: Mapping[str, Any]) -> str:
+    seen = result.get("observation")
+    if seen:
+        return f": promised {seen['promised']}, observed {seen['observed']}"
+    return f": {result['reason']}" if result.get("reason") else ""
+
+
+def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
+    """Return the sections with ``expected`` and ``expectation`` as a baseline has them, not as the provider's file."""
+    out = []
+    for section in sections:
+        accepted = baseline.get(section.provider)
+        results = []
+        for result in section.results:
+            verdict = Verdict(result["verdict"])
+            value = {key: item for key, item in result.items() if key != "expectation"}
+            value["expected"] = verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
+            if accepted is not None and (before := accepted.plain.get(result["clause"])) is not None:
+                value["expected"] = not is_worse(verdict, before)
+            elif accepted is not None and (entry := accepted.entries.get(result["clause"])) is not None:
+                expectation = entry.expectation
+                value["expected"] = verdict in expectation.verdicts
+                value["expectation"] = {
+                    "reason": expectation.reason,
+                    "link": expectation.link,
+                    "since": expectation.since.isoformat(),
+                    "review_by": expectation.review_by.isoformat(),
+                }
+            results.append(value)
+        out.append(Section(header=section.header, results=results, footer=section.footer))
+    return out

@@ -1,0 +1,287 @@
+"""Plain HTTP/1.1, the caller's bytes as they are: kept-alive connections, no redirects, no retries."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import ssl
+import threading
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from conformance.wire import PREVIEW_BYTES, Auth, Exchange, Headers, Recorder, SignedFrom
+
+TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off)."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    error: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return the value of the first header of that name (any case), or ``None``."""
+        lower = name.lower()
+        return next((value for header, value in self.headers if header.lower() == lower), None)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300 and self.error is None
+
+    def xml(self) -> ET.Element | None:
+        """Return the root of the body with namespaces stripped, or ``None`` where it is not well-formed XML."""
+        try:
+            root = ET.fromstring(self.body)
+        except ET.ParseError:
+            return None
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        return root
+
+    @property
+    def code(self) -> str:
+        """The S3 error code of the body; '' where there is none."""
+        root = self.xml()
+        if root is None:
+            return ""
+        return (root.findtext("Code") if root.tag == "Error" else root.findtext("Error/Code")) or ""
+
+    @property
+    def summary(self) -> str:
+        """Status and code, as observations show them: ``403 AccessDenied``."""
+        if self.status == 0:
+            return f"no answer ({self.error})"
+        broken = f" (body broke off: {self.error})" if self.error else ""
+        return f"{self.status} {self.code}".rstrip() + broken
+
+
+class HttpTransport:
+    """Sends requests over kept-alive connections, one per thread and origin, and records every exchange."""
+
+    def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
+        self.recorder = recorder
+        self._ca_file = ca_file
+        self._local = threading.local()
+        self._open: set[http.client.HTTPConnection] = set()
+        self._lock = threading.Lock()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes = b"",
+        cut_after: int | None = None,
+        origin: str = "wire",
+        auth: Auth = Auth.NONE,
+        signed_from: SignedFrom | None = None,
+        signer: str = "own",
+        age_s: float = 0.0,
+    ) -> Answer:
+        """Send one request as given and return the answer. ``Host`` and ``Content-Length`` are added if missing.
+
+        ``cut_after``: send so many bytes of the body, then hang up; the answer then has status 0.
+        """
+        parts = urlsplit(url)
+        target = url.split("//", 1)[1].partition("/")[2].partition("#")[0] if "/" in url.split("//", 1)[1] else ""
+        target = "/" + target
+        names = {name.lower() for name, _ in headers}
+        sent = [("Host", parts.netloc), *headers] if "host" not in names else list(headers)
+        if "content-length" not in names and "transfer-encoding" not in names and (body or method in ("PUT", "POST")):
+            sent.append(("Content-Length", str(len(body))))
+        exchange = Exchange(
+            origin=origin,
+            method=method,
+            target=target,
+            headers=tuple(sent),
+            body=body,
+            body_size=len(body),
+            cut_after=cut_after,
+            auth=auth,
+            signed_from=signed_from,
+            signer=signer,
+            age_s=age_s,
+        )
+        if cut_after is not None:
+            answer = self._send_and_hang_up(parts.scheme, parts.netloc, exchange, cut_after)
+        else:
+            answer = self._exchange(parts.scheme, parts.netloc, exchange)
+        exchange.status = answer.status or None
+        exchange.response_headers = answer.headers
+        exchange.response_body = answer.body[:PREVIEW_BYTES]
+        exchange.response_size = len(answer.body)
+        exchange.error = answer.error
+        self.recorder.add(exchange)
+        return answer
+
+    def bytes_after_head(self, url: str, *, signed_from: SignedFrom | None = None) -> bytes:
+        """Send a HEAD on a connection of its own and return what came behind the blank line, up to its end.
+
+        A client that keeps to the protocol never looks there, and takes it for the start of the next answer.
+        """
+        parts = urlsplit(url)
+        exchange = Exchange(
+            origin="wire",
+            method="HEAD",
+            target=parts.path + (f"?{parts.query}" if parts.query else ""),
+            headers=(("Host", parts.netloc), ("Connection", "close")),
+            auth=Auth.URL if signed_from else Auth.NONE,
+            signed_from=signed_from,
+        )
+        connection = self._connect(parts.scheme, parts.netloc)
+        seen = b""
+        try:
+            self._put_head(connection, exchange)
+            connection.endheaders()
+            connection.sock.settimeout(2.0)
+            with contextlib.suppress(OSError):  # a server that keeps the connection open all the same
+                while data := connection.sock.recv(65536):
+                    seen += data
+        except (http.client.HTTPException, OSError, AttributeError) as error:
+            exchange.error = _describe(error)
+        finally:
+            connection.close()
+            with self._lock:
+                self._open.discard(connection)
+        head, _, rest = seen.partition(b"\r\n\r\n")
+        found = re.match(rb"HTTP/1\.[01] (\d{3})", head)
+        exchange.status = int(found[1]) if found else None
+        exchange.response_body, exchange.response_size = rest[:PREVIEW_BYTES], len(rest)
+        self.recorder.add(exchange)
+        return rest
+
+    def close(self) -> None:
+        """Close every connection, of all threads."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+    def _exchange(self, scheme: str, netloc: str, exchange: Exchange) -> Answer:
+        connection, reused = self._connection(scheme, netloc)
+        try:
+            answer = self._try(connection, exchange, reused=reused)
+            if answer is None:
+                # A kept-alive connection may have been closed while idle; only a fresh one tells about the server.
+                self._drop(scheme, netloc)
+                connection, _ = self._connection(scheme, netloc)
+                answer = self._try(connection, exchange, reused=False)
+            assert answer is not None
+        except BaseException:  # an interrupt in the middle: what follows on this connection answers nothing
+            self._drop(scheme, netloc)
+            raise
+        if connection.sock is None or answer.status == 0 or answer.error:
+            self._drop(scheme, netloc)
+        return answer
+
+    def _try(self, connection: http.client.HTTPConnection, exchange: Exchange, *, reused: bool) -> Answer | None:
+        """Return the answer, or ``None`` where a reused connection turned out to be closed already."""
+        try:
+            self._put_head(connection, exchange)
+            broken: OSError | None = None
+            try:
+                connection.endheaders(exchange.body or None)
+            except OSError as error:
+                # The server may refuse before the whole body is sent; its answer is then still to be read.
+                if connection.sock is None:
+                    raise
+                broken = error
+            try:
+                response = connection.getresponse()
+            except (http.client.HTTPException, OSError):
+                if broken is not None:
+                    raise broken from None
+                raise
+            headers = tuple(response.getheaders())
+            try:
+                body = response.read()
+                if broken is not None or (response.getheader("connection") or "").lower() == "close":
+                    connection.close()
+                return Answer(status=response.status, headers=headers, body=body)
+            except http.client.IncompleteRead as error:
+                return Answer(status=response.status, headers=headers, body=error.partial, error="body cut off")
+            except OSError as error:
+                return Answer(status=response.status, headers=headers, error=_describe(error))
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # RemoteDisconnected among them
+            connection.close()
+            return None if reused else Answer(status=0, error=_describe(error))
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            connection.close()
+            return Answer(status=0, error=_describe(error))
+
+    def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> Answer:
+        connection = self._connect(scheme, netloc)
+        try:
+            self._put_head(connection, exchange)
+            connection.endheaders((exchange.body or b"")[:cut_after] or None)
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_WR)
+                # Whatever the server answers now, it has seen the end; waiting for it makes the hang-up orderly.
+                connection.sock.settimeout(2.0)
+                with contextlib.suppress(OSError):
+                    while connection.sock.recv(65536):
+                        pass
+        except (http.client.HTTPException, OSError) as error:
+            return Answer(status=0, error=_describe(error))
+        finally:
+            connection.close()
+            with self._lock:
+                self._open.discard(connection)
+        return Answer(status=0, error="hung up on purpose")
+
+    @staticmethod
+    def _put_head(connection: http.client.HTTPConnection, exchange: Exchange) -> None:
+        connection.putrequest(exchange.method, exchange.target, skip_host=True, skip_accept_encoding=True)
+        for name, value in exchange.headers:
+            connection.putheader(name, value.encode("utf-8"))
+
+    def _connection(self, scheme: str, netloc: str) -> tuple[http.client.HTTPConnection, bool]:
+        pool: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("pool", {})
+        found = pool.get((scheme, netloc))
+        if found is not None and found.sock is not None:
+            return found, True
+        if found is not None:
+            self._drop(scheme, netloc)
+        connection = pool[(scheme, netloc)] = self._connect(scheme, netloc)
+        return connection, False
+
+    def _connect(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        if scheme == "https":
+            context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+            connection = http.client.HTTPSConnection(netloc, timeout=TIMEOUT_S, context=context)
+        else:
+            connection = http.client.HTTPConnection(netloc, timeout=TIMEOUT_S)
+        try:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            # The request itself reports a dead server. Half-open must not stay: TLS may have failed on a live socket.
+            connection.close()
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _drop(self, scheme: str, netloc: str) -> None:
+        pool: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("pool", {})
+        connection = pool.pop((scheme, netloc), None)
+        if connection is not None:
+            connection.close()
+            with self._lock:
+                self._open.discard(connection)
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

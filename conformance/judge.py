@@ -1,0 +1,295 @@
+"""Decides one clause on one session: runs its cases, keeps the shrunk example, and says which verdict that is."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import time
+import traceback
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable
+
+from conformance.catalogue import Case, Entry
+from conformance.history import Event
+from conformance.session import Session
+from conformance.verdict import Deviation, Inconclusive, Observation, Verdict, merge, show
+from conformance.wire import Exchange
+from reference_impl.errors import StorageError
+
+
+class Mode(enum.StrEnum):
+    """How hard a run tries. Every mode tries every clause and all of its named boundaries."""
+
+    QUICK = "quick"
+    DEFAULT = "default"
+    DEEP = "deep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What a run may spend on a case: examples beside the named ones, seconds for finding, seconds for shrinking."""
+
+    mode: Mode
+    examples: int
+    case_s: float
+    shrink_s: float
+
+
+EFFORTS: Final = {
+    Mode.QUICK: Effort(mode=Mode.QUICK, examples=2, case_s=1.0, shrink_s=1.0),
+    Mode.DEFAULT: Effort(mode=Mode.DEFAULT, examples=20, case_s=4.0, shrink_s=3.0),
+    Mode.DEEP: Effort(mode=Mode.DEEP, examples=500, case_s=60.0, shrink_s=20.0),
+}
+
+
+def deep(budget_s: float, cases: int) -> Effort:
+    """Return the effort that spreads ``budget_s`` seconds over so many cases."""
+    each = max(budget_s / max(cases, 1), 1.0)
+    return Effort(mode=Mode.DEEP, examples=max(50, int(each * 40)), case_s=each, shrink_s=max(3.0, each / 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What shows a deviation: the smallest example found, and the exchanges of exactly that example."""
+
+    example: str
+    exchanges: tuple[Exchange, ...]
+    history: tuple[Event, ...] = ()
+    """Where clients acted at the same time: who did what from when to when."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The verdict on one clause, before it is written into a report."""
+
+    verdict: Verdict
+    duration_s: float
+    requests: int
+    observation: Observation | None = None
+    evidence: Evidence | None = None
+    reason: str = ""
+    """Why it is unsupported, inconclusive, skipped or an error."""
+
+
+class BudgetExhausted(Exception):
+    """The run's bound on requests is used up."""
+
+
+def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judgement:
+    """Run every case of a clause whose capabilities the session has, and merge what they say."""
+    started, before = time.monotonic(), session.recorder.total
+    runnable = [case for case in entry.cases if case.requires <= session.capabilities]
+    if not runnable:
+        missing = sorted({lack.value for case in entry.cases for lack in case.requires - session.capabilities})
+        return Judgement(
+            verdict=Verdict.UNSUPPORTED, duration_s=0.0, requests=0, reason=f"not declared: {', '.join(missing)}"
+        )
+    outcomes: list[Judgement] = []
+    for case in runnable:
+        outcome = _judge_case(case, session, effort, seed=zlib.crc32(f"{seed}:{case.name}".encode()))
+        outcomes.append(outcome)
+        if outcome.verdict in (Verdict.DEVIATES, Verdict.ERROR):
+            break
+    verdict = merge(outcome.verdict for outcome in outcomes)
+    deciding = next(outcome for outcome in outcomes if outcome.verdict is verdict)
+    return Judgement(
+        verdict=verdict,
+        duration_s=time.monotonic() - started,
+        requests=session.recorder.total - before,
+        observation=deciding.observation,
+        evidence=deciding.evidence,
+        reason=deciding.reason,
+    )
+
+
+class _ShrunkEnough(BaseException):
+    """The time for shrinking is used up. No ``Exception``: Hypothesis would take that for the failure to shrink on."""
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What happened to the examples of one case so far."""
+
+    session: Session
+    effort: Effort
+    named: int
+    started: float = field(default_factory=time.monotonic)
+    calls: int = 0
+    completed: int = 0
+    failed_at: float | None = None
+    last: tuple[Deviation, tuple[Exchange, ...], dict[str, Any]] | None = None
+
+    def run(self, function: Callable[..., None], kwargs: dict[str, Any]) -> None:
+        """Try the example of these arguments, unless the time for generating or shrinking is used up."""
+        self.calls += 1
+        now = time.monotonic()
+        if self.failed_at is None:
+            if self.calls > self.named and now - self.started > self.effort.case_s:
+                # Passed over, not rejected: for rejected examples Hypothesis would go on looking for others.
+                return
+        elif now - self.failed_at > self.effort.shrink_s:
+            raise _ShrunkEnough
+        recorder = self.session.recorder
+        if recorder.budget is not None and recorder.total >= recorder.budget:
+            raise BudgetExhausted
+        recorder.clear()
+        try:
+            function(self.session, **kwargs)
+        except StorageError as error:
+            failure = Deviation(promised="the operation succeeds", observed=str(error))
+            failure.__cause__ = error
+            self._failed(failure, kwargs)
+            raise failure from error
+        except Deviation as failure:
+            self._failed(failure, kwargs)
+            raise
+        self.completed += 1
+
+    def _failed(self, failure: Deviation, kwargs: dict[str, Any]) -> None:
+        if self.failed_at is None:
+            self.failed_at = time.monotonic()
+        self.last = (failure, tuple(self.session.recorder.kept()), kwargs)
+
+
+def _shown(drawn: dict[str, Any], limit: int = 1000) -> str:
+    return ", ".join(f"{name}={show(value, limit=limit)}" for name, value in drawn.items())
+
+
+def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> Judgement:
+    started, before = time.monotonic(), session.recorder.total
+
+    def outcome(verdict: Verdict, **more: Any) -> Judgement:
+        return Judgement(
+            verdict=verdict,
+            duration_s=time.monotonic() - started,
+            requests=session.recorder.total - before,
+            **more,
+        )
+
+    handle = getattr(case.function, "hypothesis", None)
+    named = len(getattr(case.function, "hypothesis_explicit_examples", ()))
+    attempts = _Attempts(session=session, effort=effort, named=named if handle else 1)
+    try:
+        if handle is None:
+            attempts.run(case.function, {})
+        else:
+            with _instrumented(case.function, attempts) as test:
+                _configured(test, case, effort, seed)(session)
+    except Deviation as failure:
+        return _confirm(case, attempts, failure, outcome)
+    except _ShrunkEnough:
+        assert attempts.last is not None
+        return _confirm(case, attempts, attempts.last[0], outcome)
+    except Inconclusive as reason:
+        return outcome(Verdict.INCONCLUSIVE, reason=str(reason))
+    except BudgetExhausted:
+        return outcome(Verdict.SKIPPED, reason=f"the run's bound of {session.recorder.budget} requests is used up")
+    except Flaky:
+        if case.racy and attempts.last is not None:
+            return _deviates(attempts, outcome)
+        seen = attempts.last[0].observation.observed if attempts.last else "a failure"
+        return outcome(
+            Verdict.INCONCLUSIVE,
+            observation=attempts.last[0].observation if attempts.last else None,
+            reason=f"flaky: the same example once gave: {seen}; and once conformed",
+        )
+    except Unsatisfiable:
+        pass  # every example was rejected; told apart below
+    except Exception as error:
+        return outcome(Verdict.ERROR, reason=_our_fault(error))
+    if not attempts.completed:
+        return outcome(Verdict.INCONCLUSIVE, reason="no example could be tried to its end")
+    return outcome(Verdict.CONFORMS)
+
+
+def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Callable[..., Judgement]) -> Judgement:
+    """Try the smallest failing example once more: what does not repeat is no verdict."""
+    if attempts.last is None:
+        return outcome(Verdict.DEVIATES, observation=failure.observation)
+    if case.racy:
+        return _deviates(attempts, outcome)
+    first, _, kwargs = attempts.last
+    handle = getattr(case.function, "hypothesis", None)
+    function = handle.inner_test if handle is not None else case.function
+    again = _Attempts(session=attempts.session, effort=attempts.effort, named=1)
+    try:
+        with warnings.catch_warnings():
+            # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.
+            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+            again.run(function, kwargs)
+    except Deviation:
+        return _deviates(again, outcome)
+    except BudgetExhausted:
+        return _deviates(attempts, outcome)
+    except Inconclusive as reason:
+        return outcome(Verdict.INCONCLUSIVE, observation=first.observation, reason=str(reason))
+    except Exception as error:
+        return outcome(Verdict.ERROR, reason=_our_fault(error))
+    return outcome(
+        Verdict.INCONCLUSIVE,
+        observation=first.observation,
+        reason=f"flaky: {_shown(kwargs, 200) or 'the same steps'} once gave: {first.observation.observed}; "
+        "and once conformed",
+    )
+
+
+def _deviates(attempts: _Attempts, outcome: Callable[..., Judgement]) -> Judgement:
+    assert attempts.last is not None
+    failure, exchanges, drawn = attempts.last
+    example = failure.example or _shown(drawn)
+    return outcome(
+        Verdict.DEVIATES,
+        observation=failure.observation,
+        evidence=Evidence(example=example, exchanges=exchanges, history=failure.history),
+    )
+
+
+@contextmanager
+def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterator[Callable[..., None]]:
+    """Let every example of a ``@given`` function pass through ``attempts``."""
+    handle = function.hypothesis  # type: ignore[attr-defined]
+    inner = handle.inner_test
+
+    @functools.wraps(inner)
+    def recorded(session: Session, **drawn: Any) -> None:
+        attempts.run(inner, drawn)
+
+    handle.inner_test = recorded
+    try:
+        yield function
+    finally:
+        handle.inner_test = inner
+
+
+def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int) -> Callable[..., None]:
+    settings = hypothesis.settings(
+        max_examples=max(1, round(effort.examples * case.effort)),
+        deadline=None,
+        database=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    test._hypothesis_internal_use_settings = settings  # type: ignore[attr-defined]
+    test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
+    return test
+
+
+def _our_fault(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = next(
+        (f for f in reversed(frames) if "/conformance/" in f.filename or "/reference_impl/" in f.filename), None
+    )
+    where = f" at {ours.filename.rpartition('/')[2]}:{ours.lineno}" if ours else ""
+    return f"{type(error).__name__}{where}: {error}"

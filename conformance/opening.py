@@ -1,0 +1,303 @@
+"""Opens a session on a target: the one place where the suite meets the reference's backends and makes buckets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from conformance.bucket_checks import OpeningError, probe_clock, require_bucket, smoke
+from conformance.contract import Capability
+from conformance.http_transport import HttpTransport
+from conformance.opening_parts import reference_parts
+from conformance.opening_writer import DiskWriters, S3Writers, importable
+from conformance.other_hands import DiskHands, S3Hands
+from conformance.removal import remove_run, run_prefixes
+from conformance.s3_wire import S3Wire
+from conformance.sdk_hook import SdkHook, SdkInterference
+from conformance.session import MARK, Session
+from conformance.system import PART_CAPABILITIES, SystemParts
+from conformance.target import DiskRoot, S3Endpoint, StorageFactory, Target
+from conformance.views import DiskView, S3View
+from conformance.wire import Recorder, Redactor
+from reference_impl import keys as reference_layout
+from reference_impl.api import DEFAULT_BATCH_SIZE, Storage
+from reference_impl.keys import KeyLayout
+from reference_impl.local import LocalStorage
+from reference_impl.s3 import S3Storage
+from reference_impl.s3_client import make_client
+from reference_impl.signed_urls import UrlServer
+
+ALWAYS_S3 = frozenset(
+    {
+        Capability.WIRE,
+        Capability.SIGNED_URLS,
+        Capability.SIGNED_UPLOADS,
+        Capability.OTHER_SECRETS,
+        Capability.EXPIRING_CREDENTIALS,
+        Capability.OWN_VIEW,
+        Capability.FAULT_INJECTION,
+        Capability.REFUSALS,
+    }
+)
+"""What every S3 endpoint is judged for, declared or not: the storage system cannot do without."""
+
+ALWAYS_DISK = frozenset(
+    {
+        Capability.SIGNED_URLS,
+        Capability.SIGNED_UPLOADS,
+        Capability.OTHER_SECRETS,
+        Capability.OWN_VIEW,
+        Capability.REFUSALS,
+        Capability.FILE_TREE,
+    }
+)
+
+
+def new_run_id() -> str:
+    """Return an id for the names of a run: sortable by time, and unlike any other."""
+    return f"{int(time.time()):x}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def open_session(
+    target: Target,
+    *,
+    capabilities: frozenset[Capability] = frozenset(),
+    layout: KeyLayout | None = None,
+    run_id: str | None = None,
+    recorder: Recorder | None = None,
+    restart: Callable[[], None] | None = None,
+) -> Iterator[Session]:
+    """Open a session and probe it; whatever it created is gone when the context is left, also by an interrupt.
+
+    ``capabilities`` are added to those that every target of the kind has; those that stand for a part of the system
+    (settings, migration, …) are there if and only if the part is. ``restart`` kills the server hard and starts it
+    again. Raises :class:`OpeningError`.
+    """
+    opener = {S3Endpoint: _open_s3, DiskRoot: _open_disk, StorageFactory: _open_factory}[type(target)]
+    with opener(  # type: ignore[operator]
+        target,
+        capabilities=capabilities,
+        layout=layout or reference_layout,
+        run_id=run_id or new_run_id(),
+        recorder=recorder or Recorder(),
+        parts=SystemParts(restart=restart),
+    ) as session:
+        yield session
+
+
+def _with_parts(declared: frozenset[Capability], parts: SystemParts) -> frozenset[Capability]:
+    return (declared - PART_CAPABILITIES) | parts.capabilities()
+
+
+@contextmanager
+def _open_s3(
+    target: S3Endpoint,
+    *,
+    capabilities: frozenset[Capability],
+    layout: KeyLayout,
+    run_id: str,
+    recorder: Recorder,
+    parts: SystemParts,
+) -> Iterator[Session]:
+    redactor = Redactor((target.access_key, target.secret_key, target.session_token))
+    transport = HttpTransport(recorder, ca_file=target.ca_file)
+    with ExitStack() as stack:
+        stack.callback(transport.close)
+        bucket = target.bucket or f"{MARK}{run_id}"
+        wire = S3Wire(target, bucket, transport)
+        wire.clock_offset_s = probe_clock(wire)
+        if not target.disposable:
+            # Before the bucket is made: an interrupt, or an answer that is lost, must not leave it behind.
+            stack.callback(remove_run, wire, run_id, with_bucket=target.bucket is None)
+        require_bucket(wire, make=target.bucket is None)
+        hook = SdkHook(recorder, ca_file=target.ca_file)
+        stack.callback(hook.close)
+
+        def make_client_with(secret_key: str) -> Any:
+            client = make_client(
+                region=target.region,
+                endpoint=target.url,
+                access_key=target.access_key,
+                secret_key=secret_key,
+                session_token=target.session_token,
+                addressing=target.addressing,
+                checksums=target.checksums,
+                ca_file=target.ca_file,
+            )
+            client.meta.events.register("before-send.s3", hook.before_send)  # type: ignore[arg-type]
+            stack.callback(client.close)
+            return client
+
+        def storage_over(client: Any, batch_size: int = DEFAULT_BATCH_SIZE) -> Storage:
+            storage = S3Storage(client, bucket, batch_size=batch_size)
+            return target.wrap(storage) if target.wrap else storage
+
+        def make_storage(batch_size: int) -> Storage:
+            return storage_over(make_client_with(target.secret_key), batch_size)
+
+        def open_with(secret_key: str, change: Callable[[Any], None]) -> Storage:
+            client = make_client_with(secret_key)
+            change(client)
+            return storage_over(client)
+
+        smoke(wire, run_id)
+        recorder.clear()
+        parts = reference_parts(parts, layout)
+        if importable(target.wrap):
+            parts = replace(parts, writer=stack.enter_context(S3Writers(target, bucket)))
+        if target.parts is not None:
+            parts = target.parts(parts)
+        yield Session(
+            run_id=run_id,
+            make_storage=make_storage,
+            layout=layout,
+            capabilities=_with_parts(capabilities | ALWAYS_S3, parts),
+            parts=parts,
+            transport=transport,
+            redactor=redactor,
+            view=S3View(wire),
+            wire=wire,
+            interference=SdkInterference(hook, wire),
+            other_hands=S3Hands(
+                open_with=open_with,
+                access_key=target.access_key,
+                secret_key=target.secret_key,
+                session_token=target.session_token,
+            ),
+            clock_offset_s=wire.clock_offset_s,
+        )
+
+
+@contextmanager
+def _open_disk(
+    target: DiskRoot,
+    *,
+    capabilities: frozenset[Capability],
+    layout: KeyLayout,
+    run_id: str,
+    recorder: Recorder,
+    parts: SystemParts,
+) -> Iterator[Session]:
+    root = Path(tempfile.mkdtemp(prefix=f"{MARK}{run_id}-", dir=target.root))
+    secret = secrets.token_bytes(32)
+    transport = HttpTransport(recorder)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        stack.callback(transport.close)
+        server = stack.enter_context(UrlServer(LocalStorage(root, secret=secret)))
+
+        def signing_with(secret: bytes) -> Storage:
+            storage = LocalStorage(root, base_url=server.url, secret=secret)
+            return target.wrap(storage) if target.wrap else storage
+
+        def make_storage(_: int) -> Storage:
+            return signing_with(secret)
+
+        parts = replace(reference_parts(parts, layout), root=root)
+        if importable(target.wrap):
+            parts = replace(parts, writer=stack.enter_context(DiskWriters(root, target.wrap)))
+        if target.parts is not None:
+            parts = target.parts(parts)
+        yield Session(
+            run_id=run_id,
+            make_storage=make_storage,
+            layout=layout,
+            capabilities=_with_parts(capabilities | ALWAYS_DISK, parts),
+            parts=parts,
+            transport=transport,
+            redactor=Redactor((secret.hex(),)),
+            view=DiskView(root),
+            interference=_DiskInterference(),
+            other_hands=DiskHands(signing_with),
+        )
+
+
+class _DiskInterference:
+    """Trouble that can be made on a file system."""
+
+    @contextmanager
+    def refuse_deletes(self, keys: Iterable[str]) -> Iterator[None]:
+        names = {key.rpartition("/")[2] for key in keys}
+        real = os.unlink
+
+        def refusing(path: str | bytes | os.PathLike[str], *, dir_fd: int | None = None) -> None:
+            name = os.fsdecode(path).rpartition("/")[2]
+            if name in names:
+                raise PermissionError(13, "refused by the suite", name)
+            real(path, dir_fd=dir_fd)
+
+        with mock.patch("os.unlink", refusing), mock.patch("os.remove", refusing):
+            yield
+
+    def break_deletes(self, how: str, times: int) -> contextlib.AbstractContextManager[None]:
+        raise LookupError("a file system sends no requests that could break")
+
+    def cut_downloads(self, after: int, times: int) -> contextlib.AbstractContextManager[None]:
+        raise LookupError("a file system sends no answers that could be cut")
+
+    def deny(self, permission: str) -> contextlib.AbstractContextManager[None]:
+        raise LookupError("a file system grants no S3 permissions that could be missing")
+
+
+@contextmanager
+def _open_factory(
+    target: StorageFactory,
+    *,
+    capabilities: frozenset[Capability],
+    layout: KeyLayout,
+    run_id: str,
+    recorder: Recorder,
+    parts: SystemParts,
+) -> Iterator[Session]:
+    _try_storage(target, run_id)
+    transport = HttpTransport(recorder)
+    # Nothing of the reference here: who brings a storage of their own brings the parts around it, or has none.
+    parts = target.parts(parts) if target.parts is not None else parts
+    session = Session(
+        run_id=run_id,
+        make_storage=lambda _: target.make(),
+        layout=layout,
+        capabilities=_with_parts(capabilities, parts),
+        parts=parts,
+        transport=transport,
+        redactor=Redactor(()),
+    )
+    try:
+        yield session
+    finally:
+        transport.close()
+        try:
+            for prefix in run_prefixes(run_id):
+                left = [stat.key for stat in session.storage.list(prefix)]
+                if left:
+                    session.storage.delete_files(left)
+        except Exception as error:  # a foreign storage may raise anything, and must not hide what was decided
+            recorder.left_behind = f"what bears {MARK}{run_id} in {target.name} ({type(error).__name__}: {error})"
+
+
+def _try_storage(target: StorageFactory, run_id: str) -> None:
+    """Write, read and remove one object through a storage of somebody else's."""
+    key, doing = f"{MARK}{run_id}/smoke", "making the storage"
+    try:
+        storage = target.make()
+        doing = "uploading a probe object"
+        storage.upload(key, b"smoke")
+        doing = "downloading the probe object"
+        read = storage.download(key)
+        doing = "deleting the probe object"
+        storage.delete_files([key])
+    except Exception as error:  # whatever a foreign class raises, its author wants to know what and where
+        raise OpeningError(f"{target.name}: {doing} failed: {type(error).__name__}: {error}") from error
+    if read != b"smoke":
+        raise OpeningError(f"{target.name}: the probe object came back as {read!r} instead of b'smoke'")

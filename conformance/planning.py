@@ -1,0 +1,97 @@
+"""Sequences of operations, planned by a state machine of Hypothesis and carried out afterwards.
+
+A plan is a plain value: a backend that gave other answers than it promised can be asked the same again, in or out of
+Hypothesis, and what shrinks is the plan.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import hypothesis
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
+
+from conformance.session import Session
+from conformance.verdict import Deviation, show
+
+S = TypeVar("S")
+
+
+class Planner(RuleBasedStateMachine, Generic[S]):
+    """A state machine whose rules add steps to a plan, and know of the plan so far what they need to make sense."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[S] = []
+
+
+_SETTINGS: Final = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+
+
+def plans(planner: type[Planner[S]], *, most: int) -> st.SearchStrategy[list[S]]:
+    """Plans of that machine, of at most ``most`` steps; the simplest has one step."""
+    made: list[Planner[S]] = []
+
+    def factory() -> Planner[S]:
+        made[:] = [planner()]
+        return made[0]
+
+    settings = hypothesis.settings(stateful_step_count=most, **_SETTINGS)  # type: ignore[arg-type]
+    machine: Any = get_state_machine_test(factory, settings=settings)  # type: ignore[arg-type]
+    run = machine.hypothesis.inner_test
+
+    @st.composite
+    def plan(draw: st.DrawFn) -> list[S]:
+        run(draw(st.data()))
+        return list(made[0].steps)
+
+    return plan()
+
+
+Attempt = Callable[[Sequence[S]], "tuple[int, object, object] | None"]
+"""Carries out a plan in a fresh place. Returns the index of the first step that was not answered as promised, what was
+promised and what was observed; ``None`` where there is no such step."""
+
+SHORTEN_S: Final = 2.0
+"""Seconds that looking for a shorter plan may take."""
+
+
+def carry_out(
+    session: Session, steps: Sequence[S], attempt: Attempt[S], repaired: Callable[[list[S]], list[S]] = list
+) -> None:
+    """Carry out a plan; raise :class:`Deviation` with the shortest script found that deviates.
+
+    ``repaired`` takes out the steps that have lost their sense with another one. Hypothesis shrinks a plan too, but
+    has to draw the whole of it anew each time; leaving out steps of a plan that is known comes to the end far sooner.
+    """
+    failure = attempt(steps)
+    if failure is None:
+        return
+    shown, deadline = list(steps[: failure[0] + 1]), time.monotonic() + SHORTEN_S
+    size = max(len(shown) // 2, 1)
+    while time.monotonic() < deadline:
+        before, at = len(shown), 0
+        # The last step is the one that shows it.
+        while at < len(shown) - 1 and time.monotonic() < deadline:
+            rest = repaired(shown[:at] + shown[min(at + size, len(shown) - 1) :])
+            session.recorder.clear()
+            found = attempt(rest)
+            if found is not None:
+                shown = rest[: found[0] + 1]
+            else:
+                at += size
+        if size == 1 and len(shown) == before:
+            break
+        size = max(size // 2, 1)
+    # Once more, so that the transcript is that of the script. Where it does not repeat, the first time counts.
+    session.recorder.clear()
+    number, promised, observed = attempt(shown) or failure
+    raise Deviation(
+        promised=f"step {number + 1}, {steps[number] if number >= len(shown) else shown[number]}: {show(promised)}",
+        observed=show(observed),
+        example="\n".join(f"{count}. {step}" for count, step in enumerate(shown, 1)),
+    )

@@ -1,0 +1,169 @@
+"""The backends of a pytest run: opened when their first clause runs, kept open, closed at the end."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.baseline import Expectation, ExpectationError, read_expectations
+from conformance.bucket_checks import OpeningError
+from conformance.catalogue import Entry
+from conformance.contract import Capability
+from conformance.endpoint_options import UsageError, endpoint_of
+from conformance.judge import EFFORTS, Mode
+from conformance.opening import new_run_id, open_session
+from conformance.run import Plan, error_line, header, judge_unless_dead, result_line
+from conformance.session import Session
+from conformance.target import S3Endpoint, StorageFactory, Target
+from providers import discover, expectations
+from providers.provider import LaunchError, Provider, ProviderError
+
+
+class BackendsError(Exception):
+    """The options name nothing that can be judged; the message says what is allowed."""
+
+
+@dataclass(slots=True)
+class _Open:
+    session: Session
+    target: Target
+    header: dict[str, Any]
+    plan: Plan
+    dead: str = ""
+
+
+@dataclass(slots=True)
+class Backends:
+    """What is judged, by name. A worker of pytest-xdist opens its own."""
+
+    providers: Mapping[str, Provider]
+    targets: Mapping[str, tuple[Target, frozenset[Capability]]]
+    mode: Mode
+    seed: int
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _open: dict[str, _Open] = field(default_factory=dict)
+    _failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.providers, *self.targets]
+
+    @classmethod
+    def from_options(cls, options: argparse.Namespace, environ: Mapping[str, str]) -> Backends:
+        """Return the backends that the options name; ``local_disk`` where they name none."""
+        try:
+            known = discover([Path(path) for path in options.conformance_provider_file])
+            endpoint = endpoint_of(
+                argparse.Namespace(
+                    endpoint=options.conformance_endpoint,
+                    bucket=options.conformance_bucket,
+                    region=options.conformance_region,
+                    env=False,
+                    virtual=False,
+                    ca_file=None,
+                ),
+                environ,
+            )
+        except (ProviderError, UsageError) as error:
+            raise BackendsError(str(error)) from None
+        targets: dict[str, tuple[Target, frozenset[Capability]]] = {}
+        if endpoint is not None:
+            endpoint.pop("ca_file")
+            targets["endpoint"] = (S3Endpoint(**endpoint), known["remote"].capabilities)
+        capabilities = _capabilities(options.conformance_capability)
+        if capabilities and not options.conformance_storage:
+            raise BackendsError("--conformance-capability goes with --conformance-storage")
+        if options.conformance_storage:
+            factory = StorageFactory(make=_factory(options.conformance_storage), name=options.conformance_storage)
+            targets[options.conformance_storage] = (factory, capabilities)
+        wanted = list(options.provider) or ([] if targets else ["local_disk"])
+        for name in wanted:
+            if name not in known:
+                raise BackendsError(f"--provider {name}: unknown; known: {', '.join(sorted(known))}")
+        return cls(
+            providers={name: known[name] for name in wanted},
+            targets=targets,
+            mode=Mode(options.conformance_mode),
+            seed=options.conformance_seed,
+        )
+
+    def judge(self, name: str, entry: Entry) -> dict[str, Any]:
+        """Judge one clause and return its line of a report; an ``error`` where the backend cannot be brought up."""
+        try:
+            opened = self._opened(name)
+        except BackendsError as error:
+            return error_line(entry, str(error), provider=name)
+        judgement, opened.dead = judge_unless_dead(entry, opened.session, opened.plan, opened.dead)
+        return result_line(entry, judgement, opened.session, opened.target, opened.plan, provider=name)
+
+    def header(self, name: str) -> dict[str, Any]:
+        if name in self._open:
+            return self._open[name].header
+        plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed)
+        title = self.providers[name].title if name in self.providers else name
+        return header(provider=name, backend=title, backend_version="unknown", launch="unknown", plan=plan, target=None)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _opened(self, name: str) -> _Open:
+        if name in self._failed:
+            raise BackendsError(self._failed[name])
+        if name not in self._open:
+            try:
+                self._open[name] = self._bring_up(name)
+            except (LaunchError, OpeningError, ExpectationError) as error:
+                log = getattr(error, "log", "")
+                self._failed[name] = f"{error}" + (f"\nits log ends:\n{log[-2000:]}" if log else "")
+                raise BackendsError(self._failed[name]) from None
+        return self._open[name]
+
+    def _bring_up(self, name: str) -> _Open:
+        restart = None
+        if name in self.targets:
+            target, capabilities = self.targets[name]
+            title, version, launch, known = name, "unknown", "remote", dict[str, Expectation]()
+        else:
+            provider = self.providers[name]
+            running = self._stack.enter_context(provider.choose().start(lambda _: None))
+            target, capabilities, title = running.target, provider.capabilities, provider.title
+            version, launch, restart = running.version, running.launch.value, running.restart
+            path = expectations.path_of(name)
+            known = read_expectations(path) if path else {}
+        plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known)
+        session = self._stack.enter_context(
+            open_session(target, capabilities=capabilities, run_id=new_run_id(), restart=restart)
+        )
+        head = header(provider=name, backend=title, backend_version=version, launch=launch, plan=plan, target=target)
+        return _Open(session=session, target=target, header=head, plan=plan)
+
+
+def _factory(name: str) -> Callable[[], Any]:
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # as with `python -m pytest`
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # importing runs somebody's code
+        raise BackendsError(
+            f"--conformance-storage {name}: {type(error).__name__}: {error}; "
+            f"write MODULE:FACTORY, importable from {here}"
+        ) from None
+    if not callable(found):
+        raise BackendsError(f"--conformance-storage {name}: it is no callable that returns a storage")
+    factory: Callable[[], Any] = found
+    return factory
+
+
+def _capabilities(names: list[str]) -> frozenset[Capability]:
+    try:
+        return frozenset(Capability(name) for name in names)
+    except ValueError as error:
+        raise BackendsError(f"--conformance-capability: {error}; known: {', '.join(Capability)}") from None

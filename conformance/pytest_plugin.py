@@ -1,0 +1,235 @@
+"""The pytest plugin: every clause is a test, once per provider.
+
+``pytest --pyargs conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of the
+suite is imported before a clause is collected, so that the plugin costs other projects nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.catalogue import Entry
+    from conformance.pytest_backends import Backends
+
+CLAUSES: Final = Path(__file__).parent / "clauses"
+
+_NAMING: Final = (
+    "--provider",
+    "--conformance-provider-file",
+    "--conformance-storage",
+    "--conformance-capability",
+    "--conformance-endpoint",
+    "--conformance-bucket",
+    "--conformance-region",
+)
+"""The options that say what is judged."""
+
+_BACKENDS: Final = pytest.StashKey["Backends"]()
+_SECTIONS: Final = pytest.StashKey[dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "object storage conformance")
+    group.addoption("--provider", action="append", default=[], metavar="ID", help="judge this provider; repeatable")
+    group.addoption(
+        "--conformance-provider-file", action="append", default=[], metavar="FILE", help="a provider of your own"
+    )
+    group.addoption(
+        "--conformance-storage", metavar="MODULE:FACTORY", help="judge the storages that this callable returns"
+    )
+    group.addoption(
+        "--conformance-capability", action="append", default=[], metavar="NAME", help="what that storage can do"
+    )
+    group.addoption("--conformance-endpoint", metavar="URL", help="judge this S3 endpoint; keys from the environment")
+    group.addoption("--conformance-bucket", metavar="NAME", help="existing bucket at the endpoint")
+    group.addoption("--conformance-region", metavar="NAME", help="region to sign for")
+    group.addoption(
+        "--conformance-profile", action="append", default=[], choices=("core", "s3"), help="judge only this profile"
+    )
+    group.addoption(
+        "--conformance-mode", default="default", choices=("quick", "default"), help="how hard to try (default: default)"
+    )
+    group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="seed of the generated data")
+    group.addoption("--conformance-report", metavar="FILE", help="write the report document (JSON Lines)")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix == ".py" and file_path.parent == CLAUSES and not file_path.name.startswith("_"):
+        collector: pytest.Collector = ClauseFile.from_parent(parent, path=file_path)
+        return collector
+    return None
+
+
+class ClauseFile(pytest.File):
+    """One file of clauses: each clause once for every backend asked for."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from conformance.catalogue import select
+        from conformance.contract import Profile
+
+        backends = _backends(self.config)
+        profiles = [Profile(name) for name in self.config.getoption("--conformance-profile")]
+        module = f"conformance.clauses.{self.path.stem}"
+        for entry in select(profiles=profiles):
+            if entry.cases[0].function.__module__ == module:
+                for backend in backends.names:
+                    name = f"{entry.clause.id}[{backend}]"
+                    # Written out, so that pytest reads it as it reads its cache: the bracket apart from the name.
+                    nodeid = f"{self.nodeid}::{name}"
+                    yield ClauseItem.from_parent(self, name=name, nodeid=nodeid, entry=entry, backend=backend)
+
+
+class ClauseItem(pytest.Item):
+    """One clause on one backend."""
+
+    def __init__(self, *, entry: Entry, backend: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entry = entry
+        self.backend = backend
+        self.result: dict[str, Any] = {}
+        clause = entry.clause
+        self.extra_keyword_matches.update(
+            {
+                clause.id,
+                clause.profile.value,
+                clause.level.value,
+                *(case.name.rpartition(".")[2] for case in entry.cases),
+            }
+        )
+
+    def runtest(self) -> None:
+        self.result = _backends(self.config).judge(self.backend, self.entry)
+        verdict, level = self.result["verdict"], self.result["level"]
+        reason = self.result.get("reason", "")
+        if verdict == "deviates":
+            if self.result["expected"]:
+                pytest.xfail(f"expected: {self.result['expectation']['reason']}")
+            if level != "MUST":
+                pytest.xfail(f"{level}: {_sentence(self.result)}")
+            raise ClauseFailure(_text(self.result))
+        if verdict == "error":
+            raise ClauseFailure(f"the harness failed, which says nothing about the backend: {reason}")
+        if verdict != "conforms":
+            pytest.skip(f"{verdict}: {reason}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, ClauseFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, self.name
+
+
+class ClauseFailure(Exception):
+    """A deviation, as pytest shows it."""
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    seen = result.get("observation", {})
+    return f"promised {seen.get('promised', '?')}, observed {seen.get('observed', '?')}"
+
+
+def _text(result: dict[str, Any]) -> str:
+    evidence, seen = result.get("evidence", {}), result.get("observation", {})
+    lines = [
+        f"{result['clause']} ({result['level']}): {result['statement']}",
+        f"  promised   {seen.get('promised')}",
+        f"  observed   {seen.get('observed')}",
+        f"  example    {evidence.get('example') or 'the only one'}",
+        *(f"  source     {source}" for source in result["sources"]),
+    ]
+    if evidence.get("transcript"):
+        lines += ["", evidence["transcript"]]
+    return "\n".join(lines)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if isinstance(item, ClauseItem) and call.when == "call" and item.result:
+        # An attribute of a report travels from the workers of pytest-xdist to the process that writes.
+        report.conformance = {  # type: ignore[attr-defined]
+            "header": _backends(item.config).header(item.backend),
+            "result": item.result,
+        }
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    found = getattr(report, "conformance", None)
+    if found is not None and _state.config is not None:
+        sections = _state.config.stash.setdefault(_SECTIONS, {})
+        sections.setdefault(found["header"]["provider"], (found["header"], []))[1].append(found["result"])
+
+
+class _State:
+    """The configuration of the running process: ``logreport`` is told of none."""
+
+    config: pytest.Config | None = None
+
+
+_state: Final = _State()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _state.config = config
+    if any(config.getoption(option) for option in _NAMING) and not config.option.help:
+        _backends(config)  # a wrong name ends the run before anything is collected
+    path = config.getoption("--conformance-report")
+    if path and not hasattr(config, "workerinput"):
+        try:
+            Path(path).write_text("", encoding="ascii")
+        except OSError as error:
+            raise pytest.UsageError(f"--conformance-report {path}: {error.strerror}") from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _state.config = None
+    backends = config.stash.get(_BACKENDS, None)
+    if backends is not None:
+        backends.close()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+    path = session.config.getoption("--conformance-report")
+    sections = session.config.stash.get(_SECTIONS, {})
+    if not path or hasattr(session.config, "workerinput"):
+        return
+    from conformance.report.document import counts, line
+
+    # Clauses that -k or -m left out are the operator's choice; clauses that never had their turn are missing.
+    whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not session.shouldfail
+    try:
+        with Path(path).open("w", encoding="ascii") as out:
+            for header, results in sections.values():
+                out.write(line({**header, "clauses": len(results)}))
+                out.writelines(line(result) for result in results)
+                duration = round(sum(result["duration_s"] for result in results), 3)
+                footer = {"type": "footer", "counts": counts(results), "duration_s": duration, "complete": whole}
+                out.write(line(footer))
+    except OSError as error:
+        # An exception here would hide what failed; a status of success would hide that the report is missing.
+        session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {error.strerror}", red=True)
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def _backends(config: pytest.Config) -> Backends:
+    found = config.stash.get(_BACKENDS, None)
+    if found is None:
+        from conformance.pytest_backends import Backends, BackendsError
+
+        try:
+            found = Backends.from_options(config.option, os.environ)
+        except BackendsError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[_BACKENDS] = found
+    return found

@@ -1,0 +1,70 @@
+"""A badge per provider: JSON for the shields endpoint, and an SVG that needs nobody's server."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from conformance.report.columns import Column
+from conformance.report.document import counts
+from conformance.verdict import Verdict, share
+
+LABEL: Final = "conformance"
+_COLOURS: Final = {"brightgreen": "#2c7a2f", "yellow": "#8a6100", "red": "#b3261e", "lightgrey": "#5f6872"}
+
+
+def message(column: Column) -> tuple[str, str]:
+    """Return what a badge says, and its colour by the name that shields knows.
+
+    Green: nothing deviates. Yellow: all deviations are expected, or of no MUST. Red: a MUST is broken, unexpectedly.
+    """
+    results = column.section.results
+    seen = {Verdict(name): n for name, n in counts(results).items()}
+    held = share(seen)
+    if held is None:
+        return "not judged", "lightgrey"
+    broken = [result for result in results if result["verdict"] == Verdict.DEVIATES]
+    # 199 of 200 is not all of it: round down.
+    text = f"{int(100 * held)} % of {seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]}"
+    if any(result["level"] == "MUST" and not result["expected"] for result in broken):
+        return text, "red"
+    return text, "yellow" if broken else "brightgreen"
+
+
+def endpoint(column: Column) -> str:
+    """Return the JSON that https://shields.io/badges/endpoint-badge describes."""
+    text, colour = message(column)
+    value = {"schemaVersion": 1, "label": LABEL, "message": text, "color": colour, "isError": colour == "lightgrey"}
+    return json.dumps(value, indent=2) + "\n"
+
+
+def svg(column: Column) -> str:
+    """Return a badge as SVG."""
+    text, colour = message(column)
+    left, right = _width(LABEL), _width(text)
+    width = left + right
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" '
+        f'aria-label="{LABEL}: {escape(text)}"><title>{LABEL}: {escape(text)}</title>'
+        f'<clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath><g clip-path="url(#r)">'
+        f'<rect width="{left}" height="20" fill="#444"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{_COLOURS[colour]}"/></g>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{left / 2}" y="14">{LABEL}</text>'
+        f'<text x="{left + right / 2}" y="14">{escape(text)}</text></g></svg>\n'
+    )
+
+
+def _width(text: str) -> int:
+    # Verdana at 11 px is about seven pixels a character; a margin of five on either side.
+    return 7 * len(text) + 10
+
+
+def write_badges(columns: list[Column], folder: Path) -> None:
+    """Write ``KEY.json`` and ``KEY.svg`` for each column. ``OSError`` where that fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for column in columns:
+        (folder / f"{column.key}.json").write_text(endpoint(column), encoding="ascii", newline="\n")
+        (folder / f"{column.key}.svg").write_text(svg(column), encoding="ascii", newline="\n")

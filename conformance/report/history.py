@@ -1,0 +1,98 @@
+"""Stored runs of one provider over time: which verdicts changed, when, and with which version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conformance.report.compare import Comparison, Direction, compare_sections
+from conformance.report.document import DocumentError, Section, line, read
+from conformance.report.merge import document, merge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One stored run, and what it changed against the run before; ``None`` for the first."""
+
+    section: Section
+    since_before: Comparison | None
+
+    @property
+    def started(self) -> str:
+        return str(self.section.header["started"])
+
+    @property
+    def day(self) -> str:
+        return self.started[:10]
+
+    def changed(self, direction: Direction) -> int:
+        return sum(c.direction is direction for c in self.since_before.changes) if self.since_before else 0
+
+
+def runs_of(sections: Iterable[Section]) -> list[Run]:
+    """Return the runs of one provider, the oldest first."""
+    ordered = sorted(sections, key=lambda section: _moment(section))
+    return [
+        Run(section=section, since_before=compare_sections(ordered[at - 1], section) if at else None)
+        for at, section in enumerate(ordered)
+    ]
+
+
+def _moment(section: Section) -> datetime:
+    text = str(section.header["started"])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise DocumentError(f"{section.provider}: started is {text!r}; expected a moment as in ISO 8601") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Store:
+    """A folder of stored sections: ``PROVIDER/MOMENT-DIGEST.jsonl``, a document each.
+
+    Only the newest section of a provider keeps its evidence; of older ones the verdicts and observations stay.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, section: Section) -> bool:
+        """Store a section; return whether it was new."""
+        folder = self._folder / _safe(section.provider)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{_moment(section).astimezone(UTC):%Y%m%dT%H%M%SZ}-{_digest(section)}.jsonl"
+        if path.exists():
+            return False
+        path.write_text(document([section]), encoding="ascii", newline="\n")
+        return True
+
+    def sections(self) -> dict[str, list[Section]]:
+        """Return what is stored, by provider. ``DocumentError`` names a file that cannot be trusted."""
+        found: dict[str, list[Section]] = {}
+        for path in sorted(self._folder.glob("*/*.jsonl")):
+            [section] = merge([(str(path), read(path))])
+            found.setdefault(section.provider, []).append(section)
+        return found
+
+    def lighten(self) -> None:
+        """Take the evidence from all but the newest section of each provider."""
+        for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
+            for path in sorted(folder.glob("*.jsonl"))[:-1]:
+                [section] = read(path)
+                if any("evidence" in result for result in section.results):
+                    light = [{key: item for key, item in r.items() if key != "evidence"} for r in section.results]
+                    text = document([Section(header=section.header, results=light, footer=section.footer)])
+                    path.write_text(text, encoding="ascii", newline="\n")
+
+
+def _digest(section: Section) -> str:
+    verdicts = "".join(line({"c": result["clause"], "v": result["verdict"]}) for result in section.results)
+    return hashlib.sha256((line(section.header) + verdicts).encode("ascii")).hexdigest()[:10]
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "_"

@@ -1,0 +1,177 @@
+"""What a page carries: the matrix as plain JSON, and the evidence deflated, each line of text only once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from conformance.catalogue import FAMILIES
+from conformance.report.columns import Column
+from conformance.report.merge import clause_position
+from conformance.verdict import Verdict
+
+LETTERS: Final = {
+    Verdict.CONFORMS: "c",
+    Verdict.DEVIATES: "d",
+    Verdict.UNSUPPORTED: "u",
+    Verdict.INCONCLUSIVE: "i",
+    Verdict.ERROR: "e",
+    Verdict.SKIPPED: "s",
+}
+WHY_LENGTH: Final = 110
+_TERSE: Final = 24
+"""An observation as short as this ("500") explains nothing without the promise beside it."""
+MAX_PACKED: Final = 2_000_000
+"""Characters that the packed evidence may take in a page; longer texts are cut until it fits."""
+_CUTS: Final = (200_000, 24_000, 6_000, 1_500, 400, 0)
+
+
+def why(result: Mapping[str, Any]) -> str:
+    """Return in few words what is wrong, or ``""`` where nothing is."""
+    if result["verdict"] == Verdict.CONFORMS:
+        return ""
+    seen = result.get("observation")
+    text = str(result.get("reason", ""))
+    if seen and (not text or result["verdict"] == Verdict.DEVIATES):
+        text = str(seen["observed"])
+        if len(text) <= _TERSE:
+            text += f" (promised: {seen['promised']})"
+    text = " ".join(text.split())
+    return text if len(text) <= WHY_LENGTH else text[: WHY_LENGTH - 1] + "…"
+
+
+def matrix(columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the matrix: clauses, columns, a letter per verdict (upper case: not expected), and why in few words."""
+    stated: dict[str, Mapping[str, Any]] = {}
+    for column in columns:
+        for result in column.section.results:
+            stated.setdefault(str(result["clause"]), result)
+    ids = sorted(stated, key=clause_position)
+    place = {clause: at for at, clause in enumerate(ids)}
+    sources: dict[str, int] = {}
+    clauses = []
+    for clause in ids:
+        about = stated[clause]
+        cited = [sources.setdefault(str(source), len(sources)) for source in about.get("sources", [])]
+        clauses.append([clause, about["level"], about["profile"], about.get("statement", ""), cited])
+    verdicts, reasons = [], []
+    for column in columns:
+        letters, short = [" "] * len(ids), dict[int, str]()
+        for result in column.section.results:
+            at = place[result["clause"]]
+            letter = LETTERS[Verdict(result["verdict"])]
+            letters[at] = letter if result["expected"] else letter.upper()
+            if text := why(result):
+                short[at] = text
+        verdicts.append("".join(letters))
+        reasons.append(short)
+    present = dict.fromkeys(clause.partition("-")[0] for clause in ids)
+    return {
+        "families": [[family, FAMILIES.get(family, "")] for family in present],
+        "clauses": clauses,
+        "sources": list(sources),
+        "columns": [_head(column) for column in columns],
+        "verdicts": verdicts,
+        "why": reasons,
+    }
+
+
+def _head(column: Column) -> dict[str, Any]:
+    head, foot = column.section.header, column.section.footer or {}
+    return {
+        "key": column.key,
+        "provider": head["provider"],
+        "backend": head["backend"]["name"],
+        "version": head["backend"]["version"],
+        "facts": [
+            [name, _fact(value)]
+            for name, value in (
+                ("launch", head["launch"]),
+                ("judged", head["started"]),
+                ("mode", f"{head['mode']}, seed {head['seed']}"),
+                ("client", head["sdk"]),
+                ("settings", head["settings"]),
+                ("machine", head.get("machine", "")),
+                ("suite", f"{head['suite']}, contract {head['contract']}"),
+                ("took", f"{foot.get('duration_s', 0):.1f} s"),
+                ("requests", foot.get("requests", {})),
+            )
+            if value
+        ],
+    }
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return str(value)
+
+
+def packed_details(columns: Sequence[Column]) -> str:
+    """Return all that the panel shows of a cell, deflated and in base64.
+
+    Unpacked it is ``{"lines": […], "cells": {"KEY/CLAUSE": {…}}}``; a text there is a list of runs
+    ``first, count, first, count, …`` of lines.
+    """
+    packed = ""
+    for most in _CUTS:
+        packed = _packed(columns, most)
+        if len(packed) <= MAX_PACKED:
+            break
+    return packed
+
+
+def _packed(columns: Sequence[Column], most: int) -> str:
+    lines: dict[str, int] = {}
+    cells = {
+        f"{column.key}/{result['clause']}": _cell(result, lines, most)
+        for column in columns
+        for result in column.section.results
+    }
+    text = json.dumps({"lines": list(lines), "cells": cells}, ensure_ascii=True, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
+
+
+def _cell(result: Mapping[str, Any], lines: dict[str, int], most: int) -> dict[str, Any]:
+    value: dict[str, Any] = {"s": result["duration_s"], "n": result["requests"]}
+    if result.get("reason"):
+        value["reason"] = _cut(str(result["reason"]), max(most, 1000))
+    if seen := result.get("observation"):
+        value["promised"], value["observed"] = (
+            _cut(str(seen[key]), max(most, 600)) for key in ("promised", "observed")
+        )
+    if known := result.get("expectation"):
+        value["known"] = known
+    evidence = result.get("evidence") or {}
+    for name in ("example", "transcript"):
+        if evidence.get(name):
+            value[name] = _runs(_cut(str(evidence[name]), most), lines)
+    script = evidence.get("reproducer")
+    if script:
+        # Half a script is of no use: it is whole or it is not there.
+        value["reproducer"] = _runs(script, lines) if len(script) <= max(most * 4, 2000) else []
+    if evidence.get("history"):
+        value["history"] = evidence["history"][:500]
+    return value
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n… {left_out} characters are left out here; the report has them …\n{text[half + left_out :]}"
+
+
+def _runs(text: str, lines: dict[str, int]) -> list[int]:
+    runs: list[int] = []
+    for line in text.split("\n"):
+        number = lines.setdefault(line, len(lines))
+        if runs and runs[-2] + runs[-1] == number:
+            runs[-1] += 1
+        else:
+            runs += [number, 1]
+    return runs

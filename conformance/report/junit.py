@@ -1,0 +1,87 @@
+"""JUnit XML for CI systems: a suite per provider, a case per clause. What was expected is skipped, with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+from xml.etree import ElementTree as Xml
+
+from conformance.contract import Level
+from conformance.report.columns import Column
+from conformance.verdict import Verdict
+
+_ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot carry in any form."""
+
+
+def render(columns: Sequence[Column]) -> str:
+    """Return the XML. An unexpected deviation from a MUST is a failure, our own failure an error."""
+    root = Xml.Element("testsuites", name="conformance")
+    totals: dict[str, float] = {}
+    for column in columns:
+        suite = _suite(column)
+        root.append(suite)
+        for name in ("tests", "failures", "errors", "skipped", "time"):
+            totals[name] = totals.get(name, 0) + float(suite.get(name, "0"))
+    for name, value in totals.items():
+        root.set(name, f"{value:.3f}" if name == "time" else str(int(value)))
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(column: Column) -> Xml.Element:
+    head, results = column.section.header, column.section.results
+    suite = Xml.Element("testsuite", name=_legal(column.key), timestamp=str(head["started"])[:19])
+    properties = Xml.SubElement(suite, "properties")
+    for name in ("contract", "suite", "launch", "sdk", "mode", "seed"):
+        Xml.SubElement(properties, "property", name=name, value=_legal(str(head[name])))
+    backend = f"{head['backend']['name']} {head['backend']['version']}"
+    Xml.SubElement(properties, "property", name="backend", value=_legal(backend))
+    cases = [_case(column, result) for result in results]
+    suite.extend(cases)
+    suite.set("tests", str(len(cases)))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
+    suite.set("time", f"{sum(result['duration_s'] for result in results):.3f}")
+    return suite
+
+
+def _case(column: Column, result: dict[str, Any]) -> Xml.Element:
+    family = str(result["clause"]).partition("-")[0]
+    case = Xml.Element(
+        "testcase",
+        classname=_legal(f"{column.key}.{family}"),
+        name=_legal(f"{result['clause']} {result.get('statement', '')}".strip()),
+        time=f"{result['duration_s']:.3f}",
+    )
+    verdict, seen = Verdict(result["verdict"]), result.get("observation") or {}
+    reason = str(result.get("reason", ""))
+    if seen:
+        reason = f"promised {seen['promised']}, observed {seen['observed']}"
+    if verdict is Verdict.CONFORMS:
+        return case
+    if verdict is Verdict.ERROR:
+        Xml.SubElement(case, "error", message=_legal(reason or "could not be judged"), type="harness")
+    elif verdict is Verdict.DEVIATES and not result["expected"] and result["level"] == Level.MUST:
+        failure = Xml.SubElement(case, "failure", message=_legal(reason), type="deviation")
+        failure.text = _legal(_evidence(result))
+    else:
+        known = (result.get("expectation") or {}).get("reason", "")
+        why = (
+            f"expected: {known}"
+            if result["expected"] and known
+            else f"{result['level']} {verdict}: {reason}".rstrip(": ")
+        )
+        Xml.SubElement(case, "skipped", message=_legal(why))
+    return case
+
+
+def _evidence(result: dict[str, Any]) -> str:
+    evidence = result.get("evidence") or {}
+    parts = [f"{name}:\n{evidence[name]}" for name in ("example", "transcript") if evidence.get(name)]
+    return "\n\n".join([*parts, *(f"source: {source}" for source in result.get("sources", []))])
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text)

@@ -1,0 +1,107 @@
+"""Markdown for a job's summary: the matrix, then what is not as promised, never larger than such a summary may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from conformance.report.columns import Column
+from conformance.report.html import SIGNS, worst
+from conformance.report.html_data import matrix
+from conformance.verdict import Verdict
+
+MAX_BYTES: Final = 1024 * 1024
+"""GitHub refuses a step's summary that is larger."""
+_ROOM_FOR_THE_END: Final = 400
+_LONGEST: Final = 400
+
+
+def render(columns: Sequence[Column], *, title: str = "Object storage conformance", max_bytes: int = MAX_BYTES) -> str:
+    """Return the summary, at most ``max_bytes`` of UTF-8. What does not fit is counted at the end, not cut in half."""
+    data = matrix(columns)
+    blocks = [
+        f"## {_text(title)}",
+        _table(data),
+        "✓ conforms ✗ deviates – unsupported ? inconclusive ! error · skipped",
+    ]
+    used = len("\n\n".join(blocks).encode("utf-8"))
+    if used + _ROOM_FOR_THE_END > max_bytes:
+        blocks = [f"## {_text(title)}", "The matrix is too large for this summary; the report has it."]
+        used = len("\n\n".join(blocks).encode("utf-8"))
+    found = [
+        (result, column)
+        for column in columns
+        for result in column.section.results
+        if result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR)
+    ]
+    found.sort(key=lambda item: bool(item[0]["expected"]))
+    left_out = 0
+    for result, column in found:
+        block = _block(result, column)
+        size = len(block.encode("utf-8")) + 2
+        if used + size + _ROOM_FOR_THE_END > max_bytes:
+            left_out += 1
+            continue
+        blocks.append(block)
+        used += size
+    if left_out:
+        blocks.append(f"{left_out} more did not fit into this summary; the report has them.")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(data: Mapping[str, Any]) -> str:
+    heads = "".join(f" {_text(column['key'])} |" for column in data["columns"])
+    rows = [f"| |{heads}", "|---|" + "---|" * len(data["columns"])]
+    every = list(range(len(data["clauses"])))
+    for family, words in [*data["families"], ["", "all clauses"]]:
+        members = [at for at in every if not family or data["clauses"][at][0].partition("-")[0] == family]
+        cells = "".join(f" {_counts(data, at, members)} |" for at in range(len(data["columns"])))
+        rows.append(f"| **{family or 'all'}** {_text(words) if family else ''} |{cells}")
+    return "\n".join(rows)
+
+
+def _counts(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str:
+    letter = worst(data, column, members).lower()
+    if not letter:
+        return ""
+    letters = [data["verdicts"][column][at].lower() for at in members]
+    held, decided = letters.count("c"), letters.count("c") + letters.count("d")
+    return f"{SIGNS[letter]} {held}/{decided}" if decided else SIGNS[letter]
+
+
+def _block(result: Mapping[str, Any], column: Column) -> str:
+    known = " (expected)" if result["expected"] else ""
+    lines = [
+        # Markdown takes a summary for HTML and leaves it alone: no backslashes there.
+        f"<details><summary><b>{escape(result['clause'])}</b> {escape(column.key)}: {result['verdict']}{known}: "
+        f"{escape(' '.join(result.get('statement', '').split()))}</summary>",
+        "",
+    ]
+    seen = result.get("observation")
+    if seen:
+        lines += [f"- promised: {_code(seen['promised'])}", f"- observed: {_code(seen['observed'])}"]
+    if result.get("reason"):
+        lines.append(f"- because: {_code(result['reason'])}")
+    if result.get("expectation"):
+        lines.append(f"- known: {_code(result['expectation']['reason'])}")
+    example = (result.get("evidence") or {}).get("example")
+    if example:
+        lines.append(f"- example: {_code(example)}")
+    return "\n".join([*lines, "", "</details>"])
+
+
+def _text(text: object) -> str:
+    """Return text that Markdown and HTML take for nothing else."""
+    flat = " ".join(str(text).split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#@])", r"\\\1", flat)
+
+
+def _code(text: object) -> str:
+    flat = " ".join(str(text).split())
+    flat = flat if len(flat) <= _LONGEST else flat[:_LONGEST] + "…"
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"

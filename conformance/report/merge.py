@@ -1,0 +1,118 @@
+"""Puts reports together: shards of one provider's run into one section, different providers side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.catalogue import FAMILIES
+from conformance.report.document import DocumentError, Section, counts, line, read
+
+IDENTITY: Final = ("schema", "suite", "contract", "backend", "launch", "sdk", "settings", "seed", "mode")
+"""Header fields in which all shards of one provider must agree: else they are no parts of one run."""
+
+
+def clause_position(clause: str) -> tuple[int, str]:
+    """Return the sort key of a clause id: families in the order of the contract, unknown ones last."""
+    family = clause.partition("-")[0]
+    order = list(FAMILIES)
+    return (order.index(family) if family in order else len(order), clause)
+
+
+def read_all(paths: Iterable[Path]) -> list[tuple[str, list[Section]]]:
+    """Return name and sections of each document. Raises what :func:`conformance.report.document.read` raises."""
+    return [(str(path), read(path)) for path in paths]
+
+
+def merge(documents: Sequence[tuple[str, Sequence[Section]]]) -> list[Section]:
+    """Return one section per provider, in the order of their first appearance.
+
+    Sections of one provider are shards: they agree in :data:`IDENTITY` and share no clause. All sections follow one
+    contract. Raises :class:`DocumentError` naming the documents that do not go together. The given sections stay as
+    they are.
+    """
+    shards: dict[str, list[tuple[str, Section]]] = {}
+    for name, sections in documents:
+        for section in sections:
+            shards.setdefault(section.provider, []).append((name, section))
+    if not shards:
+        raise DocumentError("nothing to merge: no report was given")
+    _one_contract(shards)
+    return [_joined(provider, parts) for provider, parts in shards.items()]
+
+
+def _one_contract(shards: dict[str, list[tuple[str, Section]]]) -> None:
+    first: tuple[str, str] | None = None
+    for parts in shards.values():
+        for name, section in parts:
+            contract = section.header["contract"]
+            if first is not None and contract != first[1]:
+                raise DocumentError(
+                    f"{name}: contract {contract!r}, but {first[0]} follows {first[1]!r}: their verdicts do not mean "
+                    "the same; use `conformance compare` to see both"
+                )
+            first = first or (name, contract)
+
+
+def _joined(provider: str, parts: list[tuple[str, Section]]) -> Section:
+    first_name, first = parts[0]
+    seen: dict[str, str] = {}
+    for name, section in parts:
+        for key in IDENTITY:
+            if section.header[key] != first.header[key]:
+                hint = "; run all shards with the same --seed" if key == "seed" else ""
+                raise DocumentError(
+                    f"{name}: {key} of {provider!r} is {section.header[key]!r}, but {first.header[key]!r} in "
+                    f"{first_name}: no shards of one run{hint}"
+                )
+        for result in section.results:
+            if result["clause"] in seen:
+                raise DocumentError(
+                    f"{name}: clause {result['clause']} of {provider!r} is also in {seen[result['clause']]}: "
+                    "shards may not overlap"
+                )
+        seen.update(dict.fromkeys((result["clause"] for result in section.results), name))
+    results = sorted(
+        (result for _, section in parts for result in section.results), key=lambda r: clause_position(r["clause"])
+    )
+    return Section(header=_header(parts, len(results)), results=results, footer=_footer(parts, results))
+
+
+def _header(parts: list[tuple[str, Section]], clauses: int) -> dict[str, Any]:
+    headers = [section.header for _, section in parts]
+    merged = {**headers[0], "clauses": clauses, "started": min(str(header["started"]) for header in headers)}
+    machines = list(dict.fromkeys(str(header["machine"]) for header in headers if "machine" in header))
+    if machines:
+        merged["machine"] = " | ".join(machines)
+    return merged
+
+
+def _footer(parts: list[tuple[str, Section]], results: list[dict[str, Any]]) -> dict[str, Any]:
+    footers = [section.footer or {} for _, section in parts]
+    requests: Counter[str] = Counter()
+    for footer in footers:
+        requests.update(footer.get("requests", {}))
+    merged: dict[str, Any] = {
+        "type": "footer",
+        "counts": counts(results),
+        "duration_s": round(sum(float(footer.get("duration_s", 0)) for footer in footers), 3),
+        "complete": True,
+    }
+    if requests:
+        merged["requests"] = dict(requests)
+    for footer in footers:
+        # Each shard that searched found the limits of the same backend.
+        if footer.get("limits"):
+            merged["limits"] = footer["limits"]
+    if any(footer.get("usage_error") for footer in footers):
+        merged["usage_error"] = True
+    return merged
+
+
+def document(sections: Iterable[Section]) -> str:
+    """Return the text of a document (JSON Lines) with these sections. Each has a footer."""
+    return "".join(
+        line(value) for section in sections for value in (section.header, *section.results, section.footer or {})
+    )

@@ -1,0 +1,38 @@
+"""Writes the reproducers of a report out as files: ``DIR/PROVIDER/CLAUSE.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from conformance.report.document import Section
+
+
+def path_of(folder: Path, provider: str, clause: str) -> Path:
+    """Return where the reproducer of one cell lies. A report's names are not trusted to be file names."""
+    return folder / _name(provider) / f"{_name(clause)}.py"
+
+
+def write_reproducers(sections: Iterable[Section], folder: Path) -> dict[tuple[str, str], Path]:
+    """Write every reproducer of the sections; return the paths by provider and clause."""
+    written: dict[tuple[str, str], Path] = {}
+    for section in sections:
+        for result in section.results:
+            if script := reproducer_of(result):
+                path = path_of(folder, section.provider, str(result["clause"]))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(script, encoding="utf-8", errors="backslashreplace", newline="\n")
+                written[section.provider, str(result["clause"])] = path
+    return written
+
+
+def reproducer_of(result: Mapping[str, Any]) -> str:
+    """Return the reproducer of a result, ``""`` where it has none."""
+    return str(result.get("evidence", {}).get("reproducer") or "")
+
+
+def _name(text: str) -> str:
+    clean = re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")
+    return clean[:100] or "_"

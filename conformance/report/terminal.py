@@ -1,0 +1,182 @@
+"""What a run looks like in a terminal or a log: the matrix, then the deviations with their smallest example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from conformance.catalogue import FAMILIES
+from conformance.report.document import Section, counts
+from conformance.verdict import Verdict, share
+from conformance.wire import visible
+
+SIGNS: Final = {
+    Verdict.CONFORMS: ("✓", "green"),
+    Verdict.DEVIATES: ("✗", "red"),
+    Verdict.UNSUPPORTED: ("–", "dim"),
+    Verdict.INCONCLUSIVE: ("?", "yellow"),
+    Verdict.ERROR: ("!", "magenta"),
+    Verdict.SKIPPED: ("·", "dim"),
+}
+"""A shape for each verdict beside its colour, for those who see no colours and for logs that have none."""
+
+
+def matrix(sections: Sequence[Section], console: Console) -> None:
+    """Print providers by clause families: how many conform, of how many decided.
+
+    What is too wide for the console goes on below, so that no figure is cut.
+    """
+    present = [
+        family for family in FAMILIES if any(_family(result) == family for s in sections for result in s.results)
+    ]
+    while True:
+        fitting = len(present)
+        while fitting > 1 and _width(_table(sections, present, fitting), console) > console.width:
+            fitting -= 1
+        console.print(_table(sections, present, fitting))
+        present = present[fitting:]
+        if not present:
+            break
+        console.print()
+    legend = "✓ all conform  ✗ conform/decided  – not declared  ? open  ! error  · skipped"
+    say(console, legend, style="dim")
+
+
+def _table(sections: Sequence[Section], families: Sequence[str], fitting: int) -> Table:
+    """Return the table of the first so many families, with the shares where it holds the last of them."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("", overflow="fold")
+    for family in families[:fitting]:
+        table.add_column(family, justify="right", no_wrap=True)
+    last = fitting == len(families)
+    if last:
+        table.add_column("share", justify="right", no_wrap=True)
+    for section in sections:
+        cells = [_cell([r for r in section.results if _family(r) == family]) for family in families[:fitting]]
+        table.add_row(f"[bold]{escape(section.provider)}[/]", *cells, *([_total(section)] if last else []))
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def say(console: Console, text: str, *, start: str = "", style: str = "", sign: str = "") -> None:
+    """Print a text wrapped to the console, its further lines below the first's, nothing in it taken for markup.
+
+    ``start`` stands before the first line; ``sign`` styles it, ``style`` the rest.
+    """
+    indent = cell_len(start)
+    lead = Text(start, style=sign)
+    for paragraph in visible(text).split("\n"):
+        for row in Text(paragraph, style=style).wrap(console, max(console.width - indent, 20), overflow="fold"):
+            row.rstrip()
+            console.print(lead + row, soft_wrap=True)
+            lead = Text(" " * indent)
+
+
+def _family(result: dict[str, Any]) -> str:
+    return str(result["clause"]).partition("-")[0]
+
+
+def _cell(results: list[dict[str, Any]]) -> str:
+    seen = {Verdict(name): n for name, n in counts(results).items() if n}
+    if not seen:
+        return ""
+    held, failed = seen.get(Verdict.CONFORMS, 0), seen.get(Verdict.DEVIATES, 0)
+    for verdict, text in (
+        (Verdict.ERROR, f"{seen.get(Verdict.ERROR, 0)}"),
+        (Verdict.DEVIATES, f"{held}/{held + failed}"),
+        (Verdict.INCONCLUSIVE, f"{held}"),
+        (Verdict.CONFORMS, f"{held}"),
+        (Verdict.UNSUPPORTED, ""),
+        (Verdict.SKIPPED, ""),
+    ):
+        if seen.get(verdict):
+            sign, style = SIGNS[verdict]
+            return f"[{style}]{sign}{text}[/]"
+    return ""
+
+
+def _total(section: Section) -> str:
+    seen = {Verdict(name): n for name, n in counts(section.results).items()}
+    held = share(seen)
+    others = "".join(
+        f" {SIGNS[verdict][0]}{seen[verdict]}"
+        for verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.SKIPPED)
+        if seen[verdict]
+    )
+    return ("–" if held is None else f"{100 * held:.0f} %") + others
+
+
+def deviations(sections: Sequence[Section], console: Console, *, verbose: bool = False) -> None:
+    """Print what is not as promised: clause by clause, with the backends that share it; the expected ones in short."""
+    never_up = _same_error(sections, console)
+    by_clause: dict[str, list[tuple[Section, dict[str, Any]]]] = {}
+    for section in sections:
+        for result in section.results:
+            silent = section.provider in never_up
+            if not silent and result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR):
+                by_clause.setdefault(result["clause"], []).append((section, result))
+    expected_only: dict[str, list[str]] = {}
+    for clause, found in sorted(by_clause.items(), key=lambda item: _position(item[0])):
+        fresh = [(section, result) for section, result in found if verbose or not result["expected"]]
+        for section, result in found:
+            if result["expected"]:
+                expected_only.setdefault(section.provider, []).append(clause)
+        if not fresh:
+            continue
+        first = fresh[0][1]
+        console.print()
+        say(console, f"{first['level']}  {first.get('statement', '')}", start=f"{clause} ", sign="bold")
+        for section, result in fresh:
+            _one(section.provider, result, console)
+    if expected_only and not verbose:
+        console.print()
+        for provider, clauses in expected_only.items():
+            deviate = "deviation is" if len(clauses) == 1 else "deviations are"
+            told = f"{provider}: {len(clauses)} {deviate} expected, each with its reason (-v shows them): "
+            say(console, told + ", ".join(clauses), style="dim")
+
+
+def _position(clause: str) -> tuple[int, str]:
+    family = clause.partition("-")[0]
+    order = list(FAMILIES)
+    return (order.index(family) if family in order else len(order), clause)
+
+
+def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
+    """Say once of a backend that never came up, not once per clause; return which those are."""
+    told: set[str] = set()
+    for section in sections:
+        reasons = {result.get("reason", "") for result in section.results}
+        if len(reasons) == 1 and all(result["verdict"] == Verdict.ERROR for result in section.results):
+            console.print()
+            why = f"could not be judged: {reasons.pop()}"
+            say(console, why, start=f"! {section.provider} ", sign=SIGNS[Verdict.ERROR][1])
+            told.add(section.provider)
+    return told
+
+
+def _one(provider: str, result: dict[str, Any], console: Console) -> None:
+    sign, style = SIGNS[Verdict(result["verdict"])]
+    note = " (expected)" if result["expected"] else ""
+    console.print(f"  [{style}]{sign} {escape(provider)}[/]{note}", soft_wrap=True)
+    seen, example = result.get("observation") or {}, (result.get("evidence") or {}).get("example")
+    shown = {
+        "promised": seen.get("promised"),
+        "observed": seen.get("observed"),
+        "because": result.get("reason"),
+        "example": example if not example or len(example) <= 240 else example[:240] + "…",
+        "known": (result.get("expectation") or {}).get("reason"),
+    }
+    for label, text in shown.items():
+        if text:
+            say(console, text, start=f"      {label:9} ")

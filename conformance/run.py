@@ -1,0 +1,247 @@
+"""One provider's run: opens the session, judges clause after clause, and emits the lines of a report section."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore
+
+from conformance.baseline import Expectation, is_expected
+from conformance.bucket_checks import OpeningError, alive
+from conformance.catalogue import Entry
+from conformance.contract import CONTRACT_VERSION, Capability
+from conformance.history import as_data
+from conformance.judge import Effort, Judgement, judge
+from conformance.opening import open_session
+from conformance.probe import find_limits, limits_as_data
+from conformance.report.document import SCHEMA, counts
+from conformance.reproducer import reproducer
+from conformance.session import Session
+from conformance.target import S3Endpoint, Target
+from conformance.verdict import Verdict
+from conformance.wire import Recorder, render
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be judged, and how hard."""
+
+    entries: Sequence[Entry]
+    effort: Effort
+    seed: int
+    expectations: Mapping[str, Expectation] = field(default_factory=dict)
+    max_requests: int | None = None
+    limits: Mapping[str, int] | None = None
+    """Search the backend's limits and hold them against these, by name; ``None``: no search."""
+
+
+def suite_version() -> str:
+    try:
+        return version("bucket-conformance")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def header(
+    *, provider: str, backend: str, backend_version: str, launch: str, plan: Plan, target: Target | None
+) -> dict[str, Any]:
+    """Return the header line of a section. ``settings`` are what the client needed; never credentials."""
+    settings: dict[str, Any] = {}
+    if isinstance(target, S3Endpoint):
+        settings = {"region": target.region, "addressing": target.addressing, "checksums": target.checksums}
+    return {
+        "type": "header",
+        "schema": SCHEMA,
+        "suite": suite_version(),
+        "contract": CONTRACT_VERSION,
+        "provider": provider,
+        "backend": {"name": backend, "version": backend_version},
+        "launch": launch,
+        "sdk": f"botocore {botocore.__version__}",
+        "settings": settings,
+        "seed": plan.seed,
+        "mode": plan.effort.mode.value,
+        "clauses": len(plan.entries),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def run(
+    target: Target,
+    plan: Plan,
+    emit: Emit,
+    *,
+    provider: str,
+    capabilities: frozenset[Capability],
+    run_id: str,
+    restart: Callable[[], None] | None = None,
+) -> None:
+    """Judge every clause of the plan on the target and emit each result, then the footer.
+
+    An interrupt removes what the run created, then emits a footer with ``complete: false`` and goes on upwards.
+    Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
+    """
+    started = time.monotonic()
+    results: list[dict[str, Any]] = []
+    recorder = Recorder(budget=plan.max_requests)
+    complete = False
+    found: dict[str, Any] = {}
+
+    def done(result: dict[str, Any]) -> None:
+        results.append(result)
+        emit(result)
+
+    try:
+        with open_session(
+            target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart
+        ) as session:
+            judge_all(session, target, plan, done, provider=provider)
+            if plan.limits is not None and alive(session):
+                found = session.redactor.data(limits_as_data(find_limits(session), plan.limits))
+        complete = True
+    finally:
+        if complete or results:
+            footer: dict[str, Any] = {
+                "type": "footer",
+                "counts": counts(results),
+                "duration_s": round(time.monotonic() - started, 3),
+                "requests": {kind.value: count for kind, count in recorder.by_class.items()},
+                "complete": complete,
+            }
+            if found:
+                footer["limits"] = found
+            if recorder.left_behind:
+                footer["left_behind"] = recorder.left_behind
+            emit(footer)
+
+
+def judge_all(session: Session, target: Target, plan: Plan, done: Emit, *, provider: str) -> None:
+    """Judge the clauses in order on an open session. A server that dies makes the rest ``error``, with the reason."""
+    dead = ""
+    for entry in plan.entries:
+        judgement, dead = judge_unless_dead(entry, session, plan, dead)
+        done(result_line(entry, judgement, session, target, plan, provider=provider))
+
+
+def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> tuple[Judgement, str]:
+    """Judge a clause on a server that lives; return the judgement, and why the server is held for dead ('': it lives).
+
+    What a clause makes of a server that died under it is no deviation.
+    """
+    if dead:
+        return Judgement(verdict=Verdict.ERROR, duration_s=0.0, requests=0, reason=dead), dead
+    judgement = judge(entry, session, plan.effort, seed=plan.seed)
+    if judgement.verdict in (Verdict.DEVIATES, Verdict.ERROR) and not alive(session):
+        dead = f"the backend stopped answering during {entry.clause.id}"
+        judgement = replace(judgement, verdict=Verdict.ERROR, reason=dead)
+    return judgement, dead
+
+
+def result_line(
+    entry: Entry, judgement: Judgement, session: Session, target: Target, plan: Plan, *, provider: str
+) -> dict[str, Any]:
+    """Return the line of a report for one judgement, redacted."""
+    clause, redactor = entry.clause, session.redactor
+    value: dict[str, Any] = {
+        "type": "result",
+        "provider": provider,
+        "clause": clause.id,
+        "level": clause.level.value,
+        "profile": clause.profile.value,
+        "statement": clause.statement,
+        "sources": list(clause.sources),
+        "verdict": judgement.verdict.value,
+        "expected": is_expected(judgement.verdict, plan.expectations.get(clause.id)),
+        "duration_s": round(judgement.duration_s, 3),
+        "requests": judgement.requests,
+    }
+    expectation = plan.expectations.get(clause.id)
+    if expectation is not None:
+        value["expectation"] = {
+            "reason": expectation.reason,
+            "link": expectation.link,
+            "since": expectation.since.isoformat(),
+            "review_by": expectation.review_by.isoformat(),
+        }
+    if judgement.reason:
+        value["reason"] = judgement.reason
+    if judgement.observation is not None:
+        value["observation"] = {
+            "promised": judgement.observation.promised,
+            "observed": judgement.observation.observed,
+        }
+    if judgement.evidence is not None:
+        value["evidence"] = {
+            "example": _shortened(judgement.evidence.example),
+            "transcript": render(judgement.evidence.exchanges, redactor),
+        }
+        if judgement.evidence.history:
+            value["evidence"]["history"] = as_data(judgement.evidence.history)
+    cleaned: dict[str, Any] = redactor.data(value)
+    if judgement.evidence is not None and isinstance(target, S3Endpoint):
+        # Redacted literal by literal as it was built; once more over the whole could break its code.
+        cleaned["evidence"]["reproducer"] = _reproducer(entry, judgement, session, target)
+    return cleaned
+
+
+def _shortened(example: str, limit: int = 2000) -> str:
+    return example if len(example) <= limit else f"{example[:limit]}… ({len(example)} characters)"
+
+
+def _reproducer(entry: Entry, judgement: Judgement, session: Session, target: S3Endpoint) -> str | None:
+    evidence, observation = judgement.evidence, judgement.observation
+    if evidence is None or observation is None:
+        return None
+    return reproducer(
+        evidence.exchanges,
+        clause_id=entry.clause.id,
+        statement=entry.clause.statement,
+        observation=observation,
+        example=evidence.example,
+        endpoint_path=urlsplit(target.url).path.rstrip("/"),
+        bucket=session.wire.bucket,
+        addressing=target.addressing,
+        redactor=session.redactor,
+    )
+
+
+def unusable(
+    header_line: dict[str, Any], plan: Plan, emit: Emit, error: Exception, *, header_sent: bool = False
+) -> None:
+    """Emit a whole section for a backend that cannot be judged: every clause ``error``, with the reason."""
+    if not header_sent:
+        emit(header_line)
+    results = [error_line(entry, str(error), provider=header_line["provider"]) for entry in plan.entries]
+    for result in results:
+        emit(result)
+    usage = isinstance(error, OpeningError) and error.usage
+    emit({"type": "footer", "counts": counts(results), "duration_s": 0.0, "complete": True, "usage_error": usage})
+
+
+def error_line(entry: Entry, reason: str, *, provider: str) -> dict[str, Any]:
+    """Return the line of a report for a clause that could not be judged at all."""
+    clause = entry.clause
+    return {
+        "type": "result",
+        "provider": provider,
+        "clause": clause.id,
+        "level": clause.level.value,
+        "profile": clause.profile.value,
+        "statement": clause.statement,
+        "sources": list(clause.sources),
+        "verdict": Verdict.ERROR.value,
+        "expected": False,
+        "duration_s": 0.0,
+        "requests": 0,
+        "reason": reason,
+    }

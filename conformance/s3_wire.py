@@ -1,0 +1,238 @@
+"""Single S3 requests, signed by botocore's own signer and sent as they are: for what an SDK would never send."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape
+
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from conformance import clock
+from conformance.http_transport import Answer, HttpTransport
+from conformance.target import S3Endpoint
+from conformance.wire import Auth, Headers, SignedFrom
+
+UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
+
+Query = Sequence[tuple[str, str]]
+
+
+class _PayloadAuth(S3SigV4Auth):
+    """The signer, with the caller's word for the payload hash."""
+
+    def __init__(self, credentials: Credentials, region: str, payload_hash: str) -> None:
+        super().__init__(credentials, "s3", region)
+        self._payload_hash = payload_hash
+
+    def payload(self, request: Any) -> str:
+        return self._payload_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Credentials to sign with; other than the session's own to be refused with.
+
+    ``label`` is what transcripts and reproducers call them: ``"own"``, ``"wrong secret"`` or ``"unknown key"``.
+    """
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+    label: str = "own"
+
+    def __repr__(self) -> str:
+        return "Keys(…)"
+
+
+class S3Wire:
+    """A signed client for one bucket. Requests and answers are recorded by the transport."""
+
+    def __init__(
+        self, endpoint: S3Endpoint, bucket: str, transport: HttpTransport, *, clock_offset_s: float = 0.0
+    ) -> None:
+        self.endpoint = endpoint
+        self.bucket = bucket
+        self.transport = transport
+        self.clock_offset_s = clock_offset_s
+        self.keys = Keys(access_key=endpoint.access_key, secret_key=endpoint.secret_key, token=endpoint.session_token)
+
+    def url(self, key: str | None = None, query: Query = (), *, bucket: str | None = None) -> str:
+        """Return the unsigned URL of a key, or of the bucket: percent-encoded, nothing normalised."""
+        name = self.bucket if bucket is None else bucket
+        base = self.endpoint.url.rstrip("/")
+        if self.endpoint.addressing == "virtual" and name:
+            scheme, _, rest = base.partition("://")
+            base = f"{scheme}://{name}.{rest}"
+        elif name:
+            base = f"{base}/{quote(name, safe='')}"
+        path = "" if key is None else "/" + quote(key.encode("utf-8"), safe="/-._~")
+        if not urlsplit(base + path).path:
+            path = "/"
+        return base + path + ("?" + encode_query(query) if query else "")
+
+    def wrong_secret(self) -> Keys:
+        """Return the session's own key id with a secret that is not its own."""
+        return Keys(access_key=self.keys.access_key, secret_key="not-the-secret-of-this-key", label="wrong secret")
+
+    @staticmethod
+    def unknown_key() -> Keys:
+        """Return credentials that no server knows."""
+        return Keys(access_key="AKIACONFORMANCENOBODY", secret_key="nobody-has-this-secret", label="unknown key")
+
+    def request(
+        self,
+        method: str,
+        key: str | None = None,
+        *,
+        query: Query = (),
+        headers: Headers = (),
+        body: bytes = b"",
+        bucket: str | None = None,
+        keys: Keys | None = None,
+        age_s: float = 0.0,
+        signed: bool = True,
+        payload_hash: str | None = None,
+        cut_after: int | None = None,
+    ) -> Answer:
+        """Send one request for ``key`` (``None``: the bucket) and return the answer.
+
+        ``age_s`` dates the signature back; ``keys`` signs with other credentials; ``signed=False`` sends none.
+        ``payload_hash`` overrides ``x-amz-content-sha256`` (default: the true SHA-256 of ``body``).
+        """
+        url = self.url(key, query, bucket=bucket)
+        sent = list(headers)
+        if signed:
+            sent = self.sign(method, url, sent, body, keys=keys, age_s=age_s, payload_hash=payload_hash)
+        return self.transport.send(
+            method,
+            url,
+            headers=sent,
+            body=body,
+            cut_after=cut_after,
+            auth=Auth.HEADER if signed else Auth.NONE,
+            signer=(keys or self.keys).label,
+            age_s=age_s,
+        )
+
+    def sign(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        keys: Keys | None = None,
+        age_s: float = 0.0,
+        payload_hash: str | None = None,
+    ) -> list[tuple[str, str]]:
+        """Return ``headers`` with those of Signature Version 4 added (Authorization, X-Amz-Date, …)."""
+        request = AWSRequest(method=method, url=url, data=body)
+        for name, value in headers:
+            request.headers[name] = value
+        auth = _PayloadAuth(
+            self._credentials(keys), self.endpoint.region, payload_hash or hashlib.sha256(body).hexdigest()
+        )
+        offset = self.clock_offset_s - age_s
+        if offset:
+            with clock.shifted(offset):
+                auth.add_auth(request)
+        else:
+            auth.add_auth(request)
+        return [(name, value) for name, value in request.headers.items()]
+
+    def presign(
+        self,
+        method: str,
+        key: str | None = None,
+        *,
+        expires: int | str = 3600,
+        age_s: float = 0.0,
+        query: Query = (),
+        headers: Headers = (),
+        keys: Keys | None = None,
+        bucket: str | None = None,
+    ) -> str:
+        """Return a presigned URL. ``expires`` goes in as it is, however wrong; ``headers`` must be sent with it."""
+        request = AWSRequest(method=method, url=self.url(key, query, bucket=bucket))
+        for name, value in headers:
+            request.headers[name] = value
+        auth = S3SigV4QueryAuth(self._credentials(keys), "s3", self.endpoint.region, expires=3600)
+        vars(auth)["_expires"] = expires  # the public way in takes no nonsense, which is what we need
+        with clock.shifted(self.clock_offset_s - age_s):
+            auth.add_auth(request)
+        return str(request.url)
+
+    def fetch_presigned(
+        self,
+        method: str,
+        key: str | None = None,
+        *,
+        expires: int | str = 3600,
+        age_s: float = 0.0,
+        query: Query = (),
+        headers: Headers = (),
+        keys: Keys | None = None,
+        sent: Headers | None = None,
+        body: bytes = b"",
+        cut_after: int | None = None,
+    ) -> Answer:
+        """Presign and send at once. ``sent``: the headers to send, where not those that were signed."""
+        url = self.presign(method, key, expires=expires, age_s=age_s, query=query, headers=headers, keys=keys)
+        made = SignedFrom(method=method, url=url, age_s=age_s, expires=str(expires), headers=tuple(headers))
+        return self.transport.send(
+            method,
+            url,
+            headers=headers if sent is None else sent,
+            body=body,
+            cut_after=cut_after,
+            auth=Auth.URL,
+            signed_from=made,
+            signer=(keys or self.keys).label,
+        )
+
+    def put(self, key: str, body: bytes, headers: Headers = ()) -> Answer:
+        return self.request("PUT", key, body=body, headers=headers)
+
+    def get(self, key: str, headers: Headers = ()) -> Answer:
+        return self.request("GET", key, headers=headers)
+
+    def head(self, key: str, headers: Headers = ()) -> Answer:
+        return self.request("HEAD", key, headers=headers)
+
+    def delete(self, key: str) -> Answer:
+        return self.request("DELETE", key)
+
+    def delete_objects(self, keys: Iterable[str], *, quiet: bool = False, headers: Headers | None = None) -> Answer:
+        """Send one DeleteObjects for the keys, as they are, with Content-MD5 unless ``headers`` says otherwise."""
+        body = delete_body(keys, quiet=quiet)
+        given = headers if headers is not None else (("Content-MD5", content_md5(body)),)
+        return self.request("POST", query=(("delete", ""),), headers=given, body=body)
+
+    def _credentials(self, keys: Keys | None) -> Credentials:
+        used = keys or self.keys
+        return Credentials(used.access_key, used.secret_key, used.token)
+
+
+def encode_query(query: Query) -> str:
+    """Return a query string: every name and value percent-encoded, in the order given."""
+    return "&".join(f"{quote(name, safe='-._~')}={quote(value, safe='-._~')}" for name, value in query)
+
+
+def content_md5(body: bytes) -> str:
+    """Return the value of Content-MD5 for a body (RFC 1864)."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
+
+
+def delete_body(keys: Iterable[str], *, quiet: bool = False) -> bytes:
+    """Return the XML of DeleteObjects. Characters that parsers would fold (CR, LF, tab) go as references."""
+    entities = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;", '"': "&quot;", "'": "&apos;"}
+    objects = "".join(f"<Object><Key>{escape(key, entities)}</Key></Object>" for key in keys)
+    flag = "<Quiet>true</Quiet>" if quiet else ""
+    return f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{flag}{objects}</Delete>'.encode()

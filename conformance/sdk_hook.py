@@ -1,0 +1,354 @@
+"""Sits between an SDK client and its backend: records every exchange, and makes trouble where a clause asks for it.
+
+The hook answers botocore's ``before-send`` event, as mocking libraries do: it sends the prepared request itself and
+hands the answer back, so that the SDK above is used exactly as an application uses it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+
+from conformance.s3_wire import S3Wire
+from conformance.wire import PREVIEW_BYTES, Auth, Exchange, Recorder
+
+KEEP_BODY_BYTES: Final = 32 * 1024 * 1024
+"""Request bodies up to this size stay in the recording until the next example."""
+
+_Trouble = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse | None]
+
+
+class SdkHook:
+    """Register :meth:`before_send` on a client's ``before-send.s3`` event."""
+
+    def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
+        self._recorder = recorder
+        self._http = _http_session(ca_file)
+        self._troubles: list[_Trouble] = []
+
+    def before_send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        exchange = _exchange_of(request, KEEP_BODY_BYTES if self._recorder.keeps_bodies else 0)
+
+        def send() -> AWSResponse:
+            return self._http.send(request)
+
+        try:
+            response = None
+            for trouble in list(self._troubles):
+                response = trouble(request, send)
+                if response is not None:
+                    break
+            if response is None:
+                response = send()
+        except Exception as error:
+            exchange.error = f"{type(error).__name__}: {error}"
+            raise
+        else:
+            _note_response(exchange, request, response)
+            return response
+        finally:
+            self._recorder.add(exchange)
+
+    @contextmanager
+    def trouble(self, trouble: _Trouble) -> Iterator[None]:
+        """Let ``trouble`` see each request inside the block: it answers, raises, or returns ``None`` to pass.
+
+        The SDK's pauses between retries are cut to nothing inside, so that a retry costs no waiting.
+        """
+        self._troubles.append(trouble)
+        try:
+            with mock.patch("time.sleep"):
+                yield
+        finally:
+            self._troubles.remove(trouble)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _http_session(ca_file: Path | None) -> URLLib3Session:
+    # botocore itself passes a path and a pair of timeouts; its type stubs are narrower than that.
+    options: dict[str, Any] = {
+        "verify": str(ca_file) if ca_file else True,
+        "timeout": (5, 30),
+        # As the SDK sets it for its own: without, head and body of a request are some 40 ms apart.
+        "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    }
+    return URLLib3Session(max_pool_connections=16, **options)
+
+
+def _exchange_of(request: AWSPreparedRequest, keep_bytes: int) -> Exchange:
+    parts = urlsplit(request.url)
+    body: Any = request.body
+    kept: bytes | None
+    if body is None:
+        kept = b""
+    elif isinstance(body, bytes | bytearray):
+        kept = bytes(body) if len(body) <= keep_bytes else None
+    elif isinstance(body, str):
+        kept = body.encode()
+    elif isinstance(body, BytesIO):
+        kept = body.getvalue()[body.tell() :]
+    else:
+        kept = None
+    headers = tuple((name, _text(value)) for name, value in request.headers.items())
+    length = next((value for name, value in headers if name.lower() == "content-length"), "0")
+    return Exchange(
+        origin="storage",
+        method=request.method,
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        headers=headers,
+        body=kept,
+        body_size=len(kept) if kept is not None else int(length) if length.isdigit() else 0,
+        auth=Auth.HEADER,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _note_response(exchange: Exchange, request: AWSPreparedRequest, response: AWSResponse) -> None:
+    exchange.status = response.status_code
+    exchange.response_headers = tuple((str(name), str(value)) for name, value in response.headers.items())
+    if request.stream_output and response.status_code < 300:
+        length = response.headers.get("Content-Length", "")
+        exchange.response_size = int(length) if str(length).isdigit() else None
+        response.raw = _PreviewedRaw(response.raw, exchange)
+    else:
+        exchange.response_body = response.content[:PREVIEW_BYTES]
+        exchange.response_size = len(response.content)
+
+
+class _PreviewedRaw:
+    """A response body that keeps its first bytes for the transcript while the SDK reads it."""
+
+    def __init__(self, raw: Any, exchange: Exchange) -> None:
+        self._raw = raw
+        self._exchange = exchange
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def __enter__(self) -> _PreviewedRaw:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._raw.close()
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        return self._keep(self._raw.read(*args, **kwargs))
+
+    def readinto(self, buffer: Any) -> Any:
+        count = self._raw.readinto(buffer)
+        self._keep(bytes(buffer[: min(count or 0, PREVIEW_BYTES)]))
+        return count
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        for chunk in self._raw.stream(*args, **kwargs):
+            yield self._keep(chunk)
+
+    def _keep(self, data: bytes) -> bytes:
+        have = len(self._exchange.response_body)
+        if have < PREVIEW_BYTES:
+            self._exchange.response_body += data[: PREVIEW_BYTES - have]
+        return data
+
+
+class _CutRaw(_PreviewedRaw):
+    """A response body that ends early, as when a connection is lost but closed in order."""
+
+    def __init__(self, raw: Any, exchange: Exchange, after: int) -> None:
+        super().__init__(raw, exchange)
+        self._left = after
+
+    def read(self, amt: int | None = None, *_: Any, **__: Any) -> bytes:
+        wanted = self._left if amt is None or amt < 0 else min(amt, self._left)
+        data: bytes = self._raw.read(wanted) if wanted else b""
+        self._left -= len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def stream(self, amt: int = 65536, **_: Any) -> Iterator[bytes]:
+        while data := self.read(amt):
+            yield data
+
+
+class _Body(BytesIO):
+    """A response body of our own making, in the form the SDK reads."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _answer(request: AWSPreparedRequest, status: int, body: str) -> AWSResponse:
+    data = body.encode()
+    headers: Any = {"Content-Type": "application/xml", "Content-Length": str(len(data))}
+    return AWSResponse(request.url, status, headers, _Body(data))
+
+
+def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
+    return _answer(request, status, f"<Error><Code>{code}</Code><Message>made by the suite</Message></Error>")
+
+
+class SdkInterference:
+    """Trouble between an SDK and a real S3 server. Implements ``conformance.session.Interference``."""
+
+    def __init__(self, hook: SdkHook, wire: S3Wire) -> None:
+        self._hook = hook
+        self._wire = wire
+
+    @contextmanager
+    def refuse_deletes(self, keys: Iterable[str]) -> Iterator[None]:
+        refused = set(keys)
+
+        def trouble(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
+            if request.method == "DELETE":
+                key = self._key_of(request)
+                return _error(request, 403, "AccessDenied") if key in refused else None
+            if not _is_batch_delete(request):
+                return None
+            asked = batch_keys(_body_bytes(request))
+            allowed = [key for key in asked if key not in refused]
+            if len(allowed) == len(asked):
+                return None
+            failed = dict.fromkeys(refused, "AccessDenied")
+            if allowed:
+                answer = self._wire.delete_objects(allowed)
+                root = answer.xml()
+                if not answer.ok or root is None:
+                    return _answer(request, answer.status or 503, answer.body.decode("utf-8", "replace"))
+                failed |= {e.findtext("Key") or "": e.findtext("Code") or "" for e in root.iterfind("Error")}
+            # What was asked for twice is answered once for each time, as servers do.
+            return _answer(request, 200, _delete_result(asked, failed, quiet=_is_quiet(_body_bytes(request))))
+
+        with self._hook.trouble(trouble):
+            yield
+
+    @contextmanager
+    def break_deletes(self, how: str, times: int) -> Iterator[None]:
+        left = [times]
+        lock = threading.Lock()
+
+        def trouble(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
+            if request.method != "DELETE" and not _is_batch_delete(request):
+                return None
+            with lock:
+                if left[0] <= 0:
+                    return None
+                left[0] -= 1
+            if how == "503":
+                return _error(request, 503, "SlowDown")
+            if how in ("reset_after", "timeout"):
+                send()
+            if how == "timeout":
+                raise ReadTimeoutError(endpoint_url=request.url.partition("?")[0])
+            raise ConnectionClosedError(endpoint_url=request.url.partition("?")[0])
+
+        with self._hook.trouble(trouble):
+            yield
+
+    @contextmanager
+    def deny(self, permission: str) -> Iterator[None]:
+        def trouble(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
+            if self._permission_for(request) != permission:
+                return None
+            if _is_batch_delete(request):
+                asked = batch_keys(_body_bytes(request))
+                return _answer(request, 200, _delete_result(asked, dict.fromkeys(asked, "AccessDenied"), quiet=True))
+            return _answer(request, 403, "") if request.method == "HEAD" else _error(request, 403, "AccessDenied")
+
+        with self._hook.trouble(trouble):
+            yield
+
+    def _permission_for(self, request: AWSPreparedRequest) -> str:
+        if request.method == "DELETE" or _is_batch_delete(request):
+            return "s3:DeleteObject"
+        if request.method in ("PUT", "POST"):
+            return "s3:PutObject"
+        on_bucket = urlsplit(request.url).path.rstrip("/") == urlsplit(self._wire.url("")).path.rstrip("/")
+        return "s3:ListBucket" if on_bucket else "s3:GetObject"
+
+    @contextmanager
+    def cut_downloads(self, after: int, times: int) -> Iterator[None]:
+        left = [times]
+        lock = threading.Lock()
+
+        def trouble(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
+            if request.method != "GET" or not request.stream_output:
+                return None
+            with lock:
+                if left[0] <= 0:
+                    return None
+                left[0] -= 1
+            response = send()
+            if response.status_code < 300:
+                response.raw = _CutRaw(response.raw, Exchange(origin="", method="", target=""), after)
+            return response
+
+        with self._hook.trouble(trouble):
+            yield
+
+    def _key_of(self, request: AWSPreparedRequest) -> str:
+        path = urlsplit(request.url).path
+        base = urlsplit(self._wire.url("")).path
+        return unquote(path.removeprefix(base))
+
+
+def _delete_result(asked: Iterable[str], failed: Mapping[str, str], *, quiet: bool) -> str:
+    rows = []
+    for key in asked:
+        text = escape(key, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
+        if key in failed:
+            rows.append(
+                f"<Error><Key>{text}</Key><Code>{failed[key]}</Code><Message>made by the suite</Message></Error>"
+            )
+        elif not quiet:
+            rows.append(f"<Deleted><Key>{text}</Key></Deleted>")
+    return f"<DeleteResult>{''.join(rows)}</DeleteResult>"
+
+
+def _is_quiet(body: bytes) -> bool:
+    root = ET.fromstring(body)
+    return any(element.tag.rpartition("}")[2] == "Quiet" and element.text == "true" for element in root)
+
+
+def _is_batch_delete(request: AWSPreparedRequest) -> bool:
+    query = urlsplit(request.url).query
+    return request.method == "POST" and ("delete" in [part.partition("=")[0] for part in query.split("&")])
+
+
+def _body_bytes(request: AWSPreparedRequest) -> bytes:
+    body: Any = request.body
+    if body is None:
+        return b""
+    if isinstance(body, bytes | bytearray):
+        return bytes(body)
+    if isinstance(body, str):
+        return body.encode()
+    at = body.tell()
+    data: bytes = body.read()
+    body.seek(at)
+    return data
+
+
+def batch_keys(body: bytes) -> list[str]:
+    """Return the keys that the body of a DeleteObjects request names, in order."""
+    return [element.text or "" for element in ET.fromstring(body).iter() if element.tag.rpartition("}")[2] == "Key"]

@@ -1,0 +1,82 @@
+"""What became of the use of a URL, in one word where it went as it should: served, refused, or what else was seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from conformance.http_transport import Answer
+from conformance.session import Session
+from conformance.verdict import require
+
+SERVED: Final = "served"
+REFUSED: Final = "refused"
+
+_WINDOW: Final = 16
+"""So many bytes in a row of an object's content are a leak; fewer may be chance."""
+
+_NAMED: Final = 8
+"""So many of the things that went otherwise are named in an observation."""
+
+
+def secret_content(session: Session) -> bytes:
+    """Return 256 bytes that occur nowhere else, so that any part of them in an answer is a leak."""
+    name = session.fresh_id()
+    return "".join(hashlib.sha256(f"{name} {part}".encode()).hexdigest() for part in range(4)).encode()
+
+
+def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
+    """Store fresh secret content and return its key (of the layout, unless given) and bytes."""
+    key = key or session.fresh_key()
+    content = secret_content(session)
+    session.populate([key], content)
+    return key, content
+
+
+def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()) -> str:
+    """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or what was seen.
+
+    ``hidden``: further contents that must not show, in whole or part; ``words``: texts that must not show as a whole.
+    """
+    if answer.status == 200 and answer.error is None and answer.body == content:
+        return SERVED
+    shown = leaked(answer, (content, *hidden), words)
+    if 400 <= answer.status < 500 and answer.error is None and not shown:
+        return REFUSED
+    what = "the content in part" if shown == "content" else shown
+    if answer.status == 200:
+        return f"200 with {len(answer.body)} bytes" + (f", among them {what}" if shown else ", none of the content")
+    return answer.summary + (f", showing {what}" if shown else "")
+
+
+def require_each(seen: Mapping[str, object], promised: Mapping[str, object] | object, what: str) -> None:
+    """End of a clause that tried many things: raise ``Deviation`` unless each was seen as promised, naming the others.
+
+    ``promised`` is one value for all, or one by name.
+    """
+    by_name = promised if isinstance(promised, Mapping) else dict.fromkeys(seen, promised)
+    wrong = [name for name, value in seen.items() if value != by_name[name]]
+    named = [f"{name} → {_brief(seen[name])}" for name in wrong[:_NAMED]]
+    if len(wrong) > _NAMED:
+        named.append(f"and {len(wrong) - _NAMED} more")
+    wanted = {_brief(by_name[name]) for name in wrong}
+    each = wanted if len(wanted) == 1 else [f"{name} → {_brief(by_name[name])}" for name in wrong]
+    require(
+        not wrong,
+        promised=f"{what}: " + "; ".join(each),
+        observed=f"{len(wrong)} of {len(seen)} otherwise: " + "; ".join(named),
+    )
+
+
+def _brief(value: object) -> str:
+    return ", ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def leaked(answer: Answer, contents: Iterable[bytes], words: Iterable[str] = ()) -> str:
+    """Return what an answer gives away: ``"content"``, ``"the true signature"`` or ''."""
+    seen = answer.body + b"\n" + "\n".join(f"{name}: {value}" for name, value in answer.headers).encode("utf-8")
+    for content in contents:
+        if any(content[at : at + _WINDOW] in seen for at in range(0, len(content) - _WINDOW + 1, _WINDOW)):
+            return "content"
+    return "the true signature" if any(word.encode() in seen for word in words if word) else ""

@@ -1,0 +1,102 @@
+"""Looking into a backend past the storage under test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_plus
+
+from conformance.http_transport import Answer
+from conformance.s3_wire import S3Wire
+
+WRITE_RETRIES: Final = 3
+"""How often a write that the backend failed (5xx, no answer) is tried again."""
+
+
+class ViewError(Exception):
+    """The backend's own view could not be had: it refused a plain request of ours."""
+
+
+class S3View:
+    """A bucket, by plain requests of our own."""
+
+    def __init__(self, wire: S3Wire) -> None:
+        self._wire = wire
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(set(self._listed(prefix)))
+
+    def _listed(self, prefix: str) -> Iterator[str]:
+        token: str | None = None
+        seen: set[str] = set()
+        while True:
+            query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
+            if token is not None:
+                query.append(("continuation-token", token))
+            answer = self._wire.request("GET", query=sorted(query))
+            root = answer.xml()
+            if not answer.ok or root is None:
+                raise ViewError(f"listing {prefix!r}: {answer.summary}")
+            encoded = root.findtext("EncodingType") == "url"
+            for entry in root.iterfind("Contents"):
+                key = entry.findtext("Key") or ""
+                yield unquote_plus(key) if encoded else key
+            token = root.findtext("NextContinuationToken")
+            if root.findtext("IsTruncated") != "true" or not token:
+                return
+            if token in seen:
+                raise ViewError(f"listing {prefix!r} never ends: continuation token {token!r} came twice")
+            seen.add(token)
+
+    def read(self, key: str) -> bytes | None:
+        answer = self._wire.get(key)
+        if answer.status == 404:
+            return None
+        self._require(answer, "reading", key)
+        return answer.body
+
+    def write(self, key: str, body: bytes) -> None:
+        answer = self._wire.put(key, body)
+        for _ in range(WRITE_RETRIES):
+            if answer.status < 500 and answer.status != 0:
+                break
+            # Setting up is no clause's promise: a client tries again after a 5xx, and so do we.
+            answer = self._wire.put(key, body)
+        self._require(answer, "writing", key)
+
+    @staticmethod
+    def _require(answer: Answer, doing: str, key: str) -> None:
+        if not answer.ok:
+            raise ViewError(f"{doing} {key!r}: {answer.summary}")
+
+
+class DiskView:
+    """A file tree, by the operating system alone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def keys(self, prefix: str) -> list[str]:
+        # Walking starts at the deepest folder that the prefix names whole, as a root may hold very much else.
+        start = self._root / prefix.rpartition("/")[0]
+        found = []
+        for folder, _, files in os.walk(start):
+            relative = Path(folder).relative_to(self._root)
+            for name in files:
+                key = name if relative == Path() else f"{relative.as_posix()}/{name}"
+                if key.startswith(prefix):
+                    found.append(key)
+        return sorted(found)
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return (self._root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write(self, key: str, body: bytes) -> None:
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
