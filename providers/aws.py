@@ -1,0 +1,41 @@
+"""Amazon S3 itself: the norm that the others are held against."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Declared, Kind, Provider
+
+_GUIDE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
+
+PROVIDER = Provider(
+    id="aws",
+    title="Amazon S3",
+    homepage="https://aws.amazon.com/s3/",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Amazon S3",
+            variables=Variables.of("aws"),
+            endpoint="https://s3.{region}.amazonaws.com",
+            addressing="virtual",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES
+    | {Capability.CONDITIONAL_PUT, Capability.VERSIONING, Capability.LIFECYCLE, Capability.DURABLE},
+    limits={
+        "batch_keys": Declared(
+            value=1000, source="https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"
+        ),
+        "key_bytes": Declared(value=1024, source=f"{_GUIDE}/object-keys.html"),
+        "url_life_s": Declared(value=604_800, source=f"{_GUIDE}/ShareObjectPreSignedURL.html"),
+        "parts": Declared(value=10_000, source=f"{_GUIDE}/qfacts.html"),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_GUIDE}/qfacts.html"),
+    },
+    notes=(
+        f"Strong consistency of object operations: {_GUIDE}/Welcome.html#ConsistencyModel",
+        "Requests cost money; refused ones (4xx) too.",
+    ),
+)

@@ -1,0 +1,29 @@
+"""Backblaze B2."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="b2",
+    title="Backblaze B2",
+    homepage="https://www.backblaze.com/cloud-storage",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Backblaze B2", variables=Variables.of("b2"), endpoint="https://s3.{region}.backblazeb2.com"
+        ),
+    ),
+    capabilities=S3_CAPABILITIES | {Capability.VERSIONING},
+    notes=(
+        "Region as in the endpoint (us-west-004); Signature Version 4 only: https://www.backblaze.com/b2/docs/s3_compatible_api.html",
+        "Every bucket keeps versions; a delete without one adds a marker: https://www.backblaze.com/apidocs/s3-delete-object",
+        "Refused the default checksum headers in March 2025; they are not sent: github.com/boto/s3transfer/issues/327",
+        "Listing, copying and HeadBucket are the dear requests: https://www.backblaze.com/cloud-storage/transaction-pricing",
+        "No statement about consistency was found.",
+    ),
+)

@@ -1,0 +1,167 @@
+"""Ceph's RADOS Gateway, which DigitalOcean Spaces is built on: monitor, object store and gateway on one machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import uuid
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import Debian
+from providers.launch.several import Daemon, Once, several
+from providers.provider import Declared, Kind, Provider
+
+_PROGRAMS: Final = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool")
+_ENVIRONMENT = Environment(
+    name="ceph-rgw",
+    title="Ceph RADOS Gateway",
+    recipe=Debian(packages=("ceph-mon", "ceph-osd", "radosgw"), programs=_PROGRAMS),
+    checks=_PROGRAMS,
+)
+_DOCS: Final = "https://docs.ceph.com/en/pacific"
+_CONFIGURATION: Final = """\
+[global]
+fsid = {fsid}
+mon host = v2:127.0.0.1:{mon}/0
+mon initial members = a
+ms bind msgr1 = false
+# Between the ports that we reserve for servers and those of outgoing connections; the store takes free ones there.
+ms bind port min = 32001
+ms bind port max = 32767
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+auth cluster required = none
+auth service required = none
+auth client required = none
+# Without cephx the gateway hangs in the secure mode that it would choose.
+ms mon client mode = crc
+keyring = {work}/keyring
+run dir = {work}
+pid file = {work}/$name.pid
+admin socket = {work}/$name.asok
+crash dir = {work}
+log file = {work}/$name.log
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 1
+osd pool default pgp num = 1
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+[mon]
+mon data = {data}/mon
+mon cluster log to file = false
+mon data avail warn = 1
+mon data avail crit = 1
+mon allow pool size one = true
+mon max pg per osd = 1000
+mon osd reporter subtree level = osd
+mon mgr beacon grace = 999999
+paxos propose interval = 0.02
+paxos min wait = 0.01
+[osd]
+osd data = {data}/osd
+osd objectstore = bluestore
+osd crush initial weight = 1
+bluestore block size = 10737418240
+bluestore fsck on mount = false
+osd memory target = 1073741824
+[client]
+rgw data = {work}
+rgw rados pool pg num min = 1
+# tcp_nodelay: without it every answer waits some 40 ms for an acknowledgement.
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw enable usage log = false
+rgw gc max objs = 1
+rgw lc max objs = 1
+rgw num rados handles = 1
+rgw thread pool size = 32
+rgw crypt require ssl = false
+"""
+
+
+def _command(room: Room) -> Command:
+    port, mon = room.ports
+    cluster, disk = str(uuid.uuid4()), str(uuid.uuid4())
+    for folder in ("mon", "osd"):
+        (room.data / folder).mkdir()
+    config = room.work / "ceph.conf"
+    text = _CONFIGURATION.format(fsid=cluster, mon=mon, port=port, work=room.work, data=room.data)
+    config.write_text(text, encoding="utf-8")
+
+    def program(name: str, *options: str) -> tuple[str, ...]:
+        return (str(_ENVIRONMENT.program(name)), "-c", str(config), *options)
+
+    monmap = str(room.work / "monmap")
+    address = f"[v2:127.0.0.1:{mon}/0]"
+    make_map = (str(_ENVIRONMENT.program("monmaptool")), "--create", "--fsid", cluster, "--addv", "a", address, monmap)
+    keys = ("--access-key", room.access_key, "--secret-key", room.secret_key)
+    user = ("user", "create", "--uid", "conformance", "--display-name", "conformance", *keys)
+    return several(
+        room,
+        (
+            Once(once="map", argv=make_map),
+            Once(once="mon", argv=program("ceph-mon", "-i", "a", "--mkfs", "--monmap", monmap)),
+            Daemon(argv=program("ceph-mon", "-i", "a", "-f"), port=mon),
+            Once(once="id", argv=program("ceph", "osd", "new", disk, "0")),
+            Once(once="osd", argv=program("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)),
+            Daemon(argv=program("ceph-osd", "-i", "0", "-f")),
+            Once(once="user", argv=program("radosgw-admin", *user)),
+            Daemon(argv=program("radosgw", "-n", "client.rgw", "-f"), port=port),
+        ),
+    )
+
+
+def _version(_: Answer) -> str:
+    said = subprocess.run([_ENVIRONMENT.program("radosgw"), "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"ceph version (\S+)", said.stdout)
+    return found[1] if found else "unknown"
+
+
+PROVIDER = Provider(
+    id="ceph-rgw",
+    title="Ceph RADOS Gateway",
+    homepage="https://ceph.io/",
+    licence="LGPL-2.1",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="ceph-rgw",
+            title="Ceph RADOS Gateway",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            ports=2,
+            deadline_s=90.0,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.VERSIONING,
+            Capability.LIFECYCLE,
+            Capability.COPY,
+            Capability.DURABLE,
+        }
+    ),
+    limits={
+        "batch_keys": Declared(value=1000, source=f"{_DOCS}/radosgw/config-ref/#confval-rgw_delete_multi_obj_max_num"),
+    },
+    notes=(
+        "DigitalOcean Spaces is built on this software; what is seen here is a hint on Spaces (which may run another "
+        "release, patched and behind a proxy), never a verdict on it: judge `spaces` with credentials for that.",
+        "One monitor and one object store on one disk, without cephx: a throw-away cluster, not a way to run Ceph.",
+        "A LocationConstraint other than `default` (the zone group) is refused at bucket creation: create without one.",
+        "Over https this release refuses the checksum trailers that SDKs send by default: set "
+        "request_checksum_calculation=when_required.",
+    ),
+)

@@ -1,0 +1,258 @@
+"""Providers declared in a TOML file: an endpoint somewhere else, or a program of one's own.
+
+Common keys: ``id`` (lower-case letters, digits, ``_`` and ``-``) and ``title``; optional ``homepage``, ``licence``,
+``kind`` (server, service, simulator, mock), ``capabilities`` (a list; without it those that every S3 endpoint claims),
+``notes``, and a table ``[limits]`` with ``name = { value = 1000, source = "https://…" }``.
+
+A remote endpoint::
+
+    id = "acme"
+    title = "Acme storage"
+    endpoint = "https://s3.{region}.acme.example"
+    region = "eu-1"
+    addressing = "path"                      # or "virtual"
+    access_key_variable = "ACME_KEY"         # names of environment variables, never the values; without them
+    secret_key_variable = "ACME_SECRET"      # CONFORMANCE_ACME_ACCESS_KEY_ID and its siblings are read
+    session_token_variable = "ACME_TOKEN"
+    bucket_variable = "ACME_BUCKET"
+
+A program, started anew for each run on free ports of the loopback. In ``command`` and ``environment`` the words
+``{port}`` (further ones ``{port2}``, ``{port3}``, …), ``{data}``, ``{work}``, ``{access_key}``, ``{secret_key}`` are
+filled in; a program that does not let us choose credentials names its own in ``access_key`` and ``secret_key``::
+
+    id = "mine"
+    title = "My server"
+    command = ["my-server", "--listen", "127.0.0.1:{port}", "--data", "{data}"]
+    environment = { MY_ACCESS_KEY = "{access_key}", MY_SECRET_KEY = "{secret_key}" }
+    ports = 1
+    region = "us-east-1"
+    version = "1.2.3"                        # without it the Server header of the first answer
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from conformance.contract import Capability
+from conformance.target import Addressing
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Availability, Declared, Kind, Launch, Provider, ProviderError
+
+_T = TypeVar("_T")
+_ID: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+\d*)\}")
+_COMMON: Final = frozenset({"id", "title", "homepage", "licence", "kind", "capabilities", "notes", "limits", "region"})
+_REMOTE: Final = frozenset(
+    {
+        "endpoint",
+        "addressing",
+        "access_key_variable",
+        "secret_key_variable",
+        "session_token_variable",
+        "bucket_variable",
+    }
+)
+_PROCESS: Final = frozenset({"command", "environment", "ports", "version", "access_key", "secret_key"})
+_MOST_PORTS: Final = 16
+
+S3_CAPABILITIES: Final = frozenset(
+    {
+        Capability.WIRE,
+        Capability.SIGNED_URLS,
+        Capability.SIGNED_UPLOADS,
+        Capability.OWN_VIEW,
+        Capability.FAULT_INJECTION,
+        Capability.MULTIPART,
+        Capability.COPY,
+    }
+)
+"""What everything that calls itself S3-compatible is taken to claim."""
+
+
+def read_provider(file: Path) -> Provider:
+    """The provider that ``file`` declares. Raises ``ProviderError`` naming the file and the offending key."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProviderError(f"{file}: not a readable TOML file: {error}") from error
+    reader = _Reader(file=file, table=table)
+    provider_id = reader.text("id")
+    if not _ID.fullmatch(provider_id):
+        raise reader.error("id", "lower-case letters, digits, _ and -, starting with a letter, at most 40")
+    title = reader.text("title")
+    is_remote, is_process = "endpoint" in table, "command" in table
+    if is_remote == is_process:
+        raise ProviderError(f"{file}: give either endpoint (a server elsewhere) or command (a program to start)")
+    reader.refuse_others(_COMMON | (_REMOTE if is_remote else _PROCESS))
+    return Provider(
+        id=provider_id,
+        title=title,
+        homepage=reader.text("homepage", ""),
+        licence=reader.text("licence", "unknown"),
+        kind=reader.member("kind", Kind, Kind.SERVICE if is_remote else Kind.SERVER),
+        launches=(_remote(reader, provider_id, title) if is_remote else _process(reader, provider_id, title),),
+        capabilities=reader.capabilities(),
+        limits=reader.limits(),
+        notes=reader.texts("notes"),
+    )
+
+
+def _remote(reader: _Reader, provider_id: str, title: str) -> Launch:
+    usual = Variables.of(provider_id)
+    addressing = reader.text("addressing", "path")
+    if addressing not in ("path", "virtual"):
+        raise reader.error("addressing", '"path" or "virtual"')
+    return RemoteLaunch(
+        title=title,
+        endpoint=reader.text("endpoint"),
+        region=reader.text("region", "us-east-1"),
+        addressing=cast(Addressing, addressing),
+        variables=Variables(
+            access_key=reader.text("access_key_variable", usual.access_key),
+            secret_key=reader.text("secret_key_variable", usual.secret_key),
+            session_token=reader.text("session_token_variable", usual.session_token),
+            bucket=reader.text("bucket_variable", usual.bucket),
+            endpoint=usual.endpoint,
+            region=usual.region,
+        ),
+    )
+
+
+def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
+    argv = reader.texts("command")
+    variables = reader.table.get("environment", {})
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise reader.error("environment", "a table of texts")
+    ports = reader.table.get("ports", 1)
+    if isinstance(ports, bool) or not isinstance(ports, int) or not 1 <= ports <= _MOST_PORTS:
+        raise reader.error("ports", f"a whole number from 1 to {_MOST_PORTS}")
+    if not argv:
+        raise reader.error("command", "a list of texts: the program and its arguments")
+    words = {"port", "data", "work", "access_key", "secret_key", *(f"port{n}" for n in range(1, ports + 1))}
+    for text in (*argv, *variables.values()):
+        for word in _PLACEHOLDER.findall(text):
+            if word not in words:
+                raise ProviderError(f"{reader.file}: {{{word}}} is unknown; known are {', '.join(sorted(words))}")
+    fixed = reader.text("access_key", ""), reader.text("secret_key", "")
+    if bool(fixed[0]) != bool(fixed[1]):
+        raise ProviderError(f"{reader.file}: give access_key and secret_key together, or neither")
+    declared_version = reader.text("version", "")
+
+    def command(room: Room) -> Command:
+        values = {
+            "port": str(room.ports[0]),
+            "data": str(room.data),
+            "work": str(room.work),
+            "access_key": room.access_key,
+            "secret_key": room.secret_key,
+            **{f"port{n}": str(port) for n, port in enumerate(room.ports, start=1)},
+        }
+
+        def fill(text: str) -> str:
+            return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+        return Command(
+            argv=tuple(fill(text) for text in argv), env={name: fill(text) for name, text in variables.items()}
+        )
+
+    def version(answer: Answer) -> str:
+        return declared_version or answer.server or "unknown"
+
+    return _OwnProgram(
+        name=provider_id,
+        title=title,
+        command=command,
+        version=version,
+        ports=ports,
+        region=reader.text("region", "us-east-1"),
+        fixed_credentials=fixed if all(fixed) else None,
+        ready=lambda status: status < 500,
+        program=argv[0],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OwnProgram(ProcessLaunch):
+    """A program that the user installs, so all that can be told is whether it is there."""
+
+    program: str
+
+    def availability(self) -> Availability:
+        if shutil.which(self.program):
+            return Availability(ready=True)
+        return Availability(
+            ready=False,
+            missing=f"the program {self.program} is not on the PATH",
+            how="install it, or give its path in the provider file",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Reads typed values and names file, key and value where they are wrong."""
+
+    file: Path
+    table: Mapping[str, Any]
+
+    def error(self, key: str, expected: str) -> ProviderError:
+        # A value under a wrong key may be a secret: of credentials nothing is repeated.
+        shown = "the value" if "key" in key else repr(self.table.get(key))
+        return ProviderError(f"{self.file}: {key}: {shown} is not {expected}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if key not in self.table and default is not None:
+            return default
+        value = self.table.get(key)
+        if not isinstance(value, str) or (not value and default is None):
+            raise self.error(key, "a text" if key in self.table else "given, and must be")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(key, "a list of texts")
+        return tuple(value)
+
+    def member(self, key: str, convert: Callable[[str], _T], default: _T) -> _T:
+        if key not in self.table:
+            return default
+        try:
+            return convert(self.text(key))
+        except ValueError:
+            raise self.error(key, f"one of {', '.join(Kind)}") from None
+
+    def capabilities(self) -> frozenset[Capability]:
+        if "capabilities" not in self.table:
+            return S3_CAPABILITIES
+        names = self.texts("capabilities")
+        unknown = [name for name in names if name not in set(Capability)]
+        if unknown:
+            raise ProviderError(f"{self.file}: capabilities: {unknown[0]!r} is none of {', '.join(Capability)}")
+        return frozenset(Capability(name) for name in names)
+
+    def limits(self) -> Mapping[str, Declared]:
+        value = self.table.get("limits", {})
+        found: dict[str, Declared] = {}
+        for name, entry in value.items() if isinstance(value, dict) else [("", None)]:
+            if (
+                not isinstance(entry, dict)
+                or set(entry) != {"value", "source"}
+                or not isinstance(entry["value"], int)
+                or not isinstance(entry["source"], str)
+            ):
+                raise self.error("limits", 'a table of name = { value = 1000, source = "https://…" }')
+            found[name] = Declared(value=entry["value"], source=entry["source"])
+        return found
+
+    def refuse_others(self, known: frozenset[str]) -> None:
+        others = sorted(set(self.table) - known)
+        if others:
+            raise ProviderError(f"{self.file}: unknown key {others[0]!r}; known are {', '.join(sorted(known))}")

@@ -1,0 +1,33 @@
+"""Google Cloud Storage (XML API)."""
+
+from __future__ import annotations
+
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Declared, Kind, Provider
+
+PROVIDER = Provider(
+    id="gcs",
+    title="Google Cloud Storage (XML API)",
+    homepage="https://cloud.google.com/storage",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Google Cloud Storage (XML API)",
+            variables=Variables.of("gcs"),
+            endpoint="https://storage.googleapis.com",
+            region="auto",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES,
+    limits={
+        "batch_keys": Declared(value=1000, source="https://docs.cloud.google.com/storage/docs/xml-api/post-bucket"),
+    },
+    notes=(
+        "Needs HMAC keys; region `auto`.",
+        "No copy of parts, and Accept-Encoding must not be signed: https://github.com/rclone/rclone/tree/master/backend/s3/provider/GCS.yaml",
+        "Names with CR or LF, `.`, `..` and some prefixes are refused: https://cloud.google.com/storage/docs/naming-objects",
+        "Versioning and lifecycle have forms of their own and are not declared.",
+    ),
+)

@@ -1,0 +1,59 @@
+"""gofakes3: a fake S3 for tests, in Go and in memory."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import GoModule
+from providers.provider import Kind, Provider
+
+_VERSION: Final = "v1.2.0"
+_ENVIRONMENT = Environment(
+    name="gofakes3",
+    title="gofakes3",
+    recipe=GoModule(package="github.com/johannesboyne/gofakes3/cmd/gofakes3", version=_VERSION),
+    checks=("gofakes3",),
+)
+
+
+def _command(room: Room) -> Command:
+    return Command(argv=(str(_ENVIRONMENT.program("gofakes3")), "-host", room.address, "-backend", "mem"))
+
+
+def _version(_: Answer) -> str:
+    return _VERSION
+
+
+PROVIDER = Provider(
+    id="gofakes3",
+    title="gofakes3",
+    homepage="https://github.com/johannesboyne/gofakes3",
+    licence="MIT",
+    kind=Kind.MOCK,
+    launches=(
+        ProcessLaunch(
+            name="gofakes3",
+            title="gofakes3",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.VERSIONING,
+            Capability.COPY,
+        }
+    ),
+    notes=("A fake for tests: checks no signatures, neither of headers nor of URLs.",),
+)

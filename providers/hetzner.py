@@ -1,0 +1,29 @@
+"""Hetzner Object Storage."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="hetzner",
+    title="Hetzner Object Storage",
+    homepage="https://docs.hetzner.com/storage/object-storage/",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Hetzner Object Storage",
+            variables=Variables.of("hetzner"),
+            endpoint="https://{region}.your-objectstorage.com",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
+    notes=(
+        "The region is the location: fsn1, hel1 or nbg1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Hetzner.yaml",
+        "What differs from S3, a copy that may fail among it: https://docs.hetzner.com/storage/object-storage/supported-actions/",
+        "Built on Ceph's RADOS Gateway; `ceph-rgw` is a hint, not a verdict on it.",
+    ),
+)

@@ -1,0 +1,43 @@
+"""Backends inside our own process: a folder of the local disk as storage root."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from conformance.target import DiskRoot
+from providers.launch.folders import APPLICATION, run_folder
+from providers.provider import Availability, LaunchKind, Progress, Running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskLaunch:
+    """A fresh folder below the state folder, removed at the end."""
+
+    name: str = "local_disk"
+
+    @property
+    def kind(self) -> LaunchKind:
+        return LaunchKind.EMBEDDED
+
+    def availability(self) -> Availability:
+        return Availability(ready=True)
+
+    def install(self, progress: Progress) -> None:
+        """Nothing to install."""
+
+    @contextlib.contextmanager
+    def start(self, progress: Progress) -> Iterator[Running]:
+        with run_folder(self.name) as folder:
+            yield Running(target=DiskRoot(root=folder.data), version=_version(), launch=self.kind)
+
+
+def _version() -> str:
+    try:
+        own = metadata.version(APPLICATION)
+    except metadata.PackageNotFoundError:
+        own = "unreleased"
+    return f"{own} on {platform.system()} {platform.release()}"

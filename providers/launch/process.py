@@ -1,0 +1,339 @@
+"""A server run as a native program: own folder, free loopback ports, random credentials, and nothing left after."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import select
+import shutil
+import string
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.target import ChecksumMode, S3Endpoint
+from providers.launch import supervisor
+from providers.launch.environment import Environment
+from providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
+from providers.launch.ports import LOOPBACK, reserved_ports
+from providers.launch.probe import Answer, ask
+from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
+
+_BIND_FAILURE: Final = re.compile(
+    r"address (is )?already in use|EADDRINUSE|port \d+ (is )?(already )?in use|bind.*in use", re.IGNORECASE
+)
+_FRESH_PORTS_TRIES: Final = 4
+_POLL_S: Final = 0.03
+_TAIL_BYTES: Final = 16_384
+_ORDER_DEADLINE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a command may use: ``data`` for the server's objects, ``work`` for its configuration, ``ports`` (the first
+    serves S3), and the credentials it should accept."""
+
+    data: Path
+    work: Path
+    ports: tuple[int, ...]
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.ports[0]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program with arguments, and the variables added to a minimal environment."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLaunch:
+    """A native program behind a supervisor.
+
+    ``command`` is asked once per try, after the installation. ``version`` gets the first answer and tells the backend's
+    version. ``fixed_credentials`` (access key, secret key) are for servers that do not let us choose,
+    ``make_credentials`` for those that want keys of a form of their own. ``ready`` decides
+    from the status of a signed list-buckets request whether the server is up; ``deadline_s`` is how long it may take.
+    ``region``, ``path`` (S3 mounted below it) and ``checksums`` are what clients of this server must set; ``bucket`` is
+    one that the command makes, for servers that make none by request (the probe then looks at it).
+    """
+
+    name: str
+    title: str
+    command: Callable[[Room], Command]
+    version: Callable[[Answer], str]
+    environment: Environment | None = None
+    ports: int = 1
+    region: str = "us-east-1"
+    path: str = ""
+    checksums: ChecksumMode = "when_required"
+    bucket: str | None = None
+    fixed_credentials: tuple[str, str] | None = field(default=None, repr=False)
+    make_credentials: Callable[[], tuple[str, str]] = lambda: random_credentials()
+    ready: Callable[[int], bool] = lambda status: status == 200
+    deadline_s: float = 45.0
+
+    @property
+    def kind(self) -> LaunchKind:
+        return LaunchKind.PROCESS
+
+    def availability(self) -> Availability:
+        return self.environment.availability() if self.environment else Availability(ready=True)
+
+    def install(self, progress: Progress) -> None:
+        if self.environment:
+            self.environment.install(progress)
+
+    @contextlib.contextmanager
+    def start(self, progress: Progress) -> Iterator[Running]:
+        availability = self.availability()
+        if not availability.ready:
+            raise LaunchError(f"{self.title}: {availability.missing}; {availability.how}")
+        self.install(progress)
+        with contextlib.ExitStack() as stack:
+            server = self._first_that_binds(stack, progress)
+            yield Running(
+                target=server.endpoint,
+                version=self.version(server.answer),
+                launch=self.kind,
+                log=server.log,
+                restart=server.restart,
+            )
+
+    def _first_that_binds(self, stack: contextlib.ExitStack, progress: Progress) -> _Server:
+        for attempt in range(1, _FRESH_PORTS_TRIES + 1):
+            trial = contextlib.ExitStack()
+            try:
+                server = trial.enter_context(self._server())
+            except _PortTaken as error:
+                trial.close()
+                if attempt == _FRESH_PORTS_TRIES:
+                    raise LaunchError(
+                        f"{self.title}: its ports were taken {attempt} times in a row; at last it said:\n{error.log}",
+                        log=error.log,
+                    ) from error
+                progress(f"{self.title}: a port was taken meanwhile, trying others")
+            else:
+                stack.push(trial.pop_all())
+                return server
+        raise AssertionError("the last try returns or raises")
+
+    @contextlib.contextmanager
+    def _server(self) -> Iterator[_Server]:
+        with reserved_ports(self.ports) as ports, _supervised(self.name) as (supervisor_of, folder, log):
+            access_key, secret_key = self.fixed_credentials or self.make_credentials()
+            room = Room(data=folder.data, work=folder.work, ports=ports, access_key=access_key, secret_key=secret_key)
+            command = self.command(room)
+            server = _Server(
+                title=self.title,
+                supervisor=supervisor_of,
+                order={
+                    "op": "start",
+                    "argv": list(command.argv),
+                    "env": {**_minimal_environment(folder), **command.env},
+                    "cwd": str(folder.work),
+                    "log": str(log),
+                },
+                endpoint=S3Endpoint(
+                    url=f"http://{room.address}{self.path}",
+                    access_key=access_key,
+                    secret_key=secret_key,
+                    region=self.region,
+                    checksums=self.checksums,
+                    bucket=self.bucket,
+                    disposable=True,
+                ),
+                ready=self.ready,
+                deadline_s=self.deadline_s,
+                log=log,
+            )
+            server.begin()
+            yield server
+
+
+class _PortTaken(LaunchError):
+    """The server says that somebody else has its port."""
+
+
+class _Server:
+    """One started server: its supervisor, and how to tell that it is up."""
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        supervisor: _Supervisor,
+        order: Mapping[str, object],
+        endpoint: S3Endpoint,
+        ready: Callable[[int], bool],
+        deadline_s: float,
+        log: Path,
+    ) -> None:
+        self._title = title
+        self._supervisor = supervisor
+        self._order = order
+        self._ready = ready
+        self._deadline_s = deadline_s
+        self.endpoint = endpoint
+        self.log = log
+        self.answer = Answer(status=0, server="")
+
+    def begin(self) -> None:
+        status = self._supervisor.obey(self._order)
+        if status["error"]:
+            raise LaunchError(f"{self._title}: cannot run its program: {status['error']}")
+        self._wait()
+
+    def restart(self) -> None:
+        """SIGKILL the server with all its children and start it again on the same data and ports."""
+        self._supervisor.obey({"op": "kill"})
+        self.begin()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._deadline_s
+        last = "nothing answered"
+        while time.monotonic() < deadline:
+            try:
+                answer = ask(self.endpoint)
+            except OSError as error:
+                last = f"{error}"
+            else:
+                last = f"it answered with status {answer.status}"
+                # Whoever answers on the port may be a stranger: only a server that is still alive has bound it.
+                if self._ready(answer.status) and self._supervisor.obey({"op": "status"})["alive"]:
+                    self.answer = answer
+                    return
+            self._check_alive()
+            time.sleep(_POLL_S)
+        raise LaunchError(
+            f"{self._title}: not ready after {self._deadline_s:g} s ({last}); "
+            f"the end of its log {self.log}:\n{self._tail()}",
+            log=self._tail(),
+        )
+
+    def _check_alive(self) -> None:
+        status = self._supervisor.obey({"op": "status"})
+        if status["alive"]:
+            return
+        tail = self._tail()
+        if _BIND_FAILURE.search(tail):
+            raise _PortTaken(f"{self._title}: its port is taken", log=tail)
+        code = status["code"]
+        end = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with exit code {code}"
+        raise LaunchError(f"{self._title}: {end} before it answered; the end of its log {self.log}:\n{tail}", log=tail)
+
+    def _tail(self) -> str:
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            return log.read().decode("utf-8", "replace")
+        return ""
+
+
+class _Supervisor:
+    """Our end of the pipe to the supervisor; see :mod:`providers.launch.supervisor` for the orders."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        program = str(Path(supervisor.__file__))
+        # The lock is handed down, so the folder counts as alive until we and the supervisor are both gone.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", program, str(folder.path), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            env={},
+            pass_fds=(folder.lock_fd,),
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def obey(self, order: Mapping[str, object]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        reply = b""
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            while not reply.endswith(b"\n"):
+                if not select.select([self._process.stdout], [], [], _ORDER_DEADLINE_S)[0]:
+                    break
+                piece = self._process.stdout.read(65536)
+                if not piece:
+                    break
+                reply += piece
+        except BrokenPipeError:
+            pass
+        if not reply.endswith(b"\n"):
+            raise LaunchError("the process that supervises the server is gone or stuck; the server was ended with it")
+        return dict(json.loads(reply))
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=_ORDER_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def _supervised(name: str) -> Iterator[tuple[_Supervisor, RunFolder, Path]]:
+    """A supervisor with a run folder. The log outlives the folder only where an exception passes through."""
+    folder = make_run_folder(name)
+    try:
+        log = logs_dir() / f"{folder.path.name}.log"
+        keeper = _Supervisor(folder)
+        try:
+            yield keeper, folder, log
+        except _PortTaken:
+            log.unlink(missing_ok=True)
+            raise
+        except Exception:
+            raise
+        except BaseException:
+            log.unlink(missing_ok=True)
+            raise
+        else:
+            log.unlink(missing_ok=True)
+        finally:
+            keeper.end()
+    finally:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        os.close(folder.lock_fd)
+
+
+def random_credentials() -> tuple[str, str]:
+    """An access key of 20 capital letters and digits, and a secret key of 40 letters and digits."""
+    capitals = string.ascii_uppercase + string.digits
+    letters = string.ascii_letters + string.digits
+    access_key = "CONF" + "".join(secrets.choice(capitals) for _ in range(16))
+    return access_key, "".join(secrets.choice(letters) for _ in range(40))
+
+
+def _minimal_environment(folder: RunFolder) -> dict[str, str]:
+    """Nothing of ours but the PATH: our credentials, proxies and settings are no business of a server under test."""
+    scratch = folder.work / "tmp"
+    scratch.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder.work),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        FOLDER_VARIABLE: str(folder.path),
+    }

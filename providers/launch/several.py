@@ -1,0 +1,42 @@
+"""Commands of backends that consist of several programs; see :mod:`providers.launch.ensemble` for who runs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from providers.launch import ensemble
+from providers.launch.process import Command, Room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """A program that runs to its end before the next step: at the first start only, not when the server is restarted.
+
+    ``once`` is a name of its own among the steps.
+    """
+
+    argv: Sequence[str]
+    once: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """A program that stays in the foreground. ``port``: the next step waits until it takes connections; 0: none."""
+
+    argv: Sequence[str]
+    port: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+    daemon: bool = True
+
+
+def several(room: Room, steps: Sequence[Once | Daemon]) -> Command:
+    """Return the one command that does the steps in order and lives as long as all daemons do."""
+    plan = room.work / "plan.json"
+    plan.write_text(json.dumps([asdict(step) for step in steps]), encoding="utf-8")
+    plan.chmod(0o600)
+    return Command(argv=(sys.executable, "-I", "-S", str(Path(ensemble.__file__)), str(plan)))

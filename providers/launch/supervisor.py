@@ -1,0 +1,171 @@
+"""Keeps a server on a lead: ends it with all its children, and removes its folder, when whoever started it is gone.
+
+Run as a program of its own (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
+nothing of the project is imported. Orders come as JSON lines on standard input, each answered by one JSON line:
+``{"op": "start", "argv", "env", "cwd", "log"}``, ``{"op": "status"}`` and ``{"op": "kill"}`` answer
+``{"pid", "alive", "code", "error"}``. End of input, a termination signal or the parent's death ends everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+KILL_DEADLINE_S = 10.0
+PARENT_CHECK_S = 0.5
+
+
+def main(folder: Path, parent: int) -> None:
+    """Serve orders until the input ends; then kill, remove ``folder``, and leave."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for number in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    keeper = _Keeper()
+    try:
+        for line in _lines(parent):
+            reply = json.dumps(keeper.obey(json.loads(line))) + "\n"
+            os.write(sys.stdout.fileno(), reply.encode())
+    except (OSError, SystemExit):
+        pass
+    finally:
+        keeper.kill()
+        _remove(folder)
+
+
+class _Keeper:
+    """One server at a time, and whatever it started."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error = ""
+
+    def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["op"] == "start":
+            self.kill()
+            self._start(order)
+        elif order["op"] == "kill":
+            self.kill()
+        process = self._process
+        code = process.poll() if process else None
+        return {
+            "pid": process.pid if process else None,
+            "alive": process is not None and code is None,
+            "code": code,
+            "error": self._error,
+        }
+
+    def _start(self, order: dict[str, Any]) -> None:
+        self._error = ""
+        self._process = None
+        try:
+            with Path(order["log"]).open("ab") as log:
+                self._process = subprocess.Popen(
+                    order["argv"],
+                    env=order["env"],
+                    cwd=order["cwd"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent,
+                )
+        except OSError as error:
+            self._error = f"{order['argv'][0]}: {error.strerror or error}"
+
+    def kill(self) -> None:
+        """SIGKILL the server's session and every descendant, also those that left the session, until none is left."""
+        deadline = time.monotonic() + KILL_DEADLINE_S
+        while time.monotonic() < deadline:
+            # Once the leader is reaped its group id may belong to somebody else, so the group is killed before that.
+            if self._process is not None and self._process.returncode is None:
+                with contextlib.suppress(OSError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            orphans = _descendants(os.getpid())
+            if not orphans:
+                return
+            for pid in orphans:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            _reap()
+            time.sleep(0.005)
+
+
+def _lines(parent: int) -> Any:
+    pending = b""
+    source = sys.stdin.fileno()
+    while True:
+        if not select.select([source], [], [], PARENT_CHECK_S)[0]:
+            # A child that our parent forked may hold the other end of the pipe open: look for the parent itself, too.
+            if os.getppid() != parent:
+                return
+            continue
+        piece = os.read(source, 65536)
+        if not piece:
+            return
+        pending += piece
+        while b"\n" in pending:
+            line, _, pending = pending.partition(b"\n")
+            yield line
+
+
+def _descendants(root: int) -> list[int]:
+    """Every living process below ``root``; empty where there is no /proc (then only the process group is killed)."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = entry.read_text(errors="replace").rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _remove(folder: Path) -> None:
+    # A killed server's last file may still appear while the tree is being walked: try again a few times.
+    for _ in range(5):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
+
+
+def _die_with_parent() -> None:
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

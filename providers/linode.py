@@ -1,0 +1,28 @@
+"""Linode (Akamai) Object Storage."""
+
+from __future__ import annotations
+
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="linode",
+    title="Linode (Akamai) Object Storage",
+    homepage="https://techdocs.akamai.com/cloud-computing/docs/object-storage",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Linode (Akamai) Object Storage",
+            variables=Variables.of("linode"),
+            endpoint="https://{region}.linodeobjects.com",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES,
+    notes=(
+        "The region is the cluster, such as us-east-1 or nl-ams-1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Linode.yaml",
+        "Advises SDKs from before January 2025 (no default checksums): https://techdocs.akamai.com/cloud-computing/docs/clients-and-tooling",
+        "So checksums are sent only where required.",
+    ),
+)

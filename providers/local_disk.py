@@ -1,0 +1,29 @@
+"""The storage system's default backend: a folder of the local disk."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.launch.embedded import DiskLaunch
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="local_disk",
+    title="Local disk",
+    homepage="https://www.activepieces.com/docs/install/configuration/environment-variables",
+    licence="Apache-2.0",
+    kind=Kind.FILE_SYSTEM,
+    launches=(DiskLaunch(),),
+    capabilities=frozenset(
+        {
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FILE_TREE,
+            Capability.DURABLE,
+        }
+    ),
+    notes=(
+        "Ships with the storage system; nothing else to run.",
+        "One machine: several replicas need a shared file system or S3.",
+    ),
+)

@@ -1,0 +1,93 @@
+"""LocalStack: the last community release of its S3 simulator that runs on this Python, without Docker or a token."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Kind, Provider
+
+ENVIRONMENT = Environment(
+    name="localstack",
+    title="LocalStack",
+    recipe=PyPI(
+        requirements=(
+            "localstack-core[base-runtime]==4.9.2",
+            "cbor2<6",
+            "pyopenssl<25.2",
+            "cryptography<46",
+            "service-identity",
+        ),
+        python=((3, 10), (3, 13)),
+    ),
+    checks=("python",),
+)
+
+
+def serve(room: Room, *, skip_signatures: bool) -> Command:
+    """Start with the check of signatures left out, as it ships, or switched on."""
+    return Command(
+        argv=(str(ENVIRONMENT.program("python")), "-m", "localstack.runtime.main"),
+        env={
+            "SERVICES": "s3",
+            "EAGER_SERVICE_LOADING": "1",
+            "DISABLE_EVENTS": "1",
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+            "DNS_ADDRESS": "0",
+            "OVERRIDE_IN_DOCKER": "0",
+            "FILESYSTEM_ROOT": str(room.data),
+            # As it ships, even a forged signature is served.
+            "S3_SKIP_SIGNATURE_VALIDATION": "1" if skip_signatures else "0",
+            "GATEWAY_LISTEN": room.address,
+            "LOCALSTACK_HOST": room.address,
+        },
+    )
+
+
+def _command(room: Room) -> Command:
+    return serve(room, skip_signatures=False)
+
+
+def version(_: Answer) -> str:
+    return ENVIRONMENT.distribution_version("localstack-core")
+
+
+PROVIDER = Provider(
+    id="localstack",
+    title="LocalStack",
+    homepage="https://github.com/localstack/localstack",
+    licence="Apache-2.0",
+    kind=Kind.SIMULATOR,
+    launches=(
+        ProcessLaunch(
+            name="localstack",
+            title="LocalStack",
+            environment=ENVIRONMENT,
+            command=_command,
+            version=version,
+            fixed_credentials=("test", "test"),
+            deadline_s=120.0,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.VERSIONING,
+            Capability.LIFECYCLE,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Started with S3_SKIP_SIGNATURE_VALIDATION=0; header signatures are not checked even so.",
+        "Community edition archived upstream; newer releases need Python 3.13 or an account.",
+        "Forgets everything at a restart (persistence is a paid feature).",
+    ),
+)

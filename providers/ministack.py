@@ -1,0 +1,70 @@
+"""MiniStack: a small simulator of AWS; S3 is one of its services."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Kind, Provider
+
+_ENVIRONMENT = Environment(
+    name="ministack",
+    title="MiniStack",
+    recipe=PyPI(requirements=("ministack==1.5.33",)),
+    checks=("python", "ministack"),
+)
+
+
+def _command(room: Room) -> Command:
+    return Command(
+        argv=(str(_ENVIRONMENT.program("ministack")),),
+        env={
+            "GATEWAY_PORT": str(room.ports[0]),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "SERVICES": "s3,iam,sts",
+            "AUTH": "true",
+        },
+    )
+
+
+def _version(_: Answer) -> str:
+    return _ENVIRONMENT.distribution_version("ministack")
+
+
+PROVIDER = Provider(
+    id="ministack",
+    title="MiniStack",
+    homepage="https://github.com/ministackorg/ministack",
+    licence="MIT",
+    kind=Kind.SIMULATOR,
+    launches=(
+        ProcessLaunch(
+            name="ministack",
+            title="MiniStack",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            fixed_credentials=("test", "test"),
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.VERSIONING,
+            Capability.LIFECYCLE,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Started with AUTH=true: signed URLs are checked, of header signatures only the access key.",
+        "Keeps everything in memory; a restart forgets it.",
+    ),
+)

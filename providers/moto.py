@@ -1,0 +1,55 @@
+"""moto: a mock of AWS in memory, run as its own server in its own environment."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Kind, Provider
+
+_ENVIRONMENT = Environment(
+    name="moto",
+    title="moto",
+    recipe=PyPI(requirements=("moto[server,s3]==5.2.5",)),
+    checks=("python", "moto_server"),
+)
+
+
+def _command(room: Room) -> Command:
+    program = str(_ENVIRONMENT.program("moto_server"))
+    return Command(argv=(program, "-H", "127.0.0.1", "-p", str(room.ports[0])))
+
+
+def _version(_: Answer) -> str:
+    return _ENVIRONMENT.distribution_version("moto")
+
+
+PROVIDER = Provider(
+    id="moto",
+    title="moto",
+    homepage="https://github.com/getmoto/moto",
+    licence="Apache-2.0",
+    kind=Kind.MOCK,
+    launches=(ProcessLaunch(name="moto", title="moto", environment=_ENVIRONMENT, command=_command, version=_version),),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.VERSIONING,
+            Capability.LIFECYCLE,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Checks no signatures and no expiry: a mock for tests of callers, not a server to keep data in.",
+        "Keeps everything in memory; a restart forgets it.",
+        "Documented operations: https://docs.getmoto.org/en/latest/docs/services/s3.html",
+    ),
+)

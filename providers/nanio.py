@@ -1,0 +1,52 @@
+"""nanio: a small S3 server in Python over a folder."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Kind, Provider
+
+_ENVIRONMENT = Environment(
+    name="nanio",
+    title="nanio",
+    recipe=PyPI(requirements=("nanio==0.1.7",)),
+    checks=("python", "nanio"),
+)
+
+
+def _command(room: Room) -> Command:
+    place = ("--host", "127.0.0.1", "--port", str(room.ports[0]), "--data-dir", str(room.data))
+    return Command(
+        argv=(str(_ENVIRONMENT.program("nanio")), "serve", *place, "--no-access-log"),
+        env={"NANIO_ACCESS_KEY": room.access_key, "NANIO_SECRET_KEY": room.secret_key},
+    )
+
+
+def _version(_: Answer) -> str:
+    return _ENVIRONMENT.distribution_version("nanio")
+
+
+PROVIDER = Provider(
+    id="nanio",
+    title="nanio",
+    homepage="https://github.com/apocas/nanio",
+    licence="Apache-2.0",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(name="nanio", title="nanio", environment=_ENVIRONMENT, command=_command, version=_version),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.COPY,
+        }
+    ),
+)

@@ -1,0 +1,22 @@
+"""Oracle Cloud Object Storage."""
+
+from __future__ import annotations
+
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="oracle",
+    title="Oracle Cloud Object Storage",
+    homepage="https://docs.oracle.com/en-us/iaas/Content/Object/Tasks/s3compatibleapi.htm",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(RemoteLaunch(title="Oracle Cloud Object Storage", variables=Variables.of("oracle")),),
+    capabilities=S3_CAPABILITIES,
+    notes=(
+        "The endpoint holds the namespace: https://NAMESPACE.compat.objectstorage.REGION.oci.customer-oci.com",
+        "No access control of objects, Signature Version 4 only: https://github.com/apache/opendal/blob/main/core/services/s3/src/compatible_services.md",
+        "Batches take SHA-256 or CRC32C in place of Content-MD5 only since July 2026, by its release notes.",
+    ),
+)

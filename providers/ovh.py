@@ -1,0 +1,29 @@
+"""OVHcloud Object Storage."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="ovh",
+    title="OVHcloud Object Storage",
+    homepage="https://www.ovhcloud.com/en/public-cloud/object-storage/",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="OVHcloud Object Storage",
+            variables=Variables.of("ovh"),
+            endpoint="https://s3.{region}.io.cloud.ovh.net",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
+    notes=(
+        "Endpoints and regions, such as gra or sbg: https://github.com/rclone/rclone/tree/master/backend/s3/provider/OVHcloud.yaml",
+        "Versioning and lifecycle as its own provider for Pulumi has them: https://www.pulumi.com/registry/packages/ovh/",
+        "Refused the checksums that SDKs send by default in 2025, so they are sent only where required.",
+    ),
+)

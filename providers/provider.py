@@ -1,0 +1,153 @@
+"""What a provider is: a backend's name, what it declares, and the ways to reach it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from conformance.contract import Capability
+from conformance.target import Target
+
+Progress = Callable[[str], None]
+"""Takes one short line about what is going on ("installing moto 5.2.5"). Called from any thread."""
+
+
+class Kind(enum.StrEnum):
+    """What stands behind a provider; a verdict on a mock is no verdict on what it mocks."""
+
+    SERVER = "server"
+    SERVICE = "service"
+    SIMULATOR = "simulator"
+    MOCK = "mock"
+    FILE_SYSTEM = "file system"
+
+
+class LaunchKind(enum.StrEnum):
+    """How a backend is brought up."""
+
+    EMBEDDED = "embedded"
+    """Inside our own process (local disk)."""
+    PROCESS = "process"
+    CONTAINER = "container"
+    REMOTE = "remote"
+
+
+class LaunchError(Exception):
+    """A backend could not be installed, started or reached. The message says what to do; ``log``: the server's own."""
+
+    def __init__(self, message: str, *, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class ProviderError(Exception):
+    """A provider file cannot be used. The message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a launch can be used on this machine; otherwise what is missing and how to get it.
+
+    ``note``: what a ready launch will do first, such as installing its server at first use. ``installable``: nothing
+    is missing but an installation that takes long and must be asked for.
+    """
+
+    ready: bool
+    missing: str = ""
+    how: str = ""
+    note: str = ""
+    installable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A started backend. ``restart`` kills the server hard (SIGKILL) and starts it again on the same data and port."""
+
+    target: Target
+    version: str
+    launch: LaunchKind
+    log: Path | None = None
+    restart: Callable[[], None] | None = None
+
+
+class Launch(Protocol):
+    """One way to bring a backend up."""
+
+    @property
+    def kind(self) -> LaunchKind: ...
+
+    def availability(self) -> Availability:
+        """Look (fast, no network) whether ``start`` can work here."""
+        ...
+
+    def install(self, progress: Progress) -> None:
+        """Fetch what ``start`` needs into the cache; returns at once where it is there. Raises ``LaunchError``."""
+        ...
+
+    def start(self, progress: Progress) -> AbstractContextManager[Running]:
+        """Install if needed, start, and wait until the first request is answered.
+
+        Leaving the context ends and removes everything.
+        Raises ``LaunchError`` with the server's log where it does not come up.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A limit as the provider documents it. ``source`` is the address where it says so."""
+
+    value: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One backend: the whole of what we know of it before judging it.
+
+    ``launches`` are in order of preference. ``limits`` is keyed by what is limited: ``batch_keys`` (per DeleteObjects),
+    ``key_bytes``, ``segment_bytes`` (between slashes), ``url_life_s``, ``put_bytes``, ``parts``, ``part_min_bytes``.
+    """
+
+    id: str
+    title: str
+    homepage: str
+    licence: str
+    kind: Kind
+    launches: tuple[Launch, ...]
+    capabilities: frozenset[Capability]
+    limits: Mapping[str, Declared] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def choose(self, launch: LaunchKind | None = None) -> Launch:
+        """The launch of that kind; without a kind the first that is ready. ``LaunchError`` where there is none."""
+        if launch is not None:
+            for candidate in self.launches:
+                if candidate.kind is launch:
+                    return candidate
+            offered = ", ".join(candidate.kind.value for candidate in self.launches) or "none"
+            raise LaunchError(f"{self.id} has no launch {launch.value!r}; it has: {offered}")
+        reasons: list[str] = []
+        for candidate in self.launches:
+            availability = candidate.availability()
+            if availability.ready:
+                return candidate
+            reasons.append(f"{candidate.kind.value}: {availability.missing}; {availability.how}")
+        raise LaunchError(f"{self.title} cannot be reached from here. " + " | ".join(reasons or ["it has no launch"]))
+
+    def availability(self) -> Availability:
+        """That of the first ready launch; where none is ready, what each of them misses."""
+        found = [(candidate.kind, candidate.availability()) for candidate in self.launches]
+        for _, availability in found:
+            if availability.ready:
+                return availability
+        return Availability(
+            ready=False,
+            missing=" | ".join(f"{kind.value}: {availability.missing}" for kind, availability in found) or "no launch",
+            how=" | ".join(f"{kind.value}: {availability.how}" for kind, availability in found),
+            installable=any(availability.installable for _, availability in found),
+        )

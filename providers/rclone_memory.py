@@ -1,0 +1,34 @@
+"""rclone serve s3 over its in-memory backend: the same gateway as `rclone`, without a file system below it."""
+
+from __future__ import annotations
+
+from providers import rclone
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.provider import Kind, Provider
+
+
+def _command(room: Room) -> Command:
+    return rclone.serve(room, ":memory:")
+
+
+PROVIDER = Provider(
+    id="rclone-memory",
+    title="rclone serve s3, in memory",
+    homepage=rclone.PROVIDER.homepage,
+    licence=rclone.PROVIDER.licence,
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="rclone-memory",
+            title="rclone serve s3, in memory",
+            environment=rclone.ENVIRONMENT,
+            command=_command,
+            version=rclone.version,
+        ),
+    ),
+    capabilities=rclone.PROVIDER.capabilities,
+    notes=(
+        "Experimental by its own documentation, which names copy of parts and versioning as unsupported.",
+        "Keeps objects in memory: what deviates on `rclone` and not here comes from file names and directories.",
+    ),
+)

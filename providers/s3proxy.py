@@ -1,0 +1,76 @@
+"""S3Proxy: an S3 gateway over jclouds' blob stores, here over its in-memory one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import MavenJar
+from providers.provider import Kind, Provider
+
+_VERSION: Final = "4.0.0"
+_ENVIRONMENT = Environment(
+    name="s3proxy",
+    title="S3Proxy",
+    recipe=MavenJar(coordinates=f"org.gaul:s3proxy:{_VERSION}:jar:jar-with-dependencies"),
+    checks=("s3proxy.jar",),
+)
+
+
+def _command(room: Room) -> Command:
+    settings = {
+        "s3proxy.authorization": "aws-v2-or-v4",
+        "s3proxy.identity": room.access_key,
+        "s3proxy.credential": room.secret_key,
+        "s3proxy.endpoint": f"http://{room.address}",
+        "jclouds.provider": "transient-nio2",
+        "jclouds.identity": "unused",
+        "jclouds.credential": "unused",
+    }
+    properties = room.work / "s3proxy.properties"
+    properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
+    properties.chmod(0o600)
+    jar = str(_ENVIRONMENT.program("s3proxy.jar"))
+    return Command(argv=("java", "-Xmx512m", "-jar", jar, "--properties", str(properties)))
+
+
+def _version(_: Answer) -> str:
+    return _VERSION
+
+
+PROVIDER = Provider(
+    id="s3proxy",
+    title="S3Proxy",
+    homepage="https://github.com/gaul/s3proxy",
+    licence="Apache-2.0",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="s3proxy",
+            title="S3Proxy",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            deadline_s=90.0,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "In memory (transient-nio2); another blob store below it may behave differently.",
+        "Conditional writes hold within one process only: https://github.com/gaul/s3proxy#limitations",
+    ),
+)

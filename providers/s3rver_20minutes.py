@@ -1,0 +1,73 @@
+"""The fork of s3rver that is still maintained: a fake S3 server in Node over a folder."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import Npm
+from providers.provider import Kind, Provider
+
+_VERSION: Final = "4.0.4"
+_ENVIRONMENT = Environment(
+    name="s3rver-20minutes",
+    title="s3rver (fork of 20minutes)",
+    recipe=Npm(packages=(f"@20minutes/s3rver@{_VERSION}",)),
+    checks=("@20minutes/s3rver/lib/s3rver.js",),
+)
+_PROGRAM: Final = """\
+const [library, address, port, directory] = process.argv.slice(2);
+const loaded = await import(library);
+const Server = loaded.default;
+await new Server({ address, port: Number(port), directory, silent: true, vhostBuckets: false }).run();
+"""
+
+
+def _command(room: Room) -> Command:
+    program = room.work / "serve.mjs"
+    program.write_text(_PROGRAM, encoding="utf-8")
+    library = str(_ENVIRONMENT.program("@20minutes/s3rver/lib/s3rver.js"))
+    return Command(argv=("node", str(program), library, "127.0.0.1", str(room.ports[0]), str(room.data)))
+
+
+def _version(_: Answer) -> str:
+    return _VERSION
+
+
+PROVIDER = Provider(
+    id="s3rver-20minutes",
+    title="s3rver (fork of 20minutes)",
+    homepage="https://github.com/20minutes/s3rver",
+    licence="MIT",
+    kind=Kind.MOCK,
+    launches=(
+        ProcessLaunch(
+            name="s3rver-20minutes",
+            title="s3rver (fork of 20minutes)",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            fixed_credentials=("S3RVER", "S3RVER"),
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Needs Node.js 20 or newer.",
+        "Its continuation tokens need a cipher that newer Nodes have only with --openssl-legacy-provider, which is "
+        "not set here: as it ships, every listing of more than one page ends in 500.",
+        "One fixed pair of keys (S3RVER).",
+    ),
+)

@@ -1,0 +1,63 @@
+"""s3s-fs: the sample server of the Rust library s3s, over a folder."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import Crate
+from providers.provider import Kind, Provider
+
+_VERSION: Final = "0.14.1"
+_ENVIRONMENT = Environment(
+    name="s3s-fs",
+    title="s3s-fs",
+    recipe=Crate(name="s3s-fs", version=_VERSION, features=("binary",)),
+    checks=("s3s-fs",),
+)
+
+
+def _command(room: Room) -> Command:
+    place = ("--host", "127.0.0.1", "--port", str(room.ports[0]))
+    keys = ("--access-key", room.access_key, "--secret-key", room.secret_key)
+    return Command(argv=(str(_ENVIRONMENT.program("s3s-fs")), *place, *keys, str(room.data)))
+
+
+def _version(_: Answer) -> str:
+    return _VERSION
+
+
+PROVIDER = Provider(
+    id="s3s-fs",
+    title="s3s-fs",
+    homepage="https://github.com/Nugine/s3s",
+    licence="Apache-2.0",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="s3s-fs",
+            title="s3s-fs",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Meant by its authors for tests, not for production: https://github.com/Nugine/s3s",
+        "Takes its keys on the command line only; they are made anew for each run.",
+    ),
+)

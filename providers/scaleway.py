@@ -1,0 +1,34 @@
+"""Scaleway Object Storage."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Declared, Kind, Provider
+
+PROVIDER = Provider(
+    id="scaleway",
+    title="Scaleway Object Storage",
+    homepage="https://www.scaleway.com/en/object-storage/",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Scaleway Object Storage",
+            variables=Variables.of("scaleway"),
+            endpoint="https://s3.{region}.scw.cloud",
+        ),
+    ),
+    capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
+    limits={
+        "parts": Declared(
+            value=1000, source="https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml"
+        ),
+    },
+    notes=(
+        "Regions fr-par, it-mil, nl-ams, pl-waw: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml",
+        "Conditional writes: https://www.scaleway.com/en/docs/object-storage/api-cli/using-conditional-writes",
+        "Supported calls: https://www.scaleway.com/en/docs/object-storage/api-cli/using-api-call-list",
+    ),
+)

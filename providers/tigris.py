@@ -1,0 +1,27 @@
+"""Tigris."""
+
+from __future__ import annotations
+
+from conformance.contract import Capability
+from providers.declared_file import S3_CAPABILITIES
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import Kind, Provider
+
+PROVIDER = Provider(
+    id="tigris",
+    title="Tigris",
+    homepage="https://www.tigrisdata.com/",
+    licence="proprietary",
+    kind=Kind.SERVICE,
+    launches=(
+        RemoteLaunch(
+            title="Tigris", variables=Variables.of("tigris"), endpoint="https://t3.storage.dev", region="auto"
+        ),
+    ),
+    capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
+    notes=(
+        "One endpoint for the world, region `auto`: https://www.tigrisdata.com/docs/",
+        "Conditions on writes: https://www.tigrisdata.com/docs/objects/conditionals",
+        "Supported calls, versioning not among them: https://www.tigrisdata.com/docs/api/s3",
+    ),
+)

@@ -1,0 +1,71 @@
+"""VersityGW: an S3 gateway over a POSIX file system, metadata in extended attributes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.contract import Capability
+from providers.launch.environment import Environment
+from providers.launch.probe import Answer
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.launch.recipes import GoModule
+from providers.provider import Kind, Provider
+
+_VERSION: Final = "v1.8.0"
+_ENVIRONMENT = Environment(
+    name="versitygw",
+    title="VersityGW",
+    recipe=GoModule(package="github.com/versity/versitygw/cmd/versitygw", version=_VERSION),
+    checks=("versitygw",),
+)
+
+
+def _command(room: Room) -> Command:
+    return Command(
+        argv=(
+            str(_ENVIRONMENT.program("versitygw")),
+            *("--port", room.address),
+            *("--region", "us-east-1"),
+            *("posix", str(room.data)),
+        ),
+        env={"ROOT_ACCESS_KEY": room.access_key, "ROOT_SECRET_KEY": room.secret_key},
+    )
+
+
+def _version(_: Answer) -> str:
+    return _VERSION
+
+
+PROVIDER = Provider(
+    id="versitygw",
+    title="VersityGW",
+    homepage="https://github.com/versity/versitygw",
+    licence="Apache-2.0",
+    kind=Kind.SERVER,
+    launches=(
+        ProcessLaunch(
+            name="versitygw",
+            title="VersityGW",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+        ),
+    ),
+    capabilities=frozenset(
+        {
+            Capability.WIRE,
+            Capability.SIGNED_URLS,
+            Capability.SIGNED_UPLOADS,
+            Capability.OWN_VIEW,
+            Capability.FAULT_INJECTION,
+            Capability.MULTIPART,
+            Capability.CONDITIONAL_PUT,
+            Capability.COPY,
+        }
+    ),
+    notes=(
+        "Over its POSIX backend: keys are bound by what a path can be; the folder must take extended attributes.",
+        "Versioning needs a folder of its own (--versioning-dir) and is not switched on.",
+        "No statement about surviving a kill was found, so durability is not declared.",
+    ),
+)

@@ -1,0 +1,49 @@
+"""Every backend that is installed on this machine is started, answers, and leaves nothing. Nothing is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance.target import S3Endpoint
+from providers import discover
+from providers.launch.probe import ask
+from providers.launch.process import ProcessLaunch
+
+SERVERS = {
+    provider.id: launch
+    for provider in discover().values()
+    for launch in provider.launches
+    if isinstance(launch, ProcessLaunch) and launch.environment is not None
+}
+
+
+def test_twenty_backends_start_without_an_account_or_an_image() -> None:
+    # Local disk is one more: it lives inside our own process.
+    assert len(SERVERS) >= 20
+
+
+@pytest.mark.parametrize("provider_id", SERVERS)
+def test_an_installed_server_starts_and_tells_its_version(state: Path, provider_id: str) -> None:
+    launch = SERVERS[provider_id]
+    assert launch.environment is not None
+    if not launch.environment.built:
+        pytest.skip(f"not installed here; conformance install {provider_id}")
+    with launch.start(lambda line: None) as running:
+        assert isinstance(running.target, S3Endpoint)
+        assert running.target.disposable
+        assert launch.ready(ask(running.target, timeout_s=10.0).status)
+        assert any(sign.isdigit() for sign in running.version)
+    assert list((state / "runs").iterdir()) == []
+
+
+def test_servers_that_check_signatures_refuse_a_stranger(state: Path) -> None:
+    launch = SERVERS["versitygw"]
+    assert launch.environment is not None
+    if not launch.environment.built:
+        pytest.skip("not installed here; conformance install versitygw")
+    with launch.start(lambda line: None) as running:
+        assert isinstance(running.target, S3Endpoint)
+        stranger = S3Endpoint(url=running.target.url, access_key="A" * 20, secret_key="B" * 40)
+        assert ask(stranger).status in (403, 404)

@@ -1,0 +1,58 @@
+"""Recipes that need the machine's packages, alone and together with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from providers.launch.environment import Environment
+from providers.launch.recipes import Debian, PyPI, Together
+
+SHELL = Debian(packages=("dash",), programs=("sh",))
+ABSENT = Debian(packages=("frobnicator",), programs=("frobnicate", "sh"))
+
+
+def test_packages_that_are_there_need_no_installation(tmp_path: Path) -> None:
+    assert not SHELL.slow
+    assert SHELL.missing() is None
+    assert SHELL.steps(tmp_path) == ()
+    assert SHELL.program(tmp_path, "sh").is_absolute()
+
+
+def test_packages_are_added_to_the_machine_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ABSENT.slow
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    missing = ABSENT.missing()
+    assert missing is not None
+    assert missing.missing == "frobnicate not on the PATH"
+    assert "apt-get install --no-install-recommends frobnicator" in missing.how
+
+
+def test_recipes_together_are_as_slow_and_as_bound_as_their_parts(tmp_path: Path) -> None:
+    python = PyPI(requirements=("thing==1",))
+    both = Together(parts=(python, SHELL))
+    assert not both.slow
+    assert Together(parts=(python, ABSENT)).slow
+    assert both.pins() == ("thing==1", "Debian dash")
+    assert both.platform == python.platform
+    assert both.steps(tmp_path) == python.steps(tmp_path)
+    assert both.program(tmp_path, "sh") == SHELL.program(tmp_path, "sh")
+    assert both.program(tmp_path, "thing") == tmp_path / "bin" / "thing"
+
+
+def test_what_only_waits_to_be_installed_is_told_from_what_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
+    environment = Environment(name="thing", title="Thing", recipe=ABSENT, checks=("frobnicate",))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert not environment.availability().installable
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(
+        "providers.launch.recipes.shutil.which", lambda name: "/bin/x" if name in ("sh", "apt-get") else None
+    )
+    availability = environment.availability()
+    assert not availability.ready
+    assert availability.installable
+    assert availability.how == "conformance install thing"

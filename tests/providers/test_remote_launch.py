@@ -1,0 +1,119 @@
+"""Endpoints somewhere else: exactly the missing variables are named, and no secret is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance.target import DiskRoot, S3Endpoint
+from providers.launch.from_settings import provider_from_environment
+from providers.launch.ports import reserved_ports
+from providers.launch.process import ProcessLaunch
+from providers.launch.remote import RemoteLaunch, Variables
+from providers.provider import LaunchError
+from tests.providers.launching import tiny
+
+LAUNCH = RemoteLaunch(title="Acme", variables=Variables.of("acme"), region="us-east-1")
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("CONFORMANCE_ACME_ACCESS_KEY_ID", "the-key")
+    monkeypatch.setenv("CONFORMANCE_ACME_SECRET_ACCESS_KEY", "the-secret")
+    return monkeypatch
+
+
+def test_exactly_the_missing_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LAUNCH.availability().missing == (
+        "environment variables CONFORMANCE_ACME_ENDPOINT, CONFORMANCE_ACME_ACCESS_KEY_ID, "
+        "CONFORMANCE_ACME_SECRET_ACCESS_KEY"
+    )
+    monkeypatch.setenv("CONFORMANCE_ACME_ENDPOINT", "https://s3.example.com")
+    monkeypatch.setenv("CONFORMANCE_ACME_ACCESS_KEY_ID", "k")
+    assert LAUNCH.availability().missing == "environment variable CONFORMANCE_ACME_SECRET_ACCESS_KEY"
+    with pytest.raises(LaunchError, match="CONFORMANCE_ACME_SECRET_ACCESS_KEY"), LAUNCH.start(lambda line: None):
+        pass
+
+
+def test_a_server_elsewhere_is_described_by_the_variables(state: Path, credentials: pytest.MonkeyPatch) -> None:
+    server: ProcessLaunch = tiny("good")
+    with server.start(lambda line: None) as own:
+        assert isinstance(own.target, S3Endpoint)
+        credentials.setenv("CONFORMANCE_ACME_ENDPOINT", own.target.url + "/")
+        credentials.setenv("CONFORMANCE_ACME_REGION", "eu-9")
+        credentials.setenv("CONFORMANCE_ACME_BUCKET", "given")
+        credentials.setenv("CONFORMANCE_ACME_SESSION_TOKEN", "the-token")
+        lines: list[str] = []
+        with LAUNCH.start(lines.append) as running:
+            assert running.target == S3Endpoint(
+                url=own.target.url,
+                access_key="the-key",
+                secret_key="the-secret",
+                session_token="the-token",
+                region="eu-9",
+                bucket="given",
+            )
+            assert running.version.startswith("BaseHTTP")
+            assert not any(secret in repr(running) + "".join(lines) for secret in ("the-secret", "the-token"))
+
+
+def test_a_server_that_is_down_is_named_without_secrets(credentials: pytest.MonkeyPatch) -> None:
+    with reserved_ports(1) as (port,):
+        credentials.setenv("CONFORMANCE_ACME_ENDPOINT", f"http://127.0.0.1:{port}")
+        with pytest.raises(LaunchError, match="cannot be reached") as caught, LAUNCH.start(lambda line: None):
+            pass
+    assert f"127.0.0.1:{port}" in str(caught.value)
+    assert "the-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3.example.com", "ftp://x", "https://", "https://x/?a=b", "https://x/#y"])
+def test_an_endpoint_that_is_no_address_is_refused(credentials: pytest.MonkeyPatch, url: str) -> None:
+    credentials.setenv("CONFORMANCE_ACME_ENDPOINT", url)
+    with pytest.raises(LaunchError, match="CONFORMANCE_ACME_ENDPOINT is"), LAUNCH.start(lambda line: None):
+        pass
+
+
+def test_a_login_in_the_address_is_refused_and_not_repeated(credentials: pytest.MonkeyPatch) -> None:
+    credentials.setenv("CONFORMANCE_ACME_ENDPOINT", "https://me:pass@s3.example.com")
+    with pytest.raises(LaunchError, match="contains a login") as caught, LAUNCH.start(lambda line: None):
+        pass
+    assert "pass" not in str(caught.value).replace("password", "")
+
+
+def test_the_storage_of_the_environment_is_reached_as_configured(state: Path) -> None:
+    with tiny("good").start(lambda line: None) as own:
+        assert isinstance(own.target, S3Endpoint)
+        provider = provider_from_environment(
+            {
+                "AP_FILE_STORAGE_LOCATION": "s3",
+                "AP_S3_BUCKET": "a-bucket",
+                "AP_S3_ACCESS_KEY_ID": "the-key",
+                "AP_S3_SECRET_ACCESS_KEY": "the-secret",
+                "AP_S3_ENDPOINT": own.target.url,
+            }
+        )
+        assert "the-secret" not in repr(provider)
+        with provider.choose().start(lambda line: None) as running:
+            assert isinstance(running.target, S3Endpoint)
+            assert running.target.bucket == "a-bucket"
+            assert running.target.secret_key == "the-secret"
+            assert running.target.addressing == "path"
+
+
+def test_wrong_settings_are_all_named_and_no_secret_is_shown() -> None:
+    environ = {"AP_FILE_STORAGE_LOCATION": "s3", "AP_S3_SECRET_ACCESS_KEY": " the-secret"}
+    availability = provider_from_environment(environ).availability()
+    assert not availability.ready
+    assert "AP_S3_BUCKET" in availability.missing
+    assert "AP_S3_ACCESS_KEY_ID" in availability.missing
+    assert "the-secret" not in availability.missing
+
+
+def test_a_local_root_of_the_environment_is_used_and_must_exist(tmp_path: Path) -> None:
+    environ = {"AP_FILE_STORAGE_LOCATION": "local", "AP_LOCAL_STORAGE_ROOT": str(tmp_path / "files")}
+    assert str(tmp_path / "files") in provider_from_environment(environ).availability().missing
+    (tmp_path / "files").mkdir()
+    with provider_from_environment(environ).choose().start(lambda line: None) as running:
+        assert running.target == DiskRoot(root=tmp_path / "files")
+    assert (tmp_path / "files").is_dir()
