@@ -1,0 +1,63 @@
+"""Runs the command as a user does: a process of its own, in a folder of its own, with an environment of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+KEYS = {"AWS_ACCESS_KEY_ID": "exemplar", "AWS_SECRET_ACCESS_KEY": "exemplar-secret"}
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    dull = ("AWS_", "AP_", "CONFORMANCE_", "COLUMNS", "PYTEST_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(dull)}
+    return {**clean, "CONFORMANCE_STATE": str(folder / "state"), "TMPDIR": str(folder), **more}
+
+
+def conformance(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end; return exit code and both outputs."""
+    return subprocess.run(
+        [sys.executable, "-m", "conformance.cli.main", *args],
+        cwd=folder,
+        env=environment(folder, **environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def started(folder: Path, *args: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """Start in a process group of its own, and end it in any case."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance.cli.main", *args],
+        cwd=folder,
+        env=environment(folder, **environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.05)

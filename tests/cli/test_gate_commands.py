@@ -1,0 +1,200 @@
+"""``accept``, ``gate``, ``compare`` and ``merge`` as they are typed: exit codes and what is printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.cli.main import main
+from conformance.report.document import read
+from tests.report.documents import section, write
+
+BEFORE = {"KEY-001": "conforms", "KEY-002": "deviates", "URL-001": "conforms"}
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> str:
+    return write(tmp_path / "report.jsonl", section(BEFORE))
+
+
+@pytest.fixture
+def baseline(tmp_path: Path, report: str, capsys: pytest.CaptureFixture[str]) -> str:
+    path = str(tmp_path / "baseline.toml")
+    assert main(["accept", report, "--baseline", path, "--reason", "known since 1.0"]) == 0
+    assert "2 added without deviation, 1 changed" in capsys.readouterr().out
+    return path
+
+
+def test_the_report_that_was_accepted_passes(report: str, baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate", report, "--baseline", baseline]) == 0
+    assert capsys.readouterr().out == "3 expected\ngate: passed\n"
+
+
+def test_a_regression_fails_with_one_line_and_the_path_of_its_reproducer(
+    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "URL-001": "deviates"}, version="1.1"))
+    folder = tmp_path / "reproducers"
+    assert main(["gate", worse, "--baseline", baseline, "--reproducers", str(folder)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "acme: Acme 1.1; the baseline was accepted with Acme 1.0",
+        "✗ regression        acme URL-001: conforms → deviates: promised status 403, observed status 200 for URL-001 "
+        f"[{folder}/acme/URL-001.py]",
+        "1 regression, 2 expected",
+        "gate: failed (exit code 1)",
+    ]
+    assert (folder / "acme" / "URL-001.py").read_text() == "print('URL-001')\n"
+    assert (folder / "acme" / "KEY-002.py").exists()
+
+
+def test_what_could_not_be_judged_ends_in_the_exit_code_of_the_harness(tmp_path: Path, baseline: str) -> None:
+    broken = write(tmp_path / "broken.jsonl", section({**BEFORE, "URL-001": "error", "KEY-001": "deviates"}))
+    assert main(["gate", broken, "--baseline", baseline]) == 3
+
+
+def test_strict_fails_where_the_baseline_says_worse_than_it_is(
+    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = write(tmp_path / "better.jsonl", section({**BEFORE, "KEY-002": "conforms"}))
+    assert main(["gate", better, "--baseline", baseline]) == 0
+    assert "  stale expectation acme KEY-002: conforms, though deviates is expected" in capsys.readouterr().out
+    assert main(["gate", better, "--baseline", baseline, "--strict"]) == 1
+    assert "✗ stale expectation acme KEY-002" in capsys.readouterr().out
+
+
+def test_a_job_that_judged_one_provider_gates_only_that_one(tmp_path: Path) -> None:
+    both = write(tmp_path / "both.jsonl", section(BEFORE), section(BEFORE, provider="other"))
+    path = str(tmp_path / "baseline.toml")
+    assert main(["accept", both, "--baseline", path, "--reason", "first look"]) == 0
+    only = write(tmp_path / "only.jsonl", section(BEFORE))
+    assert main(["gate", only, "--baseline", path]) == 1
+    assert main(["gate", only, "--baseline", path, "--provider", "acme"]) == 0
+    assert main(["gate", only, "--baseline", path, "--partial"]) == 0
+    assert main(["gate", only, "--baseline", path, "--provider", "unheard"]) == 2
+
+
+def test_earlier_reports_tell_how_often_a_flaky_clause_was_undecided(tmp_path: Path) -> None:
+    flaky = write(tmp_path / "now.jsonl", section({"CON-001": "inconclusive"}))
+    earlier = [
+        write(tmp_path / f"{day}.jsonl", section({"CON-001": verdict}, started=f"2026-10-0{day}T00:00:00+00:00"))
+        for day, verdict in enumerate(("inconclusive", "conforms", "inconclusive"), 1)
+    ]
+    path = str(tmp_path / "baseline.toml")
+    accepted = ["accept", flaky, "--baseline", path, "--reason", "slow disk"]
+    assert main(accepted) == 2
+    assert main([*accepted, "--at-most", "1 of 3"]) == 0
+    assert main(["gate", flaky, "--baseline", path]) == 0
+    history = [part for name in earlier for part in ("--history", name)]
+    assert main(["gate", flaky, "--baseline", path, *history]) == 1
+    assert main(["gate", flaky, "--baseline", path, *history[2:4]]) == 0
+
+
+def test_findings_are_given_as_json(tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
+    worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "URL-001": "deviates"}))
+    assert main(["gate", worse, "--baseline", baseline, "--json"]) == 1
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert findings[0] == {
+        "provider": "acme",
+        "clause": "URL-001",
+        "standing": "regression",
+        "verdict": "deviates",
+        "fails": True,
+        "overdue": False,
+        "reason": "conforms → deviates: promised status 403, observed status 200 for URL-001",
+        "reproducer": None,
+    }
+    assert [finding["standing"] for finding in findings] == ["regression", "expected", "expected"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gate", "REPORT", "--baseline", "nowhere.toml"], "there is no baseline nowhere.toml; `conformance accept"),
+        (["gate", "nowhere.jsonl", "--baseline", "b.toml"], "there is no report nowhere.jsonl"),
+        (["accept", "REPORT", "--baseline", "b.toml", "--reason", "  "], "--reason is empty"),
+        (["accept", "REPORT", "--baseline", "b.toml", "--reason", "x", "--review-by", "soon"], "write a date"),
+        (["accept", "REPORT", "--baseline", "b.toml", "--reason", "x", "--review-by", "2020-01-01"], "is past"),
+        (["accept", "REPORT", "--baseline", "b.toml", "--reason", "x", "--clause", "NOPE"], "nothing was accepted"),
+        (["accept", "REPORT", "--baseline", "b.toml", "--reason", "x", "--at-most", "often"], "no limit"),
+        (["compare", "REPORT", "nowhere.jsonl"], "there is no report"),
+    ],
+)
+def test_wrong_usage_ends_in_one_line(
+    report: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([report if part == "REPORT" else part for part in arguments]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert not (tmp_path / "b.toml").exists()
+
+
+def test_accepting_without_a_reason_is_refused(report: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["accept", report, "--baseline", str(tmp_path / "b.toml")])
+    assert ended.value.code == 2
+
+
+def test_a_report_that_was_cut_off_is_refused_by_name(
+    tmp_path: Path, report: str, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("".join(Path(report).read_text().splitlines(keepends=True)[:-1]))
+    assert main(["gate", str(cut), "--baseline", baseline]) == 3
+    assert f"{cut}: cut off: no footer for 'acme' after 3 results" in capsys.readouterr().err
+
+
+def test_compare_shows_changes_only_and_fails_where_something_got_worse(
+    tmp_path: Path, report: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = {"KEY-001": "deviates", "KEY-002": "conforms", "URL-002": "conforms"}
+    after = write(tmp_path / "after.jsonl", section(new, version="2.0", sdk="botocore 2.0"))
+    assert main(["compare", report, after]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "acme",
+        "  backend: Acme 1.0 → Acme 2.0",
+        "  sdk: botocore 1.44.5 → botocore 2.0",
+        "  worse  KEY-001: conforms → deviates: promised status 403, observed status 200 for KEY-001",
+        "  better KEY-002: deviates → conforms",
+        "  new    URL-002: not judged → conforms",
+        "  gone   URL-001: conforms → not judged",
+        "  1 worse, 1 better, 1 new, 1 gone, 0 unchanged",
+    ]
+    assert main(["compare", after, report, "--json"]) == 1
+    assert [json.loads(line)["direction"] for line in capsys.readouterr().out.splitlines()] == [
+        "better", "worse", "new", "gone",
+    ]  # fmt: skip
+    assert main(["compare", report, report]) == 0
+
+
+def test_compare_matches_providers_and_names_those_without_a_partner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "old.jsonl", section(BEFORE, provider="a"), section(BEFORE, provider="b"))
+    new = write(tmp_path / "new.jsonl", section(BEFORE, provider="b"), section(BEFORE, provider="c"))
+    assert main(["compare", old, new]) == 0
+    assert capsys.readouterr().out.splitlines() == ["b", "  3 unchanged", "", "only in one of the reports: a, c"]
+    alien = write(tmp_path / "alien.jsonl", section(BEFORE, provider="x"), section(BEFORE, provider="y"))
+    assert main(["compare", old, alien]) == 3
+
+
+def test_shards_are_merged_by_a_process_of_its_own(tmp_path: Path) -> None:
+    one = write(tmp_path / "1.jsonl", section({"KEY-001": "conforms"}))
+    two = write(tmp_path / "2.jsonl", section({"URL-001": "deviates"}), section(BEFORE, provider="b"))
+    command = [sys.executable, "-m", "conformance.cli.main", "merge", one, two]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    merged = tmp_path / "merged.jsonl"
+    merged.write_text(done.stdout)
+    assert [(s.provider, len(s.results)) for s in read(merged)] == [("acme", 2), ("b", 3)]
+    assert main(["merge", one, one, "-o", str(tmp_path / "twice.jsonl")]) == 3
+    assert not (tmp_path / "twice.jsonl").exists()

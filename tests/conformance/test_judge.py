@@ -1,0 +1,330 @@
+"""How a clause is decided: examples, shrinking, time, repetition, budgets, failures of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from conformance.catalogue import Case, Entry
+from conformance.contract import Capability, Clause, Level, Profile
+from conformance.judge import EFFORTS, Effort, Judgement, Mode, deep, judge
+from conformance.run import Plan, judge_all, run
+from conformance.session import Session
+from conformance.target import S3Endpoint
+from conformance.verdict import Deviation, Inconclusive, Verdict, compare, require
+from conformance.wire import Exchange
+from reference_impl.errors import ErrorCode, StorageError
+from tests.bench import on_disk, on_exemplar
+from tests.faulty.exemplar import Exemplar
+
+QUICK = EFFORTS[Mode.QUICK]
+DEFAULT = EFFORTS[Mode.DEFAULT]
+
+
+def entry(*functions: Callable[..., None], racy: bool = False, requires: Capability | None = None) -> Entry:
+    data = Clause(id="TST-001", statement="It holds.", level=Level.MUST, profile=Profile.CORE, sources=("x",))
+    needs = frozenset({requires}) if requires else frozenset[Capability]()
+    cases = [
+        Case(function=function, requires=needs, effort=1.0, racy=racy, name=f"m.{number}.{function.__name__}")
+        for number, function in enumerate(functions)
+    ]
+    return Entry(clause=data, proved_by=("a-fault",), cases=cases)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    with on_disk() as opened:
+        yield opened
+
+
+def decided(session: Session, function: Callable[..., None], effort: Effort = DEFAULT, **more: Any) -> Judgement:
+    return judge(entry(function, **more), session, effort, seed=1)
+
+
+def test_a_clause_without_data_is_run_once(session: Session) -> None:
+    calls = []
+    assert decided(session, lambda session: calls.append(1)).verdict is Verdict.CONFORMS
+    assert len(calls) == 1
+
+
+def test_named_examples_are_tried_first_and_all_of_them_whatever_the_time(session: Session) -> None:
+    seen: list[int] = []
+
+    @example(number=1)
+    @example(number=2)
+    @example(number=3)
+    @given(number=st.integers(100, 200))
+    def clause(session: Session, number: int) -> None:
+        seen.append(number)
+
+    hurried = replace(QUICK, case_s=-1.0)
+    assert decided(session, clause, hurried).verdict is Verdict.CONFORMS
+    assert sorted(seen) == [1, 2, 3]
+    seen.clear()
+    assert decided(session, clause).verdict is Verdict.CONFORMS
+    assert sorted(seen[:3]) == [1, 2, 3]
+    assert all(100 <= number <= 200 for number in seen[3:])
+    assert len(seen) > 10
+
+
+def test_a_failing_example_is_shrunk_to_the_smallest_and_shown_with_its_exchanges(session: Session) -> None:
+    @given(numbers=st.lists(st.integers(0, 1000)))
+    def clause(session: Session, numbers: list[int]) -> None:
+        session.recorder.add(Exchange(origin="wire", method="GET", target=f"/{sum(numbers)}"))
+        compare(sum(numbers) > 100, False, "sum over 100")
+
+    judgement = decided(session, clause, replace(DEFAULT, examples=200, case_s=30, shrink_s=30))
+    assert judgement.verdict is Verdict.DEVIATES
+    assert judgement.evidence is not None
+    assert judgement.evidence.example == "numbers=[101]"
+    assert [exchange.target for exchange in judgement.evidence.exchanges] == ["/101"]
+    assert judgement.observation is not None
+    assert judgement.observation.observed == "sum over 100: True"
+
+
+def test_shrinking_ends_with_its_time_and_still_shows_an_example_that_fails(session: Session) -> None:
+    @given(text=st.text(min_size=20))
+    def clause(session: Session, text: str) -> None:
+        require(len(text) < 5, promised="short", observed=f"{len(text)}")
+
+    judgement = decided(session, clause, replace(DEFAULT, shrink_s=0.0))
+    assert judgement.verdict is Verdict.DEVIATES
+    assert judgement.evidence is not None
+    assert len(judgement.evidence.example) >= 20
+
+
+def test_a_named_example_that_fails_is_shown_as_it_is(session: Session) -> None:
+    @example(number=7)
+    @given(number=st.integers(100, 200))
+    def clause(session: Session, number: int) -> None:
+        require(number != 7, promised="not 7", observed="7")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.DEVIATES
+    assert judgement.evidence is not None
+    assert judgement.evidence.example == "number=7"
+
+
+def test_the_same_seed_draws_the_same_and_another_draws_other(session: Session) -> None:
+    seen: list[int] = []
+
+    @given(number=st.integers(0, 2**64))
+    def clause(session: Session, number: int) -> None:
+        seen.append(number)
+
+    drawn = []
+    for seed in (5, 5, 6):
+        seen.clear()
+        judge(entry(clause), session, replace(DEFAULT, case_s=30), seed=seed)
+        drawn.append(list(seen))
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+
+
+def test_what_deviates_once_and_then_conforms_is_inconclusive_and_told_as_flaky(session: Session) -> None:
+    times = iter(range(100))
+
+    def clause(session: Session) -> None:
+        require(next(times) > 0, promised="always", observed="not the first time")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.observation is not None
+    assert "not the first time" in judgement.reason
+    assert "once conformed" in judgement.reason
+
+
+def test_generated_data_that_fails_only_sometimes_is_inconclusive(session: Session) -> None:
+    seen: set[int] = set()
+
+    @given(number=st.integers(0, 2**32))
+    def clause(session: Session, number: int) -> None:
+        fresh = number not in seen
+        seen.add(number)
+        require(not fresh or number < 1000, promised="always", observed="a first time")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement
+    assert "a first time" in judgement.reason
+
+
+def test_one_violation_of_a_racy_clause_is_proof(session: Session) -> None:
+    times, given_times = iter(range(100)), iter(range(1000))
+
+    def plain(session: Session) -> None:
+        require(next(times) > 0, promised="never torn", observed="torn once")
+
+    @given(number=st.integers())
+    def drawn(session: Session, number: int) -> None:
+        require(next(given_times) != 3, promised="never torn", observed="torn in the fourth")
+
+    assert decided(session, plain, racy=True).verdict is Verdict.DEVIATES
+    judgement = decided(session, drawn, racy=True)
+    assert judgement.verdict is Verdict.DEVIATES, judgement
+    assert judgement.observation is not None
+    assert judgement.observation.observed == "torn in the fourth"
+
+
+def test_an_error_of_the_storage_is_a_deviation(session: Session) -> None:
+    def clause(session: Session) -> None:
+        raise StorageError(ErrorCode.UNAVAILABLE, operation="upload", key="k")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.DEVIATES
+    assert judgement.observation is not None
+    assert judgement.observation.promised == "the operation succeeds"
+
+
+def test_any_other_exception_is_our_error_and_names_where(session: Session) -> None:
+    def clause(session: Session) -> None:
+        session.wire.get("k")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.ERROR
+    assert "LookupError at session.py:" in judgement.reason
+
+    @given(number=st.integers())
+    def drawn(session: Session, number: int) -> None:
+        raise ZeroDivisionError("ours")
+
+    judgement = decided(session, drawn)
+    assert (judgement.verdict, "ZeroDivisionError" in judgement.reason) == (Verdict.ERROR, True)
+
+
+def test_a_clause_may_say_itself_that_it_cannot_decide(session: Session) -> None:
+    def clause(session: Session) -> None:
+        raise Inconclusive("too slow to tell")
+
+    judgement = decided(session, clause)
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "too slow to tell")
+
+
+def test_a_spent_budget_of_requests_skips_with_the_reason(session: Session) -> None:
+    def clause(session: Session) -> None:
+        raise AssertionError("it must not run")
+
+    recorder = session.recorder
+    recorder.budget = recorder.total
+    try:
+        judgement = decided(session, clause)
+        drawn = decided(session, given(number=st.integers())(lambda session, number: None))
+    finally:
+        recorder.budget = None
+    assert (judgement.verdict, judgement.requests) == (Verdict.SKIPPED, 0)
+    assert "requests is used up" in judgement.reason
+    assert drawn.verdict is Verdict.SKIPPED
+
+
+def test_a_missing_capability_is_decided_before_the_clause_runs(session: Session) -> None:
+    def clause(session: Session) -> None:
+        raise AssertionError("it must not run")
+
+    judgement = decided(session, clause, requires=Capability.VERSIONING)
+    assert (judgement.verdict, judgement.reason) == (Verdict.UNSUPPORTED, "not declared: versioning")
+
+
+def test_of_several_cases_one_that_deviates_decides_and_one_that_cannot_run_is_left_out(session: Session) -> None:
+    def holds(session: Session) -> None:
+        pass
+
+    def fails(session: Session) -> None:
+        raise Deviation(promised="a", observed="b")
+
+    def unsure(session: Session) -> None:
+        raise Inconclusive("?")
+
+    def verdict(*functions: Callable[..., None]) -> Verdict:
+        return judge(entry(*functions), session, QUICK, seed=1).verdict
+
+    assert verdict(holds, holds) is Verdict.CONFORMS
+    assert verdict(holds, unsure) is Verdict.INCONCLUSIVE
+    assert verdict(unsure, fails) is Verdict.DEVIATES
+    assert verdict(holds, fails, holds) is Verdict.DEVIATES
+    both = entry(holds, fails)
+    both.cases[1] = replace(both.cases[1], requires=frozenset({Capability.VERSIONING}))
+    assert judge(both, session, QUICK, seed=1).verdict is Verdict.CONFORMS
+
+
+def test_an_interrupt_passes_through(session: Session) -> None:
+    @given(number=st.integers())
+    def clause(session: Session, number: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decided(session, clause)
+
+
+def test_the_function_is_as_before_after_it_was_judged(session: Session) -> None:
+    @given(number=st.integers())
+    def clause(session: Session, number: int) -> None:
+        pass
+
+    handle: Any = getattr(clause, "hypothesis")  # noqa: B009 - its type does not tell of it
+    inner = handle.inner_test
+    decided(session, clause)
+    assert handle.inner_test is inner
+
+
+def test_a_deep_run_spreads_its_time_over_the_clauses() -> None:
+    effort = deep(600.0, 60)
+    assert (effort.mode, effort.case_s) == (Mode.DEEP, 10.0)
+    assert deep(1.0, 100).case_s == 1.0
+    assert deep(10.0, 0).examples >= 50
+
+
+def test_a_server_that_dies_makes_the_clause_and_all_after_it_errors() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server, on_exemplar() as opened:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
+
+        def kills(session: Session) -> None:
+            server.__exit__()
+            session.wire.endpoint = replace(session.wire.endpoint, url=target.url)
+            raise Deviation(promised="alive", observed="dead")
+
+        first, second = entry(kills), entry(lambda session: None)
+        results: list[dict[str, Any]] = []
+        plan = Plan(entries=[first, second], effort=QUICK, seed=1)
+        judge_all(opened, target, plan, results.append, provider="p")
+    assert [result["verdict"] for result in results] == ["error", "error"]
+    assert all("the backend stopped answering during TST-001" in result["reason"] for result in results)
+
+
+def test_a_run_emits_a_result_for_each_clause_and_a_footer_that_agrees() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret")
+        lines: list[dict[str, Any]] = []
+
+        def clause(session: Session) -> None:
+            session.wire.put(session.fresh_key(), b"AKexemplar exemplar-secret")
+            raise Deviation(promised="AKexemplar", observed="exemplar-secret")
+
+        plan = Plan(entries=[entry(clause)], effort=QUICK, seed=1)
+        run(target, plan, lines.append, provider="p", capabilities=frozenset(), run_id="65000000-abcdef")
+        assert server.store.buckets == {}
+    assert [line["type"] for line in lines] == ["result", "footer"]
+    assert "exemplar-secret" not in str(lines[0])
+    assert lines[1]["counts"]["deviates"] == 1
+    assert lines[1]["complete"] is True
+    assert "left_behind" not in lines[1]
+
+
+def test_an_interrupted_run_cleans_up_and_says_that_it_is_not_complete() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret")
+        lines: list[dict[str, Any]] = []
+
+        def interrupted(session: Session) -> None:
+            session.wire.put(session.fresh_key(), b"left")
+            raise KeyboardInterrupt
+
+        plan = Plan(entries=[entry(lambda session: None), entry(interrupted)], effort=QUICK, seed=1)
+        with pytest.raises(KeyboardInterrupt):
+            run(target, plan, lines.append, provider="p", capabilities=frozenset(), run_id="65000000-abcdef")
+        assert server.store.buckets == {}
+    assert [line["type"] for line in lines] == ["result", "footer"]
+    assert lines[1]["complete"] is False

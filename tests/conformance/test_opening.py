@@ -1,0 +1,327 @@
+"""A session makes what it needs, leaves nothing of its own, touches nothing of others, and says why it cannot open."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.bucket_checks import OpeningError
+from conformance.catalogue import select
+from conformance.judge import EFFORTS, Mode, judge
+from conformance.leftovers import clean_endpoint
+from conformance.opening import new_run_id, open_session
+from conformance.removal import is_bucket_of_a_run, is_key_of_a_run
+from conformance.session import Session
+from conformance.target import DiskRoot, S3Endpoint, StorageFactory
+from conformance.wire import Recorder
+from reference_impl.local import LocalStorage
+from tests.bench import EVERY_S3_CAPABILITY
+from tests.faulty.exemplar import Exemplar
+from tests.faulty.exemplar_http import HttpFront
+from tests.faulty.exemplar_types import Request, Response
+from tests.faulty.raw_client import boto_client
+
+STRANGER = [
+    "notes.txt",
+    "conformance-notes/mine",
+    "conformance-reports",
+    "project/conformance-2026/FILE/f",
+    "project/p/FILE/f",
+    "platform/conformance-x/FILE/f",
+]
+
+
+@pytest.fixture
+def server() -> Iterator[Exemplar]:
+    with Exemplar() as made:
+        yield made
+
+
+def target(url: str, **more: Any) -> S3Endpoint:
+    return S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret", **more)
+
+
+def keys_of(client: Any, bucket: str) -> list[str]:
+    return [item["Key"] for item in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def litter(session: Session) -> None:
+    """Leave behind what runs leave: hostile keys, uploads that were begun, many objects."""
+    prefix = session.fresh_prefix()
+    for name in ("a b", "&<>'\"", "tab\tcr\r\n", "\x01", "é😀", "a//b/../c", " pad "):
+        assert session.wire.put(prefix + name, b"x").ok
+    session.populate([session.fresh_key() for _ in range(120)])
+    for name in ("upload", "hostile & <upload>"):
+        assert session.wire.request("POST", prefix + name, query=(("uploads", ""),)).ok
+
+
+def uploads(client: Any, bucket: str) -> int:
+    return len(client.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
+
+
+def test_a_bucket_of_its_own_is_made_and_removed_with_all_that_is_in_it(server: Exemplar) -> None:
+    with open_session(target(server.url)) as session:
+        assert is_bucket_of_a_run(session.wire.bucket)
+        litter(session)
+        assert list(server.store.buckets) == [session.wire.bucket]
+    assert server.store.buckets == {}
+    assert session.recorder.left_behind == ""
+
+
+def test_versions_are_removed_with_the_bucket(server: Exemplar) -> None:
+    with open_session(target(server.url)) as session:
+        versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        assert session.wire.request("PUT", query=(("versioning", ""),), body=versioning).ok
+        for body in (b"1", b"2"):
+            session.wire.put("k", body)
+        session.wire.delete("k")
+    assert server.store.buckets == {}
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupt_inside_removes_all_the_same(server: Exemplar, how: type[BaseException]) -> None:
+    with pytest.raises(how), open_session(target(server.url)) as session:  # noqa: PT012 - leaving it is the point
+        litter(session)
+        raise how
+    assert server.store.buckets == {}
+
+
+def test_in_a_bucket_that_is_given_only_names_of_the_run_are_removed(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="theirs")
+    for key in STRANGER:
+        client.put_object(Bucket="theirs", Key=key, Body=b"keep")
+    client.create_multipart_upload(Bucket="theirs", Key="conformance-notes/upload")
+    with open_session(target(server.url, bucket="theirs")) as session:
+        litter(session)
+        assert len(keys_of(client, "theirs")) > 120
+    assert sorted(keys_of(client, "theirs")) == sorted(STRANGER)
+    assert uploads(client, "theirs") == 1
+    client.close()
+
+
+def test_judging_in_a_bucket_that_is_given_leaves_it_as_it_was(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="theirs")
+    for key in STRANGER:
+        client.put_object(Bucket="theirs", Key=key, Body=b"keep")
+    with open_session(target(server.url, bucket="theirs"), capabilities=EVERY_S3_CAPABILITY) as session:
+        # Those that write under other names than most: twins, tenants, uploads that break off, batches of many.
+        for entry in select(patterns=["KEY-00[789]", "KEY-01*", "URL-009", "DEL-006"]):
+            judge(entry, session, replace(EFFORTS[Mode.QUICK], examples=1, case_s=0.1), seed=1)
+    assert session.recorder.left_behind == ""
+    assert sorted(keys_of(client, "theirs")) == sorted(STRANGER)
+    assert list(server.store.buckets) == ["theirs"]
+    assert uploads(client, "theirs") == 0
+    client.close()
+
+
+def test_what_cannot_be_removed_is_told(server: Exemplar) -> None:
+    def refusing(request: Request) -> Response:
+        return denied() if request.method == "DELETE" and request.bucket in gone_wrong else server.handle(request)
+
+    gone_wrong: set[str] = set()
+    with HttpFront(refusing) as front:
+        recorder = Recorder()
+        with open_session(target(front.url), recorder=recorder) as session:
+            gone_wrong.add(session.wire.bucket)
+        assert f"bucket {session.wire.bucket} (removing it gave 403 AccessDenied)" in recorder.left_behind
+
+
+def denied() -> Response:
+    return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+
+
+def refusing_server(server: Exemplar, refuse: Callable[[Request], bool]) -> HttpFront:
+    return HttpFront(lambda request: denied() if refuse(request) else server.handle(request))
+
+
+def test_a_dead_endpoint_is_named_as_a_mistake_of_usage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    with pytest.raises(OpeningError, match=f"http://127.0.0.1:{port} does not answer: .*Check the address") as caught:
+        open_session(target(f"http://127.0.0.1:{port}")).__enter__()
+    assert caught.value.usage
+
+
+@pytest.mark.parametrize("keys", [{"secret_key": "wrong-secret"}, {"access_key": "nobody"}])
+@pytest.mark.parametrize("bucket", [None, "theirs"])
+def test_wrong_keys_are_named_and_never_shown(server: Exemplar, keys: dict[str, str], bucket: str | None) -> None:
+    with pytest.raises(OpeningError, match=r"the credentials are not accepted. Check the access key") as caught:
+        open_session(replace(target(server.url, bucket=bucket), **keys)).__enter__()  # type: ignore[arg-type]
+    assert caught.value.usage
+    assert "wrong-secret" not in str(caught.value)
+    assert server.store.buckets == {}
+
+
+def test_a_missing_bucket_is_named(server: Exemplar) -> None:
+    with pytest.raises(OpeningError, match=r"listing the bucket 'missing'.*there is no such bucket") as caught:
+        open_session(target(server.url, bucket="missing")).__enter__()
+    assert caught.value.usage
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        ("PUT bucket", "making the bucket"),
+        ("PUT key", "writing a probe object"),
+        ("GET key", "reading the probe object back"),
+        ("DELETE key", "removing the probe object"),
+    ],
+)
+def test_a_missing_permission_is_named_by_what_it_stopped(server: Exemplar, refused: str, said: str) -> None:
+    method, what = refused.split()
+
+    def refuse(request: Request) -> bool:
+        return request.method == method and bool(request.key) is (what == "key")
+
+    with refusing_server(server, refuse) as front:
+        with pytest.raises(OpeningError, match=f"{said}.*403 AccessDenied: permission is missing") as caught:
+            open_session(target(front.url)).__enter__()
+        assert caught.value.usage
+
+
+def test_a_bucket_that_may_only_be_read_is_refused_and_left_alone(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="theirs")
+    with (
+        refusing_server(server, lambda request: request.method not in ("GET", "HEAD")) as front,
+        pytest.raises(OpeningError, match=r"writing a probe object.*permission is missing"),
+    ):
+        open_session(target(front.url, bucket="theirs")).__enter__()
+    assert list(server.store.buckets) == ["theirs"]
+    client.close()
+
+
+def test_what_answers_but_keeps_nothing_is_no_object_storage() -> None:
+    with (
+        HttpFront(lambda request: Response(status=200, body=b"<html>Welcome</html>")) as front,
+        pytest.raises(OpeningError, match=r"came back as b'<html>Welcome</html>'"),
+    ):
+        open_session(target(front.url, bucket="theirs")).__enter__()
+
+
+@pytest.mark.parametrize("hours", [-30, 5])
+def test_a_clock_hours_off_is_measured_and_signed_for(hours: int) -> None:
+    ahead = timedelta(hours=hours)
+    with wrong_clock(ahead) as url, open_session(target(url)) as session:
+        assert session.clock_offset_s == pytest.approx(ahead.total_seconds(), abs=5)
+        session.wire.put("k", b"x")
+        assert session.wire.get("k").body == b"x"
+        assert session.wire.fetch_presigned("GET", "k", expires=60, age_s=30).status == 200
+        assert session.wire.fetch_presigned("GET", "k", expires=60, age_s=90).status == 403
+        assert session.fetch(session.signed_url("k", expires_in=60, age_s=30)).body == b"x"
+
+
+@contextlib.contextmanager
+def wrong_clock(ahead: timedelta) -> Iterator[str]:
+    """Run an exemplary server in a process of its own, whose clock is off."""
+    code = (
+        "import sys, time, time_machine\n"
+        f"time_machine.travel(time.time() + {ahead.total_seconds()}, tick=True).start()\n"
+        "import tests.faulty.exemplar_sigv4 as sigv4, tests.faulty.exemplar_http as http\n"
+        "sigv4.real_now = http.real_now = time.time\n"
+        "from tests.faulty.exemplar import main\n"
+        "sys.argv = ['exemplar']\n"
+        "main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_names_of_runs_are_told_from_names_that_look_like_them() -> None:
+    run = f"conformance-{new_run_id()}"
+    assert is_bucket_of_a_run(run)
+    assert not any(is_bucket_of_a_run(name) for name in ("conformance-reports", f"{run}-x", f"x{run}", run.upper()))
+    assert all(is_key_of_a_run(key) for key in (f"{run}/0/a", f"project/{run}-1/FILE/f", f"platform/{run}-a/FILE/f"))
+    assert not any(is_key_of_a_run(key) for key in (*STRANGER, f"x/{run}/a", f"project/x/{run}"))
+
+
+def test_cleaning_an_account_removes_the_buckets_of_killed_runs_and_no_other(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    killed = f"conformance-{new_run_id()}"
+    for bucket in (killed, "conformance-reports", "theirs"):
+        client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key="some & thing", Body=b"x")
+    assert list(clean_endpoint(target(server.url), dry_run=True)) == [f"bucket {killed}"]
+    assert killed in server.store.buckets
+    assert list(clean_endpoint(target(server.url), dry_run=False)) == [f"bucket {killed}"]
+    assert sorted(server.store.buckets) == ["conformance-reports", "theirs"]
+    assert list(clean_endpoint(target(server.url), dry_run=False)) == []
+    client.close()
+
+
+def test_cleaning_a_bucket_removes_what_killed_runs_left_and_nothing_else(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="theirs")
+    run = f"conformance-{new_run_id()}"
+    left = [f"{run}/0/&<x>", f"project/{run}-1/FILE/f", f"platform/{run}-2/FILE/f"]
+    for key in [*STRANGER, *left]:
+        client.put_object(Bucket="theirs", Key=key, Body=b"x")
+    client.create_multipart_upload(Bucket="theirs", Key=f"{run}/upload")
+    client.create_multipart_upload(Bucket="theirs", Key="conformance-notes/upload")
+    said = list(clean_endpoint(target(server.url, bucket="theirs"), dry_run=True))
+    assert said == [f"1 object below theirs/{prefix}conformance-*" for prefix in ("", "project/", "platform/")]
+    assert len(keys_of(client, "theirs")) == len(STRANGER) + 3
+    assert list(clean_endpoint(target(server.url, bucket="theirs"), dry_run=False)) == said
+    assert sorted(keys_of(client, "theirs")) == sorted(STRANGER)
+    assert uploads(client, "theirs") == 1
+    client.close()
+
+
+def test_cleaning_with_wrong_keys_is_an_error_not_nothing_found(server: Exemplar) -> None:
+    wrong = replace(target(server.url), secret_key="wrong-secret")
+    with pytest.raises(OpeningError, match=r"listing the buckets.*credentials are not accepted"):
+        list(clean_endpoint(wrong, dry_run=False))
+
+
+def test_on_disk_a_folder_is_made_below_the_root_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"keep")
+    with pytest.raises(KeyboardInterrupt), open_session(DiskRoot(root=tmp_path)) as session:  # noqa: PT012 - as above
+        session.storage.upload(session.fresh_key(), b"x")
+        assert len(list(tmp_path.iterdir())) == 2
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_a_storage_of_somebody_elses_is_cleaned_by_its_own_means(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.upload("project/p/FILE/f", b"keep")
+    with open_session(StorageFactory(make=lambda: storage, name="mine:make")) as session:
+        session.storage.upload(session.fresh_key(), b"x")
+    assert [stat.key for stat in storage.list("")] == ["project/p/FILE/f"]
+
+
+class _Forgetful(LocalStorage):
+    def download(self, key: str) -> bytes:
+        return b""
+
+
+def _raise() -> Any:
+    raise ValueError("no such driver")
+
+
+def test_a_storage_that_cannot_be_used_says_what_failed(tmp_path: Path) -> None:
+    for make, said in (
+        (_raise, "making the storage failed: ValueError: no such driver"),
+        (lambda: object(), "uploading a probe object failed: AttributeError"),
+        (lambda: _Forgetful(tmp_path), "the probe object came back as b''"),
+    ):
+        factory: Any = make
+        with pytest.raises(OpeningError, match=said):
+            open_session(StorageFactory(make=factory, name="mine:make")).__enter__()

@@ -1,0 +1,158 @@
+"""The clauses as tests of pytest, run as users run them: in a process of its own, outside the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from conformance.report.document import read
+from tests.faulty.exemplar import Exemplar
+
+STORAGE = """
+from reference_impl.local import LocalStorage
+import pathlib, tempfile
+
+folder = pathlib.Path(tempfile.mkdtemp(dir=pathlib.Path(__file__).parent))
+
+class Mine(LocalStorage):
+    def download(self, key):
+        return super().download(key)[:70000]
+
+def make():
+    return Mine(folder)
+
+def good():
+    return LocalStorage(folder)
+
+def broken():
+    raise RuntimeError("no driver")
+"""
+
+
+def pytest_in(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AP_", "PYTEST_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("pytest")), "-rA", *args],
+        cwd=folder,
+        env={**clean, "CONFORMANCE_STATE": str(folder / "state"), **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def clauses(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return pytest_in(folder, "--pyargs", "conformance", "--conformance-mode", "quick", *args, **environ)
+
+
+def test_clauses_run_on_a_provider_and_fill_the_reports(tmp_path: Path) -> None:
+    done = clauses(
+        tmp_path,
+        "--provider=local_disk",
+        "-k",
+        "KEY-001 or URL-006",
+        "-n",
+        "2",
+        "--junitxml=junit.xml",
+        "--conformance-report=report.jsonl",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED" in done.stdout
+    names = {case.get("name") for case in ET.parse(tmp_path / "junit.xml").iter("testcase")}
+    assert names == {"KEY-001[local_disk]", "URL-006[local_disk]"}
+    (section,) = read(tmp_path / "report.jsonl")
+    assert set(section.verdicts()) == {"KEY-001", "URL-006"}
+    assert section.header["clauses"] == 2
+
+
+def test_a_storage_of_ones_own_fails_by_promise_example_and_source_and_again_with_lf(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(STORAGE)
+    judged = ("--conformance-storage=mine:make", "-k", "RT-001 or KEY-001", "--conformance-profile=core")
+    done = clauses(tmp_path, *judged)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "RT-001 (MUST): " in done.stdout
+    for label in ("promised", "observed", "example", "source"):
+        assert f"  {label} " in done.stdout
+    assert "Traceback" not in done.stdout
+    again = clauses(tmp_path, *judged, "--lf")
+    assert "1 failed" in again.stdout
+    assert "KEY-001[mine:make]" not in again.stdout
+    healed = clauses(tmp_path, *judged[1:], "--conformance-storage=mine:good")
+    assert healed.returncode == 0, healed.stdout
+
+
+def test_a_storage_that_cannot_be_opened_fails_in_one_line_and_is_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(STORAGE)
+    done = clauses(tmp_path, "--conformance-storage=mine:broken", "-k", "KEY-001", "--conformance-report=report.jsonl")
+    assert done.returncode == 1
+    assert "making the storage failed: RuntimeError: no driver" in done.stdout
+    assert "Traceback" not in done.stdout
+    (section,) = read(tmp_path / "report.jsonl")
+    assert section.verdicts() == {"KEY-001": "error"}
+
+
+def test_an_endpoint_is_judged_with_keys_from_the_environment(tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "exemplar", "AWS_SECRET_ACCESS_KEY": "exemplar-secret"}
+    with Exemplar() as server:
+        done = clauses(tmp_path, f"--conformance-endpoint={server.url}", "-k", "URL-001 or DEL-017", **keys)
+        assert done.returncode == 0, done.stdout
+        assert "URL-001[endpoint]" in done.stdout
+        assert server.store.buckets == {}
+        missing = clauses(tmp_path, f"--conformance-endpoint={server.url}", "--conformance-bucket=missing", **keys)
+        assert missing.returncode == 1
+        assert "there is no such bucket" in missing.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--provider=nope", "--provider nope: unknown; known: aws,"),
+        ("--conformance-storage=nope:make", "--conformance-storage nope:make: ModuleNotFoundError"),
+        ("--conformance-storage=os:sep", "it is no callable"),
+        ("--conformance-capability=fly", "'fly' is not a valid Capability; known: wire"),
+        ("--conformance-capability=wire", "--conformance-capability goes with --conformance-storage"),
+        ("--conformance-endpoint=host", "--endpoint: write http://HOST:PORT"),
+        ("--conformance-bucket=b", "--bucket goes with --endpoint"),
+        ("--conformance-provider-file=nope.toml", "nope.toml"),
+        ("--conformance-report=no/such/folder", "--conformance-report no/such/folder: No such file"),
+        ("--conformance-profile=x", "invalid choice: 'x'"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_in_one_line(tmp_path: Path, option: str, said: str) -> None:
+    done = clauses(tmp_path, option, "-k", "KEY-001")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_report_that_cannot_be_written_is_told_and_no_success(tmp_path: Path) -> None:
+    done = clauses(tmp_path, "-k", "KEY-001", "--conformance-report=/dev/full")
+    assert "--conformance-report /dev/full: No space left on device" in done.stdout
+    assert done.returncode == 3
+
+
+def test_a_run_that_was_cut_short_writes_a_report_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(STORAGE)
+    clauses(tmp_path, "--conformance-storage=mine:make", "-x", "-k", "RT-00", "--conformance-report=report.jsonl")
+    last = json.loads((tmp_path / "report.jsonl").read_text().splitlines()[-1])
+    assert (last["type"], last["complete"]) == ("footer", False)
+
+
+def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    heavy = {'hypothesis', 'boto3', 'botocore', 'rich', 'providers', 'reference_impl'}\n"
+        "    assert 'conformance.pytest_plugin' in sys.modules\n"
+        "    assert not heavy & set(sys.modules)\n"
+    )
+    done = pytest_in(tmp_path, "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "state").exists()

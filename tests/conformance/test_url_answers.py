@@ -1,0 +1,50 @@
+"""What became of a URL: served and refused are exact words, and a leak is never called a refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.http_transport import Answer
+from conformance.url_answers import REFUSED, SERVED, outcome, require_each
+from conformance.verdict import Deviation
+
+CONTENT = b"0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (Answer(status=200, body=CONTENT), SERVED),
+        (Answer(status=200, body=CONTENT, error="body cut off"), "200 with 64 bytes, among them the content in part"),
+        (Answer(status=200, body=b""), "200 with 0 bytes, none of the content"),
+        (Answer(status=206, body=CONTENT[:20]), "206, showing the content in part"),
+        (Answer(status=403, body=b"<Error><Code>AccessDenied</Code></Error>"), REFUSED),
+        (Answer(status=403, body=b"<Error>" + CONTENT[16:40] + b"</Error>"), "403, showing the content in part"),
+        (Answer(status=403, headers=(("X-Debug", CONTENT.decode()),)), "403, showing the content in part"),
+        (Answer(status=403, body=b"expected: TRUTH"), "403, showing the true signature"),
+        (Answer(status=500), "500"),
+        (Answer(status=302), "302"),
+        (Answer(status=0, error="ConnectionResetError"), "no answer (ConnectionResetError)"),
+    ],
+)
+def test_an_answer_is_told_in_a_word(answer: Answer, seen: str) -> None:
+    assert outcome(answer, CONTENT, words=["TRUTH"]) == seen
+
+
+def test_another_objects_content_is_a_leak() -> None:
+    assert outcome(Answer(status=403, body=CONTENT), b"", hidden=[CONTENT]) != REFUSED
+
+
+def test_what_went_otherwise_is_named_and_the_rest_is_counted() -> None:
+    seen = {f"change {number}": SERVED for number in range(10)} | {"good": REFUSED}
+    with pytest.raises(Deviation) as caught:
+        require_each(seen, REFUSED, "every change")
+    assert caught.value.observation.promised == "every change: refused"
+    assert caught.value.observation.observed.startswith("10 of 11 otherwise: change 0 → served; ")
+    assert caught.value.observation.observed.endswith("; and 2 more")
+
+
+def test_each_may_be_promised_its_own() -> None:
+    require_each({"a": 1, "b": (2, "x")}, {"a": 1, "b": (2, "x")}, "values")
+    with pytest.raises(Deviation, match="values: 3; observed: 1 of 2 otherwise: b → 2, x"):
+        require_each({"a": 1, "b": (2, "x")}, {"a": 1, "b": 3}, "values")

@@ -1,0 +1,111 @@
+"""What Amazon S3 was recorded to answer, as facts: which request, which status, which code, which fields.
+
+The recordings are those that LocalStack's tests validated against Amazon S3 (https://github.com/localstack/localstack,
+``tests/aws/services/s3``). A fact names the test, the step in it and the day of the validation; the request is ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from conformance.http_transport import Answer
+from conformance.session import Session
+from tests.faulty.exemplar_types import Request
+
+Ask = Callable[[Session, str], Answer]
+"""Makes the recorded request below a prefix that nobody else uses, and returns the answer that was recorded."""
+
+Shape = Callable[[Request], bool]
+"""Whether a request is of the kind that was recorded."""
+
+MODULES: Final = ("recordings_urls", "recordings_keys", "recordings_objects", "recordings_parts")
+
+FILES: Final = {
+    "api": "test_s3_api",
+    "list": "test_s3_list_operations",
+    "main": "test_s3",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One recorded answer.
+
+    ``status`` is ``None`` where the recording kept the body alone. ``fields``: a header (``"@Content-Range"``), the
+    body (``"body"``) or the texts of XML elements (``"Contents/Key"``, joined by a space), without our prefix.
+    ``clauses``: those that a request of this ``shape`` is part of; none where only the exemplary server is held to it.
+    """
+
+    name: str
+    file: str
+    test: str
+    step: str
+    on: date
+    status: int | None
+    code: str
+    clauses: tuple[str, ...]
+    ask: Ask
+    shape: Shape
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def is_answered_by(self, status: int, code: str) -> bool:
+        """Whether status and code are the recorded ones. Where no status was recorded, a code goes with a refusal."""
+        return code == self.code and (status == self.status if self.status is not None else 400 <= status < 500)
+
+
+_facts: Final[list[Fact]] = []
+
+
+def fact(
+    test: str,
+    step: str,
+    *clauses: str,
+    shape: Shape,
+    status: int | None,
+    code: str = "",
+    file: str = "main",
+    on: str = "2026-02-21",
+    fields: Mapping[str, str] | None = None,
+) -> Callable[[Ask], Ask]:
+    """Register the decorated request with what Amazon S3 answered it."""
+
+    def register(ask: Ask) -> Ask:
+        _facts.append(
+            Fact(
+                name=getattr(ask, "__name__", step),
+                file=FILES[file],
+                test=test,
+                step=step,
+                on=date.fromisoformat(on),
+                status=status,
+                code=code,
+                clauses=clauses,
+                ask=ask,
+                shape=shape,
+                fields=fields or {},
+            )
+        )
+        return ask
+
+    return register
+
+
+def facts() -> list[Fact]:
+    """Return every fact, in the order of the modules that state them."""
+    for module in MODULES:
+        importlib.import_module(f"tests.{module}")
+    return list(_facts)
+
+
+def field_of(answer: Answer, name: str, prefix: str) -> str:
+    """Return a field of an answer as :class:`Fact` names it, without the prefix; '' where it is not there."""
+    if name == "body":
+        return answer.body.decode("utf-8", "replace")
+    if name.startswith("@"):
+        return answer.header(name[1:]) or ""
+    root = answer.xml()
+    return "" if root is None else " ".join((found.text or "").removeprefix(prefix) for found in root.findall(name))

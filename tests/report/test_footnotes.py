@@ -1,0 +1,96 @@
+"""What a run found beside verdicts stands under the matrix: limits, and what its requests would cost."""
+
+from __future__ import annotations
+
+import io
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from rich.console import Console
+
+from conformance.catalogue import entries
+from conformance.judge import EFFORTS, Mode
+from conformance.report import footnotes
+from conformance.report.document import Section, line, parse
+from conformance.report.merge import merge
+from conformance.run import Plan, header, run
+from conformance.target import S3Endpoint
+from tests.bench import EVERY_S3_CAPABILITY
+from tests.faulty.exemplar import Exemplar
+
+DECLARED = {"batch_keys": 1000, "url_life_s": 86_400}
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[dict[str, Any]]:
+    """The section of a run with a search for limits, against an exemplary server."""
+    emitted: list[dict[str, Any]] = []
+    plan = Plan(entries=[entries()["RT-003"]], effort=EFFORTS[Mode.QUICK], seed=1, limits=DECLARED)
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
+        named = {"provider": "exemplar", "backend": "Exemplar", "backend_version": "1", "launch": "process"}
+        emitted.append(header(**named, plan=plan, target=target))
+        run(target, plan, emitted.append, provider="exemplar", capabilities=EVERY_S3_CAPABILITY, run_id="0a-1")
+    return emitted
+
+
+@pytest.fixture
+def section(lines: list[dict[str, Any]]) -> Section:
+    (found,) = parse(line(value) for value in lines)
+    return found
+
+
+def printed(say: Any, *sections: Section) -> str:
+    out = io.StringIO()
+    say(sections, Console(file=out, width=200, no_color=True))
+    return out.getvalue()
+
+
+def test_the_footer_with_limits_follows_the_schema(lines: list[dict[str, Any]]) -> None:
+    schema = json.loads((files("conformance") / "report" / "schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    for value in lines:
+        validator.validate(value)
+    limits = lines[-1]["limits"]
+    assert limits["batch_keys"] == {"found": 1000, "open_end": False, "unit": "keys", "declared": 1000, "agrees": True}
+    assert limits["url_life_s"]["agrees"] is False
+
+
+def test_limits_are_shown_beside_what_is_declared(section: Section) -> None:
+    text = printed(footnotes.limits, section)
+    assert "✓ keys of one DeleteObjects: 1000 keys (as declared)" in text
+    assert "✗ longest life of a signed URL: 604800 s (declared: 86400)" in text
+    assert "  longest segment of a key: at least 1024 bytes\n" in text
+
+
+def test_nothing_is_shown_where_no_limit_was_searched() -> None:
+    assert printed(footnotes.limits, Section(header={"provider": "p"}, footer={"counts": {}})) == ""
+
+
+def test_a_limit_that_was_not_found_says_why() -> None:
+    limits = {"batch_keys": {"found": None, "open_end": False, "unit": "keys", "note": "no more requests"}}
+    text = printed(footnotes.limits, Section(header={"provider": "p"}, footer={"limits": limits}))
+    assert "keys of one DeleteObjects: not found: no more requests" in text
+
+
+def test_the_cost_is_that_of_the_requests_in_the_footer(section: Section) -> None:
+    assert section.footer is not None
+    section.footer["requests"] = {"write": 1_000_000, "read": 0, "free": 5}
+    text = printed(footnotes.costs, section)
+    assert "exemplar 1000005 requests (1000000 write/list, 0 read, 5 free) would cost on AWS us-east-1 $5.0000" in text
+    assert "without what is free" in text
+
+
+def test_a_run_without_requests_has_no_cost() -> None:
+    requests = {"write": 0, "read": 0, "free": 0}
+    assert printed(footnotes.costs, Section(header={"provider": "disk"}, footer={"requests": requests})) == ""
+
+
+def test_merging_keeps_the_limits(section: Section) -> None:
+    (merged,) = merge([("one.jsonl", [section])])
+    assert merged.footer is not None
+    assert section.footer is not None
+    assert merged.footer["limits"] == section.footer["limits"]

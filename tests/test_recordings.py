@@ -1,0 +1,101 @@
+"""Clauses are held against what Amazon S3 was recorded to answer: the recorded answer must be judged right.
+
+Two tests make the anchor of a clause. The exemplary server answers the recorded request as Amazon S3 did, and a clause
+that a recording covers meets exactly such an answer (status and code, to a request of that shape) and conforms.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import entries
+from conformance.http_transport import Answer
+from conformance.session import Session
+from conformance.verdict import Verdict
+from tests.bench import decide, on_exemplar, under
+from tests.faulty.exemplar_types import Request, Response
+from tests.faulty.gateway import Fault, Forward
+from tests.recordings_model import Fact, facts, field_of
+from tests.recordings_page import PAGE, page
+
+SNAPSHOTS = os.environ.get("AWS_RECORDINGS")
+"""A folder with the snapshots of LocalStack's tests, where they are at hand: then our table is compared with them."""
+
+ANCHORS = [(clause, fact) for fact in facts() for clause in fact.clauses]
+
+
+@pytest.fixture(scope="module")
+def exemplar() -> Iterator[Session]:
+    with on_exemplar() as session:
+        yield session
+
+
+def _name(value: Any) -> str:
+    return f"{value.name}-{value.step}" if isinstance(value, Fact) else str(value)
+
+
+@pytest.mark.parametrize("fact", facts(), ids=_name)
+def test_the_exemplary_server_answers_as_amazon_s3_did(fact: Fact, exemplar: Session) -> None:
+    prefix = exemplar.fresh_prefix()
+    answer = fact.ask(exemplar, prefix)
+    assert fact.is_answered_by(answer.status, answer.code), answer.summary
+    assert {name: field_of(answer, name, prefix) for name in fact.fields} == fact.fields
+
+
+@functools.cache
+def met(clause_id: str) -> tuple[Verdict, tuple[tuple[Request, int, str], ...]]:
+    """Return the verdict on the exemplary server, and every request with the status and code it was answered with."""
+    seen: list[tuple[Request, int, str]] = []
+
+    def watch(request: Request, forward: Forward) -> Response:
+        response = forward(request)
+        seen.append((request, response.status, Answer(status=response.status, body=response.body).code))
+        return response
+
+    watching = Fault(id="watches", title="nothing is wrong", breaks=frozenset({clause_id}), behave=watch)
+    with under(watching) as session:
+        return decide(clause_id, session).verdict, tuple(seen)
+
+
+@pytest.mark.parametrize(("clause_id", "fact"), ANCHORS, ids=_name)
+def test_a_clause_that_meets_the_recorded_answer_conforms(clause_id: str, fact: Fact) -> None:
+    verdict, seen = met(clause_id)
+    assert verdict is Verdict.CONFORMS
+    answers = [(status, code) for request, status, code in seen if fact.shape(request)]
+    met_it = any(fact.is_answered_by(status, code) for status, code in answers)
+    assert met_it, f"{clause_id} never met {fact.status} {fact.code}, only {sorted(set(answers))}"
+
+
+def test_every_fact_is_about_clauses_that_exist() -> None:
+    assert {clause for fact in facts() for clause in fact.clauses} <= set(entries())
+
+
+def test_no_recorded_answer_is_stated_twice() -> None:
+    named = [(fact.test, fact.step) for fact in facts()]
+    assert len(named) == len(set(named))
+
+
+def test_the_page_of_anchors_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.recordings_page"
+
+
+@pytest.mark.skipif(SNAPSHOTS is None, reason="AWS_RECORDINGS names no folder of snapshots")
+@pytest.mark.parametrize("fact", facts(), ids=_name)
+def test_a_fact_says_what_the_snapshot_says(fact: Fact) -> None:
+    folder = Path(SNAPSHOTS or "")
+    snapshot = json.loads((folder / f"{fact.file}.snapshot.json").read_text(encoding="utf-8"))
+    validation = json.loads((folder / f"{fact.file}.validation.json").read_text(encoding="utf-8"))
+    name = f"tests/aws/services/s3/{fact.file}.py::{fact.test}"
+    recorded = snapshot[name]["recorded-content"][fact.step]
+    error = recorded.get("Error", {})
+    # An answer without a body leaves the SDK nothing but the status to call the error by.
+    code = "" if error.get("Code") in ("304", "412") else error.get("Code", "")
+    assert (recorded.get("ResponseMetadata", {}).get("HTTPStatusCode"), code) == (fact.status, fact.code)
+    assert validation[name]["last_validated_date"].startswith(fact.on.isoformat())
