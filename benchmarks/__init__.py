@@ -1,0 +1,1 @@
+"""Figures, printed and never asserted: these machines are shared, so read ratios within one run."""

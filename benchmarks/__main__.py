@@ -1,0 +1,31 @@
+"""``python -m benchmarks [NAME…]``: print the figures of the named benchmarks, or of all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks import memory, overhead, profiles
+
+BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
+    "profiles": profiles.main,
+    "memory": memory.main,
+    "overhead": overhead.main,
+}
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in wanted if name not in BENCHMARKS]
+    if unknown:
+        print(f"unknown benchmark {unknown[0]!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
