@@ -36,7 +36,7 @@ def main() -> None:
     def interrupt(*_: object) -> None:
         nonlocal told_to_stop
         told_to_stop = True
-        # A terminal sends its interrupt to every process, and our parent sends one more: removing must not be cut short.
+        # A terminal interrupts every process, and our parent sends one more: removing must not be cut short.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise KeyboardInterrupt
