@@ -65,8 +65,9 @@ def _checksum(algorithm: str, size: int) -> None:
     header = f"x-amz-checksum-{algorithm.lower()}"
     test = f"TestS3PutObjectChecksum::test_put_object_checksum[{algorithm}]"
 
-    # For the exemplary server alone: a value that is no checksum at all is not what RT-018 is about.
-    @fact(test, "put-wrong-checksum-no-b64", shape=partial(puts_with, header), status=400, code="InvalidRequest")
+    @fact(
+        test, "put-wrong-checksum-no-b64", "RT-018", shape=partial(puts_with, header), status=400, code="InvalidRequest"
+    )
     def a_checksum_that_is_none(session: Session, p: str) -> Answer:
         return session.wire.put(p + "k", b"test data..", ((header, "test"),))
 

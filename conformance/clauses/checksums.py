@@ -81,11 +81,15 @@ def test_a_part_with_a_wrong_content_md5_is_refused(session: Session, kind: str)
     compare(400 <= part.status < 500, True, f"refused: a part with a Content-MD5 that is {kind} ({part.summary})")
 
 
+LENGTHS: Final = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
+"""Bytes of a checksum by its algorithm."""
+
+
 def _refuses_wrong(session: Session, algorithm: str, size: int, overwrites: bool) -> None:
     key, body, before = session.fresh_key(), pattern_bytes(size), before_refused_put(session, overwrites)
     if before is not None:
         session.wire.put(key, before)
-    length = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}[algorithm]
+    length = LENGTHS[algorithm]
     # Well-formed, and as far from right as chance: one in 2**32 at the shortest.
     wrong = hashlib.sha512(b"not the checksum of " + body).digest()[:length]
     put = session.wire.put(key, body, [(f"x-amz-checksum-{algorithm}", base64.b64encode(wrong).decode())])
@@ -101,7 +105,8 @@ def _sized() -> st.SearchStrategy[tuple[int, bool]]:
 
 @clause(
     "RT-018",
-    "A body with a wrong x-amz-checksum-crc32, crc32c, sha1, sha256 or crc64nvme is refused and nothing is stored.",
+    "A body with a wrong or malformed x-amz-checksum-crc32, crc32c, sha1, sha256 or crc64nvme is refused and nothing is "
+    "stored.",
     level=Level.MUST,
     profile=Profile.S3,
     source=(PUT_OBJECT, INTEGRITY),
@@ -112,6 +117,7 @@ def _sized() -> st.SearchStrategy[tuple[int, bool]]:
         "ignores-sha256",
         "ignores-crc64nvme",
         "ignores-trailing-checksum",
+        "ignores-malformed-checksum",
         "stores-before-checking-the-checksum",
     ),
     effort=0.2,
@@ -157,3 +163,30 @@ def test_a_wrong_trailing_crc32_is_refused(session: Session, framing: Framing) -
     key, body = session.fresh_key(), pattern_bytes(1000)
     put = put_chunked(session.wire, key, body, framing, trailer=crc32_trailer(body + b"!"))
     require_refused(session, key, put, None, f"a body with a wrong crc32 behind it ({framing.name})")
+
+
+MALFORMED: Final = ("test", "not base64!", "too short", "too long", "hexadecimal")
+
+
+def _malformed(algorithm: str, kind: str, body: bytes) -> str:
+    """Return what is no checksum of this algorithm: words as they are, or a value that its kind describes."""
+    digest = hashlib.sha512(body).digest()[: LENGTHS[algorithm]]
+    made = {
+        "too short": base64.b64encode(digest[:-1]).decode(),
+        "too long": base64.b64encode(digest + b"\x00").decode(),
+        "hexadecimal": digest.hex(),
+    }
+    return made.get(kind, kind)
+
+
+@also("RT-018", effort=0.5)
+@examples("given", [(algorithm, "test", False) for algorithm in LENGTHS] + [("crc32", "too long", True)])
+@given(given=st.tuples(st.sampled_from(sorted(LENGTHS)), st.sampled_from(MALFORMED), st.booleans()))
+def test_what_is_no_checksum_is_refused(session: Session, given: tuple[str, str, bool]) -> None:
+    algorithm, kind, overwrites = given
+    key, body, before = session.fresh_key(), pattern_bytes(100), before_refused_put(session, overwrites)
+    if before is not None:
+        session.wire.put(key, before)
+    value = _malformed(algorithm, kind, body)
+    put = session.wire.put(key, body, [(f"x-amz-checksum-{algorithm}", value)])
+    require_refused(session, key, put, before, f"a body with {value!r} for its {algorithm}")

@@ -71,6 +71,20 @@ for _name in ("crc32", "crc32c", "sha1", "sha256", "crc64nvme"):
     fault(f"ignores-{_name}", f"x-amz-checksum-{_name} is never looked at", breaks=["RT-018"])(_ignoring(_name))
 
 
+@fault(
+    "ignores-malformed-checksum",
+    "an x-amz-checksum that is none of its algorithm is overlooked",
+    breaks=["RT-018"],
+    origin="decoders that take what they cannot read for a checksum that was not sent",
+)
+def ignores_malformed_checksum(request: Request, forward: Forward) -> Response:
+    answer = forward(request)
+    if request.method != "PUT" or answer.status != 400 or b"header is invalid." not in answer.body:
+        return answer
+    given = next(name for name, _ in request.headers if name.lower().startswith("x-amz-checksum-"))
+    return forward.authentic(request) or forward.trusted(request.with_header(given, None))
+
+
 @fault("ignores-trailing-checksum", "a checksum that trails behind the body is never looked at", breaks=["RT-018"])
 def ignores_trailing_checksum(request: Request, forward: Forward) -> Response:
     if request.method != "PUT" or not request.has_header("x-amz-trailer"):
