@@ -42,6 +42,13 @@ class Finding:
     """Accepted, but the day to look again is past."""
     result: Mapping[str, Any] | None = None
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to say about it: as accepted, or new and as promised."""
+        if self.fails or self.overdue:
+            return False
+        return self.standing is Standing.EXPECTED or (self.standing is Standing.NEW and self.verdict == "conforms")
+
 
 def compare_with_baseline(
     sections: Sequence[Section],

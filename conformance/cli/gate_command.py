@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from conformance.cli import report_files
+from conformance.cli import gate_markdown, report_files
 from conformance.cli.exit_codes import ExitCode
 from conformance.endpoint_options import UsageError
 from conformance.gate import Finding, Standing, compare_with_baseline
@@ -44,6 +45,7 @@ def add_parser(commands: Any) -> None:
         help="an earlier report, for the limits of flaky clauses; repeatable",
     )
     parser.add_argument("--reproducers", metavar="DIR", help="write the reproducers of all deviations there")
+    parser.add_argument("--markdown", metavar="FILE", help="a job summary, at most 1 MiB; - is standard output")
     parser.add_argument("--json", action="store_true", help="the findings as JSON lines on standard output")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is as expected, too")
     parser.set_defaults(command=run)
@@ -70,12 +72,19 @@ def run(args: argparse.Namespace) -> ExitCode:
             written = write_reproducers(sections, Path(args.reproducers))
         except OSError as error:
             raise UsageError(f"--reproducers {args.reproducers}: {error.strerror}") from None
+    code = exit_code(findings)
+    if args.markdown:
+        text = gate_markdown.render(findings, passed=code is ExitCode.OK, notes=_notes(sections, baseline))
+        if args.markdown != "-":
+            report_files.write("--markdown", args.markdown, text)
     if args.json:
         for finding in findings:
             print(json.dumps(_as_json(finding, written)))
+    elif args.markdown == "-":
+        sys.stdout.write(text)
     else:
-        _show(findings, written, sections, baseline, verbose=args.verbose)
-    return exit_code(findings)
+        _show(findings, written, _notes(sections, baseline), code, verbose=args.verbose)
+    return code
 
 
 def read(path: str) -> Baseline:
@@ -123,28 +132,34 @@ def _as_json(finding: Finding, written: dict[tuple[str, str], Path]) -> dict[str
     }
 
 
-def _show(
-    findings: list[Finding],
-    written: dict[tuple[str, str], Path],
-    sections: list[Section],
-    baseline: Baseline,
-    *,
-    verbose: bool,
-) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+def _notes(sections: list[Section], baseline: Baseline) -> list[str]:
+    """Return what differs between report and baseline beside the verdicts: the backend, the contract."""
+    notes = []
     for section in sections:
         accepted = baseline.get(section.provider)
         backend = f"{section.header['backend']['name']} {section.header['backend']['version']}"
         if accepted is not None and accepted.backend and accepted.backend != backend:
-            console.print(f"{section.provider}: {backend}; the baseline was accepted with {accepted.backend}")
+            notes.append(f"{section.provider}: {backend}; the baseline was accepted with {accepted.backend}")
         if accepted is not None and accepted.contract and accepted.contract != section.header["contract"]:
-            console.print(
+            notes.append(
                 f"{section.provider}: contract {section.header['contract']}; accepted under {accepted.contract}"
             )
+    return notes
+
+
+def _show(
+    findings: list[Finding],
+    written: dict[tuple[str, str], Path],
+    notes: list[str],
+    code: ExitCode,
+    *,
+    verbose: bool,
+) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for note in notes:
+        console.print(note)
     for finding in findings:
-        quiet = finding.standing is Standing.EXPECTED and not finding.overdue
-        quiet = quiet or (finding.standing is Standing.NEW and finding.verdict == "conforms")
-        if quiet and not verbose and not finding.fails:
+        if finding.quiet and not verbose:
             continue
         console.print(_line(finding, written))
     seen = Counter(finding.standing for finding in findings)
@@ -152,7 +167,6 @@ def _show(
     overdue = sum(finding.overdue for finding in findings)
     if overdue:
         console.print(f"{overdue} of the expected are past their review")
-    code = exit_code(findings)
     console.print("gate: passed" if code is ExitCode.OK else f"gate: failed (exit code {code.value})")
 
 

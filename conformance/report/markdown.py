@@ -22,13 +22,13 @@ def render(columns: Sequence[Column], *, title: str = "Object storage conformanc
     """Return the summary, at most ``max_bytes`` of UTF-8. What does not fit is counted at the end, not cut in half."""
     data = matrix(columns)
     blocks = [
-        f"## {_text(title)}",
+        f"## {plain(title)}",
         _table(data),
         "✓ conforms ✗ deviates – unsupported ? inconclusive ! error · skipped",
     ]
     used = len("\n\n".join(blocks).encode("utf-8"))
     if used + _ROOM_FOR_THE_END > max_bytes:
-        blocks = [f"## {_text(title)}", "The matrix is too large for this summary; the report has it."]
+        blocks = [f"## {plain(title)}", "The matrix is too large for this summary; the report has it."]
         used = len("\n\n".join(blocks).encode("utf-8"))
     found = [
         (result, column)
@@ -52,13 +52,13 @@ def render(columns: Sequence[Column], *, title: str = "Object storage conformanc
 
 
 def _table(data: Mapping[str, Any]) -> str:
-    heads = "".join(f" {_text(column['key'])} |" for column in data["columns"])
+    heads = "".join(f" {plain(column['key'])} |" for column in data["columns"])
     rows = [f"| |{heads}", "|---|" + "---|" * len(data["columns"])]
     every = list(range(len(data["clauses"])))
     for family, words in [*data["families"], ["", "all clauses"]]:
         members = [at for at in every if not family or data["clauses"][at][0].partition("-")[0] == family]
         cells = "".join(f" {_counts(data, at, members)} |" for at in range(len(data["columns"])))
-        rows.append(f"| **{family or 'all'}** {_text(words) if family else ''} |{cells}")
+        rows.append(f"| **{family or 'all'}** {plain(words) if family else ''} |{cells}")
     return "\n".join(rows)
 
 
@@ -81,25 +81,26 @@ def _block(result: Mapping[str, Any], column: Column) -> str:
     ]
     seen = result.get("observation")
     if seen:
-        lines += [f"- promised: {_code(seen['promised'])}", f"- observed: {_code(seen['observed'])}"]
+        lines += [f"- promised: {code(seen['promised'])}", f"- observed: {code(seen['observed'])}"]
     if result.get("reason"):
-        lines.append(f"- because: {_code(result['reason'])}")
+        lines.append(f"- because: {code(result['reason'])}")
     if result.get("expectation"):
-        lines.append(f"- known: {_code(result['expectation']['reason'])}")
+        lines.append(f"- known: {code(result['expectation']['reason'])}")
     example = (result.get("evidence") or {}).get("example")
     if example:
-        lines.append(f"- example: {_code(example)}")
+        lines.append(f"- example: {code(example)}")
     return "\n".join([*lines, "", "</details>"])
 
 
-def _text(text: object) -> str:
+def plain(text: object) -> str:
     """Return text that Markdown and HTML take for nothing else."""
     flat = " ".join(str(text).split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#@])", r"\\\1", flat)
 
 
-def _code(text: object) -> str:
+def code(text: object) -> str:
+    """Return text as a span of code, shortened where it is long."""
     flat = " ".join(str(text).split())
     flat = flat if len(flat) <= _LONGEST else flat[:_LONGEST] + "…"
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)

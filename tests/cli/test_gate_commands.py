@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.cli import gate_markdown
 from conformance.cli.main import main
+from conformance.gate import Finding, Standing
 from conformance.report.document import read
 from tests.report.documents import section, write
 
@@ -198,3 +200,43 @@ def test_shards_are_merged_by_a_process_of_its_own(tmp_path: Path) -> None:
     assert [(s.provider, len(s.results)) for s in read(merged)] == [("acme", 2), ("b", 3)]
     assert main(["merge", one, one, "-o", str(tmp_path / "twice.jsonl")]) == 3
     assert not (tmp_path / "twice.jsonl").exists()
+
+
+def test_the_summary_of_a_gate_names_what_fails_first_and_cannot_be_broken_out_of(
+    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = {"verdict": "deviates", "observation": {"promised": "a | b", "observed": "</td>`<b>"}}
+    worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "KEY-002": "conforms", "URL-001": hostile}))
+    summary = tmp_path / "new folder" / "gate.md"
+    capsys.readouterr()
+    assert main(["gate", worse, "--baseline", baseline, "--markdown", str(summary)]) == 1
+    assert "gate: failed (exit code 1)" in capsys.readouterr().out
+    lines = summary.read_text("utf-8").splitlines()
+    assert lines[0] == "## ✗ Gate failed"
+    assert "1 regression, 1 stale expectation, 1 expected" in lines
+    rows = [line for line in lines if line.startswith("|")][2:]
+    assert [row.split(" | ")[3] for row in rows] == ["URL-001", "KEY-002"]
+    assert rows[0].startswith("| ✗ | regression | acme |")
+    assert "``conforms → deviates: promised a \\| b, observed </td>`<b>``" in rows[0]
+    assert main(["gate", worse, "--baseline", baseline, "--markdown", "-"]) == 1
+    assert capsys.readouterr().out == summary.read_text("utf-8")
+
+
+def test_the_summary_of_a_gate_that_passes_is_short(
+    report: str, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["gate", report, "--baseline", baseline, "--markdown", "-"]) == 0
+    assert capsys.readouterr().out == "## ✓ Gate passed\n\n3 expected\n\n"
+
+
+def test_the_summary_of_a_gate_keeps_within_what_a_job_may_show(tmp_path: Path) -> None:
+    findings = [
+        Finding(provider="acme", clause=f"KEY-{n:03}", standing=Standing.REGRESSION, reason="ü" * 300, fails=True)
+        for n in range(100)
+    ]
+    text = gate_markdown.render(findings, passed=False, max_bytes=10_000)
+    assert len(text.encode("utf-8")) <= 10_000
+    shown = text.count("| regression |")
+    assert 5 < shown < 100
+    assert text.endswith(f"{100 - shown} more did not fit into this summary.\n")

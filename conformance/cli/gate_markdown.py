@@ -1,0 +1,46 @@
+"""Markdown for a job's summary: what a gate found, the failing first, never larger than such a summary may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from conformance.gate import Finding, Standing
+from conformance.report.markdown import MAX_BYTES, code, plain
+
+_ROOM_FOR_THE_END: Final = 200
+
+
+def render(findings: Sequence[Finding], *, passed: bool, notes: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> str:
+    """Return the summary, at most ``max_bytes`` of UTF-8. Findings that do not fit are counted at the end."""
+    seen = Counter(finding.standing for finding in findings)
+    counts = ", ".join(f"{n} {standing}" for standing in Standing if (n := seen[standing])) or "nothing to gate"
+    lines = [f"## {'✓ Gate passed' if passed else '✗ Gate failed'}", "", plain(counts), ""]
+    lines += [f"- {plain(note)}" for note in notes]
+    told = [finding for finding in findings if not finding.quiet]
+    told.sort(key=lambda finding: not finding.fails)
+    if told:
+        lines += ["", "| | standing | provider | clause | reason |", "|---|---|---|---|---|"]
+    used = len("\n".join(lines).encode("utf-8"))
+    left_out = 0
+    for finding in told:
+        line = _row(finding)
+        size = len(line.encode("utf-8")) + 1
+        if used + size + _ROOM_FOR_THE_END > max_bytes:
+            left_out += 1
+            continue
+        lines.append(line)
+        used += size
+    if left_out:
+        lines += ["", f"{left_out} more did not fit into this summary."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(finding: Finding) -> str:
+    # A bar ends a cell even within a span of code.
+    reason = code(finding.reason).replace("|", "\\|")
+    return (
+        f"| {'✗' if finding.fails else ''} | {finding.standing} | {plain(finding.provider)} "
+        f"| {plain(finding.clause)} | {reason} |"
+    )
