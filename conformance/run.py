@@ -216,12 +216,19 @@ def _reproducer(entry: Entry, judgement: Judgement, session: Session, target: S3
 
 
 def unusable(
-    header_line: dict[str, Any], plan: Plan, emit: Emit, error: Exception, *, header_sent: bool = False
+    header_line: dict[str, Any],
+    plan: Plan,
+    emit: Emit,
+    error: Exception,
+    *,
+    header_sent: bool = False,
+    verdict: Verdict = Verdict.ERROR,
 ) -> None:
-    """Emit a whole section for a backend that cannot be judged: every clause ``error``, with the reason."""
+    """Emit a whole section for a backend that cannot be judged: every clause ``verdict``, with the reason."""
     if not header_sent:
         emit(header_line)
-    results = [error_line(entry, str(error), provider=header_line["provider"]) for entry in plan.entries]
+    outcome = {"verdict": verdict.value, "expected": is_expected(verdict, None)}
+    results = [{**error_line(entry, str(error), provider=header_line["provider"]), **outcome} for entry in plan.entries]
     for result in results:
         emit(result)
     usage = isinstance(error, OpeningError) and error.usage

@@ -44,6 +44,10 @@ class LaunchError(Exception):
         self.log = log
 
 
+class Unavailable(LaunchError):
+    """Something that is not on this machine, and could not be brought onto it: this says nothing about the backend."""
+
+
 class ProviderError(Exception):
     """A provider file cannot be used. The message names the file and what is wrong with it."""
 
@@ -123,8 +127,11 @@ class Provider:
     limits: Mapping[str, Declared] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def choose(self, launch: LaunchKind | None = None) -> Launch:
-        """The launch of that kind; without a kind the first that is ready. ``LaunchError`` where there is none."""
+    def choose(self, launch: LaunchKind | None = None, *, installing: bool = False) -> Launch:
+        """The launch of that kind; without a kind the first that is ready, or may be made so by ``installing``.
+
+        ``LaunchError`` for a kind that the provider does not have, ``Unavailable`` where no launch is ready.
+        """
         if launch is not None:
             for candidate in self.launches:
                 if candidate.kind is launch:
@@ -134,10 +141,10 @@ class Provider:
         reasons: list[str] = []
         for candidate in self.launches:
             availability = candidate.availability()
-            if availability.ready:
+            if availability.ready or (installing and availability.installable):
                 return candidate
             reasons.append(f"{candidate.kind.value}: {availability.missing}; {availability.how}")
-        raise LaunchError(f"{self.title} cannot be reached from here. " + " | ".join(reasons or ["it has no launch"]))
+        raise Unavailable(f"{self.title} cannot be reached from here. " + " | ".join(reasons or ["it has no launch"]))
 
     def availability(self) -> Availability:
         """That of the first ready launch; where none is ready, what each of them misses."""

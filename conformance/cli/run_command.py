@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from conformance.baseline import ExpectationError, fails, read_expectations
 from conformance.catalogue import UnknownClause, select
 from conformance.cli import consoles
 from conformance.cli.exit_codes import ExitCode
 from conformance.cli.progress import Progress
+from conformance.cli.selection import add_selection_options, wanted
 from conformance.cli.workers import Event, Interrupted, run_workers
 from conformance.contract import Level, Profile
 from conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
@@ -27,10 +28,6 @@ from conformance.report import footnotes, terminal
 from conformance.report.document import Section, line
 from conformance.verdict import Verdict
 from providers import discover, expectations
-from providers.provider import LaunchError, LaunchKind
-
-EMBEDDED: Final = ("local_disk", "seaweedfs", "moto")
-"""What is judged where nothing is named: no account and no container engine is needed for any of them."""
 
 
 def add_parser(commands: Any) -> None:
@@ -41,14 +38,13 @@ def add_parser(commands: Any) -> None:
         "2: wrong usage; 3: a backend could not be judged.",
     )
     parser.add_argument("providers", nargs="*", metavar="PROVIDER", help="ids from `conformance list providers`")
+    add_selection_options(parser)
     add_endpoint_options(parser)
     what = parser.add_argument_group("what to judge")
     what.add_argument(
         "--profile", action="append", choices=[p.value for p in Profile], help="core or s3 (default: both)"
     )
     what.add_argument("--clause", action="append", metavar="PATTERN", help="an id, a family or a pattern; repeatable")
-    what.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
-    what.add_argument("--launch", choices=[kind.value for kind in LaunchKind], help="how to bring the backend up")
     how = parser.add_argument_group("how hard")
     how.add_argument("--quick", action="store_true", help="every clause and boundary, few generated examples")
     how.add_argument("--deep", type=float, metavar="SECONDS", help="spend about so much time per provider")
@@ -150,28 +146,21 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         "limits": args.limits,
         "provider_files": args.provider_file,
         "launch": args.launch,
+        "install": args.install,
+        "skip_missing": args.skip_missing or args.all,
         "expectations": args.expectations,
     }
     endpoint = endpoint_of(args, environ)
     if endpoint is not None:
-        if args.providers or args.launch:
+        if args.providers or args.launch or args.all:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
         return [{**common, "provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}]
-    wanted = list(dict.fromkeys(args.providers or EMBEDDED))
-    known = discover([Path(path) for path in args.provider_file])
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"unknown provider {name!r}; known: {', '.join(sorted(known))}")
+    names = wanted(args, discover([Path(path) for path in args.provider_file]))
+    for name in names:
         path = expectations.path_of(name)
         if path is not None:
             _check_expectations(path, must_exist=False)
-    if args.launch:
-        for name in wanted:
-            try:
-                known[name].choose(LaunchKind(args.launch))
-            except LaunchError as error:
-                raise UsageError(str(error)) from None
-    return [{**common, "provider": name, "run_id": new_run_id()} for name in wanted]
+    return [{**common, "provider": name, "run_id": new_run_id()} for name in names]
 
 
 def _check_expectations(path: Path, *, must_exist: bool) -> None:

@@ -22,8 +22,9 @@ from conformance.judge import EFFORTS, Effort, Mode, deep
 from conformance.report.document import line
 from conformance.run import Plan, header, run, unusable
 from conformance.target import S3Endpoint, Target
+from conformance.verdict import Verdict
 from providers import discover, expectations
-from providers.provider import LaunchError, LaunchKind, Provider
+from providers.provider import Launch, LaunchError, LaunchKind, Provider, Unavailable
 
 
 def main() -> None:
@@ -86,7 +87,10 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
             else:
                 assert provider is not None
                 title, capabilities = provider.title, provider.capabilities
-                running = stack.enter_context(_launch(provider, order).start(progress))
+                chosen_launch = _launch(provider, order)
+                if order.get("install"):
+                    chosen_launch.install(progress)
+                running = stack.enter_context(chosen_launch.start(progress))
                 target, version, launch = running.target, running.version, running.launch.value
                 restart = running.restart
             head = header(
@@ -116,14 +120,17 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 plan=plan,
                 target=target,
             )
-            unusable(head, plan, emit, error, header_sent=target is not None)
+            skipped = bool(order.get("skip_missing")) and isinstance(error, Unavailable)
+            verdict = Verdict.SKIPPED if skipped else Verdict.ERROR
+            unusable(head, plan, emit, error, header_sent=target is not None, verdict=verdict)
             log = getattr(error, "log", "")
             if log:
                 progress(f"its log ends:\n{log[-2000:]}")
 
 
-def _launch(provider: Provider, order: dict[str, Any]) -> Any:
-    return provider.choose(LaunchKind(order["launch"]) if order.get("launch") else None)
+def _launch(provider: Provider, order: dict[str, Any]) -> Launch:
+    wanted = LaunchKind(order["launch"]) if order.get("launch") else None
+    return provider.choose(wanted, installing=bool(order.get("install")))
 
 
 def _capabilities_of_any_endpoint() -> frozenset[Capability]:

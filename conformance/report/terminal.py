@@ -156,11 +156,13 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
     """Say once of a backend that never came up, not once per clause; return which those are."""
     told: set[str] = set()
     for section in sections:
-        reasons = {result.get("reason", "") for result in section.results}
-        if len(reasons) == 1 and all(result["verdict"] == Verdict.ERROR for result in section.results):
+        seen = {(result["verdict"], result.get("reason", "")) for result in section.results}
+        verdict, reason = seen.pop() if len(seen) == 1 else ("", "")
+        if verdict in (Verdict.ERROR, Verdict.SKIPPED):
             console.print()
-            why = f"could not be judged: {reasons.pop()}"
-            say(console, why, start=f"! {section.provider} ", sign=SIGNS[Verdict.ERROR][1])
+            sign, style = SIGNS[Verdict(verdict)]
+            why = f"{'could not be judged' if verdict == Verdict.ERROR else 'skipped'}: {reason}"
+            say(console, why, start=f"{sign} {section.provider} ", sign=style)
             told.add(section.provider)
     return told
 

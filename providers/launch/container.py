@@ -19,7 +19,7 @@ from providers.launch.folders import RUN_ID, logs_dir
 from providers.launch.ports import LOOPBACK, reserved_ports
 from providers.launch.probe import Answer, ask
 from providers.launch.process import random_credentials
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
+from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _ENGINE_TIMEOUT_S: Final = 2
 _LOCAL_ENGINE: Final = "unix:///var/run/docker.sock"
@@ -97,7 +97,7 @@ class ContainerLaunch:
         """Pull the image unless the engine has it."""
         availability = self.availability()
         if not availability.ready:
-            raise LaunchError(f"{self.title}: {availability.missing}; {availability.how}")
+            raise Unavailable(f"{self.title}: {availability.missing}; {availability.how}")
         reference = self.image.reference
         docker = importlib.import_module("docker")
         client = docker.from_env()
@@ -108,7 +108,7 @@ class ContainerLaunch:
                 progress(f"{self.title}: pulling {reference}, once")
                 client.images.pull(reference)
         except docker.errors.DockerException as error:
-            raise LaunchError(
+            raise Unavailable(
                 f"{self.title}: cannot pull {reference}: {error}"
                 + (f"; set {self.image.variable} to an image that the engine has" if self.image.variable else "")
             ) from error

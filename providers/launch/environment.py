@@ -18,16 +18,18 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from providers.launch.folders import cache_dir, logs_dir
-from providers.provider import Availability, LaunchError, Progress
+from providers.provider import Availability, LaunchError, Progress, Unavailable
 
 _MARKER: Final = "complete.json"
 _TAIL_LINES: Final = 25
 _LOCK_DEADLINE_S: Final = 3600.0
+_PAUSES_S: Final = (5.0, 20.0, 60.0)
+"""Waited before the second, third and further tries of a step: a registry that flakes is back after that."""
 _STORAGE_VARIABLE: Final = re.compile(r"^(AWS|AP|CONFORMANCE)_", re.IGNORECASE)
 """Credentials of the storage under test; an installer has no business with them. Those of package registries stay."""
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
@@ -44,10 +46,14 @@ _PYTHON_NOISE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One command of a recipe, with variables added to the cleaned environment."""
+    """One command of a recipe, with variables added to the cleaned environment.
+
+    ``tries``: how often it is run until it succeeds; more than once for what goes over the network.
+    """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    tries: int = 1
 
 
 class Recipe(Protocol):
@@ -127,12 +133,12 @@ class Environment:
         return next((str(entry.version) for entry in found), "")
 
     def install(self, progress: Progress) -> None:
-        """Build unless built. Raises ``LaunchError`` with the end of the log, which is kept."""
+        """Build unless built. Raises ``Unavailable`` with the end of the log, which is kept."""
         if self._from_path() or self.built:
             return
         missing = self.recipe.missing()
         if missing is not None:
-            raise LaunchError(f"{self.title}: {missing.missing}; {missing.how}")
+            raise Unavailable(f"{self.title}: {missing.missing}; {missing.how}")
         try:
             self.prefix.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -171,7 +177,7 @@ class Environment:
         log = logs_dir() / f"install-{self.prefix.name}.log"
         log.unlink(missing_ok=True)
         for step in self.recipe.steps(self.prefix):
-            run_logged(step, log=log, title=self.title, progress=progress)
+            _run_until_it_succeeds(step, log=log, title=self.title, progress=progress)
         lacking = self._lacking()
         if lacking is not None:
             raise LaunchError(
@@ -181,8 +187,19 @@ class Environment:
         log.unlink(missing_ok=True)
 
 
+def _run_until_it_succeeds(step: Step, *, log: Path, title: str, progress: Progress) -> None:
+    for done in range(1, step.tries):
+        try:
+            return run_logged(step, log=log, title=title, progress=progress)
+        except Unavailable:
+            pause_s = _PAUSES_S[min(done, len(_PAUSES_S)) - 1]
+            progress(f"{title}: {Path(step.argv[0]).name} failed, trying again in {pause_s:g} s")
+            time.sleep(pause_s)
+    return run_logged(step, log=log, title=title, progress=progress)
+
+
 def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None:
-    """Run one command; its lines go to ``log`` and, cut, to ``progress``. Raises ``LaunchError`` with the last ones."""
+    """Run one command; its lines go to ``log`` and, cut, to ``progress``. Raises ``Unavailable`` with the last ones."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -200,7 +217,7 @@ def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None
             errors="replace",
         )
     except OSError as error:
-        raise LaunchError(f"{title}: cannot run {step.argv[0]}: {error.strerror or error}") from error
+        raise Unavailable(f"{title}: cannot run {step.argv[0]}: {error.strerror or error}") from error
     try:
         with process, log.open("a", encoding="utf-8") as out:
             assert process.stdout is not None
@@ -217,7 +234,7 @@ def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None
     if process.returncode:
         tail = _tail(log)
         command = " ".join([Path(step.argv[0]).name, *step.argv[1:]])
-        raise LaunchError(
+        raise Unavailable(
             f"{title}: the installation failed (exit {process.returncode}): {command}\n{tail}\n"
             f"The whole log: {log}. Are the package registries reachable from here?",
             log=tail,

@@ -24,7 +24,7 @@ from providers.launch.environment import Environment
 from providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
 from providers.launch.ports import LOOPBACK, reserved_ports
 from providers.launch.probe import Answer, ask
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
+from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _BIND_FAILURE: Final = re.compile(
     r"address (is )?already in use|EADDRINUSE|port \d+ (is )?(already )?in use|bind.*in use", re.IGNORECASE
@@ -101,7 +101,7 @@ class ProcessLaunch:
     def start(self, progress: Progress) -> Iterator[Running]:
         availability = self.availability()
         if not availability.ready:
-            raise LaunchError(f"{self.title}: {availability.missing}; {availability.how}")
+            raise Unavailable(f"{self.title}: {availability.missing}; {availability.how}")
         self.install(progress)
         with contextlib.ExitStack() as stack:
             server = self._first_that_binds(stack, progress)

@@ -13,6 +13,8 @@ from typing import Final
 from providers.launch.environment import Recipe, Step, tool_missing
 from providers.provider import Availability
 
+_TRIES: Final = 3
+"""Of a step that goes over the network."""
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -49,8 +51,8 @@ class PyPI:
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         pip = (str(prefix / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input")
         return (
-            Step(argv=(sys.executable, "-m", "venv", "--clear", str(prefix)), env={}),
-            Step(argv=(*pip, "install", "--progress-bar", "off", *self.requirements), env={}),
+            Step(argv=(sys.executable, "-m", "venv", "--clear", str(prefix))),
+            Step(argv=(*pip, "install", "--progress-bar", "off", *self.requirements), tries=_TRIES),
         )
 
     def program(self, prefix: Path, name: str) -> Path:
@@ -74,7 +76,7 @@ class Npm:
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         options = ("--no-audit", "--no-fund", "--loglevel=warn", *(() if self.scripts else ("--ignore-scripts",)))
-        return (Step(argv=("npm", "install", "--prefix", str(prefix), *options, *self.packages), env={}),)
+        return (Step(argv=("npm", "install", "--prefix", str(prefix), *options, *self.packages), tries=_TRIES),)
 
     def program(self, prefix: Path, name: str) -> Path:
         return prefix / "node_modules" / name
@@ -97,7 +99,8 @@ class GoModule:
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         argv = ("go", "install", "-trimpath", "-ldflags", "-s -w", f"{self.package}@{self.version}")
-        return (Step(argv=argv, env={"CGO_ENABLED": "0", "GOBIN": str(prefix / "bin"), "GOFLAGS": ""}),)
+        env = {"CGO_ENABLED": "0", "GOBIN": str(prefix / "bin"), "GOFLAGS": ""}
+        return (Step(argv=argv, env=env, tries=_TRIES),)
 
     def program(self, prefix: Path, name: str) -> Path:
         return prefix / "bin" / name
@@ -122,7 +125,7 @@ class Crate:
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         features = ("--features", ",".join(self.features)) if self.features else ()
         argv = ("cargo", "install", self.name, "--version", self.version, *features, "--locked", "--root", str(prefix))
-        return (Step(argv=argv, env={"CARGO_TERM_COLOR": "never"}),)
+        return (Step(argv=argv, env={"CARGO_TERM_COLOR": "never"}, tries=_TRIES),)
 
     def program(self, prefix: Path, name: str) -> Path:
         return prefix / "bin" / name
@@ -148,7 +151,7 @@ class MavenJar:
         plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
         batch = ("mvn", "-B", "-ntp", "-q")
         return (
-            Step(argv=(*batch, f"{plugin}:get", f"-Dartifact={self.coordinates}", "-Dtransitive=false"), env={}),
+            Step(argv=(*batch, f"{plugin}:get", f"-Dartifact={self.coordinates}", "-Dtransitive=false"), tries=_TRIES),
             Step(
                 argv=(
                     *batch,
@@ -158,7 +161,7 @@ class MavenJar:
                     "-Dmdep.stripVersion=true",
                     "-Dmdep.stripClassifier=true",
                 ),
-                env={},
+                tries=_TRIES,
             ),
         )
 
@@ -193,8 +196,10 @@ class Debian:
         if all(shutil.which(name) for name in self.programs):
             return ()
         env = {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ("apt-get", "install", "--yes", "--no-install-recommends", *self.packages)
-        return (Step(argv=("apt-get", "update"), env=env), Step(argv=install, env=env))
+        # Two providers may be installed at once, and only one of them at a time can hold the package manager.
+        apt = ("apt-get", "-o", "DPkg::Lock::Timeout=900", "-o", "Acquire::Retries=3")
+        install = (*apt, "install", "--yes", "--no-install-recommends", *self.packages)
+        return (Step(argv=(*apt, "update"), env=env, tries=_TRIES), Step(argv=install, env=env, tries=_TRIES))
 
     def program(self, prefix: Path, name: str) -> Path:
         return Path(shutil.which(name) or prefix / name)

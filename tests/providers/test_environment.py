@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from providers.launch.environment import Environment, Step
 from providers.launch.recipes import Crate, Debian, GoModule, MavenJar, Npm, PyPI
-from providers.provider import Availability, LaunchError
+from providers.provider import Availability, LaunchError, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Script:
     script: str
     slow: bool = False
     platform: str = ""
+    tries: int = 1
 
     def pins(self) -> tuple[str, ...]:
         return (self.script,)
@@ -31,7 +33,7 @@ class Script:
         return None
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
-        return (Step(argv=("/bin/sh", "-c", self.script), env={"PREFIX": str(prefix)}),)
+        return (Step(argv=("/bin/sh", "-c", self.script), env={"PREFIX": str(prefix)}, tries=self.tries),)
 
     def program(self, prefix: Path, name: str) -> Path:
         return prefix / name
@@ -94,6 +96,29 @@ def test_a_failed_build_tells_the_end_of_its_log_and_keeps_it(cache: Path, state
     assert str(log) in str(caught.value)
     assert "\n50\n" in log.read_text()
     assert not thing.built
+
+
+def test_a_step_over_the_network_is_tried_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.launch.environment._PAUSES_S", (0.01,))
+    tried = cache.parent / "tried"
+    script = f'echo x >> {tried}; [ "$(wc -l < {tried})" -ge 3 ] || exit 6; touch "$PREFIX/tool"'
+    for tries, succeeds in ((2, False), (3, True)):
+        tried.unlink(missing_ok=True)
+        lines: list[str] = []
+        thing = Environment(
+            name=f"thing{tries}", title="Thing", recipe=Script(script=script, tries=tries), checks=("tool",)
+        )
+        with contextlib.nullcontext() if succeeds else pytest.raises(Unavailable, match=r"failed \(exit 6\)"):
+            thing.install(lines.append)
+        assert (thing.built, tried.read_text()) == (succeeds, "x\n" * tries)
+        assert lines.count("Thing: sh failed, trying again in 0.01 s") == tries - 1
+
+
+@pytest.mark.parametrize(
+    "recipe", [PyPI(requirements=("x==1",)), Npm(packages=("x@1",)), GoModule(package="e.org/x", version="v1")]
+)
+def test_whatever_fetches_is_tried_three_times(recipe: PyPI | Npm | GoModule, tmp_path: Path) -> None:
+    assert recipe.steps(tmp_path)[-1].tries == 3
 
 
 def test_a_build_that_ends_well_without_its_program_is_a_failure(cache: Path) -> None:
