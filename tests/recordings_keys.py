@@ -35,8 +35,8 @@ def is_page(request: Request) -> bool:
 @fact(
     "TestS3::test_delete_objects_encoding",
     "deleted-resp",
-    "DEL-006",
     "DEL-011",
+    "DEL-019",
     shape=is_batch,
     status=200,
     fields={"Deleted/Key": "a%2Fb a/%F0%9F%98%80"},
@@ -75,7 +75,7 @@ def a_quiet_batch_of_missing_keys(session: Session, p: str) -> Answer:
 @fact(
     "TestS3ObjectCRUD::test_delete_object",
     "delete-nonexistent-object",
-    "DEL-017",
+    "DEL-020",
     shape=lambda request: request.is_object("DELETE"),
     status=204,
     file="api",
@@ -136,6 +136,7 @@ def a_key_that_looks_encoded(session: Session, p: str) -> Answer:
     "list-objects-v2-2",
     "LIST-002",
     "LIST-007",
+    "LIST-013",
     shape=lambda request: is_page(request) and "prefix" in request.query,
     status=200,
     file="list",

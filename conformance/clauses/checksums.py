@@ -105,8 +105,8 @@ def _sized() -> st.SearchStrategy[tuple[int, bool]]:
 
 @clause(
     "RT-018",
-    "A body with a wrong or malformed x-amz-checksum-crc32, crc32c, sha1, sha256 or crc64nvme is refused and nothing is "
-    "stored.",
+    "A body with a wrong or malformed x-amz-checksum-crc32, crc32c, sha1, sha256 or crc64nvme is refused and nothing "
+    "is stored.",
     level=Level.MUST,
     profile=Profile.S3,
     source=(PUT_OBJECT, INTEGRITY),

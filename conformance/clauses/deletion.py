@@ -221,7 +221,7 @@ def _neighbours(session: Session, owner: str, file_id: str) -> tuple[str, list[s
     level=Level.MUST,
     profile=Profile.CORE,
     source=(FILE_STORAGE, DELETE_OBJECTS),
-    proved_by=("delete-drops-prefix-siblings", "delete-folds-case", "delete-decodes-percent"),
+    proved_by=("delete-drops-prefix-siblings", "delete-folds-case"),
     effort=0.5,
 )
 @examples("file_id", ["a", "aB", "a-"])
@@ -400,7 +400,7 @@ def test_a_signed_url_of_a_deleted_key_serves_nothing(session: Session, ask_befo
     level=Level.MUST,
     profile=Profile.CORE,
     source=(DELETE_OBJECT, FILE_STORAGE),
-    proved_by=("delete-missing-is-an-error", "delete-missing-gives-404"),
+    proved_by="delete-missing-is-an-error",
 )
 @examples("file_type", ["FILE", "FLOW_RUN_LOG"])
 @given(file_type=st.sampled_from(["FILE", "FLOW_RUN_LOG", "STEP_FILE", "PACKAGE_ARCHIVE"]))

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.clauses.deletion import DELETE_OBJECTS
+from conformance.catalogue import clause
+from conformance.clauses.deletion import DELETE_OBJECT, DELETE_OBJECTS
 from conformance.contract import Capability, Level, Profile
 from conformance.s3_wire import content_md5, delete_body
 from conformance.session import Session
@@ -24,6 +24,7 @@ from conformance.verdict import Inconclusive, compare, require
 from conformance.wire import Headers
 
 ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
+OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
 XML: Final = "https://www.w3.org/TR/xml/#sec-line-ends"
 VERSIONING: Final = (
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectsfromVersioningSuspendedBuckets.html"
@@ -58,7 +59,15 @@ def _twins_of(tail: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(twins))
 
 
-@also("DEL-006", requires={Capability.WIRE}, effort=0.4)
+@clause(
+    "DEL-019",
+    "The neighbours of any deleted key survive: what only looks like it, lies below it or reads like it when decoded.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(DELETE_OBJECTS, OBJECT_KEYS),
+    proved_by=("delete-decodes-percent", "delete-strips-leading-slash"),
+    effort=0.4,
+)
 @examples("twins", list(TWINS.values()))
 @given(twins=key_tails(max_size=8).map(_twins_of))
 def test_twins_of_any_key_survive(session: Session, twins: tuple[str, ...]) -> None:
@@ -346,7 +355,14 @@ def test_a_batch_delete_in_a_versioned_bucket_can_be_undone(session: Session) ->
         compare(observed[what], due, what)
 
 
-@also("DEL-017", requires={Capability.WIRE})
+@clause(
+    "DEL-020",
+    "DELETE of a missing key is answered 204.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=DELETE_OBJECT,
+    proved_by="delete-missing-gives-404",
+)
 @examples("tail", ["a", "a/b", "a b"])
 @given(tail=st.text("ab/ +", min_size=1, max_size=6).filter(lambda tail: "//" not in tail and not tail.startswith("/")))
 def test_deleting_a_missing_object_is_204(session: Session, tail: str) -> None:

@@ -1,4 +1,4 @@
-"""CON-005: what several clients see of a few keys at the same time has an order that explains it."""
+"""CON-005, CON-011: what several clients see of a few keys at the same time has an order that explains it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
+from conformance.catalogue import clause
 from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
 from conformance.contract import Capability, Level, Profile
 from conformance.history import NEVER, WRITES, Event, Op, Said, Undecided, violation
@@ -163,7 +163,7 @@ def _require_an_order(session: Session, events: list[Event], mark: int) -> None:
     level=Level.MUST,
     profile=Profile.CORE,
     source=(CONSISTENCY, LINEARIZABILITY, FILE_STORAGE),
-    proved_by=("stale-read-after-overwrite", "listing-lags-behind", "if-none-match-not-atomic"),
+    proved_by=("stale-read-after-overwrite", "listing-lags-behind"),
     effort=0.25,
     racy=True,
 )
@@ -200,7 +200,17 @@ def test_a_concurrent_history_has_an_order(session: Session, scripts: tuple[Scri
     _require_an_order(session, _record(scripts, keys, values, perform), mark)
 
 
-@also("CON-005", requires={Capability.WIRE, Capability.CONDITIONAL_PUT}, effort=0.25, racy=True)
+@clause(
+    "CON-011",
+    "What concurrent clients are answered, conditional writes among them, fits one order of their operations.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(CONDITIONAL_WRITES, CONSISTENCY, LINEARIZABILITY),
+    proved_by=("if-none-match-not-atomic", "if-match-ignored"),
+    requires={Capability.CONDITIONAL_PUT},
+    effort=0.25,
+    racy=True,
+)
 @examples("scripts", [CREATORS, UPDATERS])
 @given(scripts=_scripts(_CONDITIONAL))
 def test_a_concurrent_history_with_conditions_has_an_order(session: Session, scripts: tuple[Script, ...]) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
+from conformance.catalogue import clause
 from conformance.clauses.key_layout import FILE_STORAGE, LOG
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Level, Profile
 from conformance.http_transport import Answer
 from conformance.model import Model, utf8_order
 from conformance.session import Session
@@ -176,7 +176,7 @@ def test_every_key_is_listed_once(session: Session, count: int) -> None:
     level=Level.MUST,
     profile=Profile.CORE,
     source=(LIST_V2, PREFIXES, FILE_STORAGE),
-    proved_by=("list-prefix-is-a-folder", "storage-lists-by-bare-prefix", "prefix-folds-case", "prefix-is-a-folder"),
+    proved_by=("list-prefix-is-a-folder", "storage-lists-by-bare-prefix", "prefix-is-a-folder"),
     effort=0.5,
 )
 @example(owners=["foo", "foo1", "fo", "Foo"], asked="foo/")
@@ -211,7 +211,15 @@ PREFIX_TAILS: Final = (
 )
 
 
-@also("LIST-002", requires={Capability.WIRE}, effort=0.5)
+@clause(
+    "LIST-013",
+    "A prefix of any characters lists exactly the keys that start with it.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=(LIST_V2, PREFIXES),
+    proved_by=("prefix-reads-plus-as-space", "prefix-folds-case", "prefix-is-a-folder"),
+    effort=0.5,
+)
 @example(tails=["foo/a", "foo1/a"], asked="foo/")
 @example(tails=["foo/a", "foo1/a"], asked="foo")
 @example(tails=["foo/a", "fo/a"], asked="fo")

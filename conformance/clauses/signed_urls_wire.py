@@ -65,6 +65,40 @@ def test_what_is_no_life_is_refused(session: Session, expires: str) -> None:
 
 
 @clause(
+    "URL-024",
+    "A URL with a life over 7 days (X-Amz-Expires over 604800) is refused with a 4xx, and shows none of the content.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=QUERY_AUTH,
+    proved_by="accepts-lives-over-a-week",
+    requires=URLS,
+)
+@examples("expires", (MAX_URL_LIFE_S + 1, 2 * MAX_URL_LIFE_S))
+@given(expires=st.integers(MAX_URL_LIFE_S + 1, 10**9))
+def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
+    key, content = stored(session)
+    seen = outcome(session.wire.fetch_presigned("GET", key, expires=expires), content)
+    compare(seen, REFUSED, f"X-Amz-Expires={expires}")
+
+
+@clause(
+    "URL-025",
+    "The answer to a life over 7 days is 400 AuthorizationQueryParametersError.",
+    level=Level.SHOULD,
+    profile=Profile.S3,
+    source=(QUERY_AUTH, COMMON_ERRORS),
+    proved_by="refuses-lives-over-a-week-as-expired",
+    requires=URLS,
+)
+@examples("expires", (MAX_URL_LIFE_S + 1, 2 * MAX_URL_LIFE_S))
+@given(expires=st.integers(MAX_URL_LIFE_S + 1, 10**9))
+def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: int) -> None:
+    key, _ = stored(session)
+    answer = session.wire.fetch_presigned("GET", key, expires=expires)
+    compare(answer.summary, "400 AuthorizationQueryParametersError", f"answer to X-Amz-Expires={expires}")
+
+
+@clause(
     "URL-008",
     "A URL dated over 15 minutes in the future is refused; dated less, it is served, as clocks differ.",
     level=Level.SHOULD,

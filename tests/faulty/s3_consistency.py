@@ -21,14 +21,14 @@ def _without(request: Request, forward: Forward, *names: str) -> Response:
 @fault(
     "if-none-match-ignored",
     "If-None-Match on a put is ignored",
-    breaks=["CON-003", "CON-005"],
+    breaks=["CON-003", "CON-011"],
     origin="Garage stores the object all the same",
 )
 def if_none_match_ignored(request: Request, forward: Forward) -> Response:
     return _without(request, forward, "If-None-Match") if request.is_object("PUT") else forward(request)
 
 
-@fault("if-match-ignored", "If-Match on a put is ignored", breaks=["CON-004", "CON-005", "CON-007", "CON-008"])
+@fault("if-match-ignored", "If-Match on a put is ignored", breaks=["CON-004", "CON-007", "CON-008", "CON-011"])
 def if_match_ignored(request: Request, forward: Forward) -> Response:
     return _without(request, forward, "If-Match") if request.is_object("PUT") else forward(request)
 

@@ -32,7 +32,7 @@ def _each_key(change: Callable[[str], str]) -> Callable[[bytes], bytes]:
     return rewrite
 
 
-@fault("delete-missing-gives-404", "deleting a key that is not there is answered 404 NoSuchKey", breaks=["DEL-017"])
+@fault("delete-missing-gives-404", "deleting a key that is not there is answered 404 NoSuchKey", breaks=["DEL-020"])
 def delete_missing_gives_404(request: Request, forward: Forward) -> Response:
     probe = Request(method="HEAD", target=request.path, headers=request.headers)
     asked = request.is_object("DELETE") and forward.authentic(request) is None
@@ -41,7 +41,7 @@ def delete_missing_gives_404(request: Request, forward: Forward) -> Response:
     return forward(request)
 
 
-@fault("delete-decodes-percent", "a batch delete percent-decodes the keys it names", breaks=["DEL-006"])
+@fault("delete-decodes-percent", "a batch delete percent-decodes the keys it names", breaks=["DEL-019"])
 def delete_decodes_percent(request: Request, forward: Forward) -> Response:
     return _rewritten(request, forward, _each_key(unquote))
 
@@ -49,7 +49,7 @@ def delete_decodes_percent(request: Request, forward: Forward) -> Response:
 @fault(
     "delete-strips-leading-slash",
     "a batch delete takes a leading slash off the name below a prefix",
-    breaks=["DEL-006"],
+    breaks=["DEL-019"],
     origin="MinIO takes the first slash off each key of a batch",
 )
 def delete_strips_leading_slash(request: Request, forward: Forward) -> Response:

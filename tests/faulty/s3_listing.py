@@ -74,7 +74,7 @@ def lists_folder_by_folder(request: Request, forward: Forward) -> Response:
     return _resorted(request, forward, lambda key: key.split("/"))
 
 
-@fault("prefix-folds-case", "a prefix matches in any case", breaks=["LIST-002"])
+@fault("prefix-folds-case", "a prefix matches in any case", breaks=["LIST-013"])
 def prefix_folds_case(request: Request, forward: Forward) -> Response:
     prefix = request.query.get("prefix", "")
     if not request.is_listing() or prefix.count("/") < 2:
@@ -89,7 +89,20 @@ def prefix_folds_case(request: Request, forward: Forward) -> Response:
     return answer.with_body(ENTRY.sub(kept, answer.body.decode()).encode())
 
 
-@fault("prefix-is-a-folder", "a prefix is taken for the name of a folder", breaks=["LIST-002"])
+@fault(
+    "prefix-reads-plus-as-space",
+    "a prefix is decoded once more, so that a plus in it asks for a space",
+    breaks=["LIST-013"],
+    origin="form decoding of a query that was decoded already",
+)
+def prefix_reads_plus_as_space(request: Request, forward: Forward) -> Response:
+    prefix = request.query.get("prefix", "")
+    if not request.is_listing() or "+" not in prefix:
+        return forward(request)
+    return _changed(request, forward, request.with_query(prefix=prefix.replace("+", " ")))
+
+
+@fault("prefix-is-a-folder", "a prefix is taken for the name of a folder", breaks=["LIST-002", "LIST-013"])
 def prefix_is_a_folder(request: Request, forward: Forward) -> Response:
     prefix = request.query.get("prefix", "")
     if not request.is_listing() or not prefix or prefix.endswith("/"):

@@ -228,7 +228,7 @@ def stale_read(request: Request, forward: Forward) -> Response:
 @fault(
     "if-none-match-not-atomic",
     "creators race between the check of If-None-Match and the write: several win",
-    breaks=["CON-003", "CON-005"],
+    breaks=["CON-003", "CON-011"],
 )
 def if_none_match_not_atomic(request: Request, forward: Forward) -> Response:
     if not (request.is_object("PUT") and request.header("if-none-match") == "*"):

@@ -91,11 +91,24 @@ def refusal_shows_the_object(request: Request, forward: Forward) -> Response:
     return answer.with_body(answer.body + seen.body) if seen.status == 200 else answer
 
 
-@fault("accepts-lives-over-a-week", "X-Amz-Expires has no upper bound", breaks=["URL-006"])
+@fault("accepts-lives-over-a-week", "X-Amz-Expires has no upper bound", breaks=["URL-024", "URL-025"])
 def accepts_long_lives(request: Request, forward: Forward) -> Response:
     life = request.query.get("X-Amz-Expires", "")
     too_long = request.is_presigned and life.isdigit() and int(life) > MAX_EXPIRES_S
     return forward.trusted(request) if too_long else forward(request)
+
+
+@fault(
+    "refuses-lives-over-a-week-as-expired",
+    "a life over a week is refused as a URL past its end is",
+    breaks=["URL-025"],
+    origin="Ceph RGW and S3Proxy answer 403 AccessDenied",
+)
+def refuses_long_lives_as_expired(request: Request, forward: Forward) -> Response:
+    answer = forward(request)
+    life = request.query.get("X-Amz-Expires", "")
+    too_long = request.is_presigned and life.isdigit() and int(life) > MAX_EXPIRES_S
+    return _denied("Request has expired") if too_long and answer.status == 400 else answer
 
 
 @fault(
@@ -219,7 +232,7 @@ def serves_what_was_there(request: Request, forward: Forward) -> Response:
     return kept
 
 
-@fault("decodes-keys-of-urls-twice", "the key of a signed URL is percent-decoded twice", breaks=["URL-014"])
+@fault("decodes-keys-of-urls-twice", "the key of a signed URL is percent-decoded twice", breaks=["URL-026"])
 def decodes_keys_twice(request: Request, forward: Forward) -> Response:
     key = unquote(request.key)
     if not _is_url_get(request) or key == request.key or not key or forward.authentic(request) is not None:
