@@ -21,6 +21,8 @@ PROVIDER = Provider(
             variables=Variables.of("aws"),
             endpoint="https://s3.{region}.amazonaws.com",
             addressing="virtual",
+            checksums="when_supported",
+            web_identity=True,
         ),
     ),
     capabilities=S3_CAPABILITIES
@@ -33,9 +35,13 @@ PROVIDER = Provider(
         "url_life_s": Declared(value=604_800, source=f"{_GUIDE}/ShareObjectPreSignedURL.html"),
         "parts": Declared(value=10_000, source=f"{_GUIDE}/qfacts.html"),
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_GUIDE}/qfacts.html"),
+        "page_keys": Declared(
+            value=1000, source="https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"
+        ),
     },
     notes=(
         f"Strong consistency of object operations: {_GUIDE}/Welcome.html#ConsistencyModel",
+        "Without keys, the role of the process is used (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE), as on EKS.",
         "Requests cost money; refused ones (4xx) too.",
     ),
 )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from conformance.target import Addressing, ChecksumMode, S3Endpoint
 from providers.launch.probe import ask
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
+from providers.launch.web_identity import ROLE, TOKEN_FILE, has_web_identity, web_identity_credentials
+from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _TIMEOUT_S = 15.0
 
@@ -45,7 +46,8 @@ class RemoteLaunch:
     """An endpoint somebody else runs.
 
     ``endpoint`` and ``region`` are defaults that the variables override; ``endpoint`` may contain ``{region}``.
-    Without a bucket variable the session makes and removes its own buckets.
+    Without a bucket variable the session makes and removes its own buckets. ``web_identity``: where the variables give
+    no keys, the role of the process will do (``AWS_ROLE_ARN``, ``AWS_WEB_IDENTITY_TOKEN_FILE``).
     """
 
     title: str
@@ -54,13 +56,14 @@ class RemoteLaunch:
     region: str | None = None
     addressing: Addressing = "path"
     checksums: ChecksumMode = "when_required"
+    web_identity: bool = False
 
     @property
     def kind(self) -> LaunchKind:
         return LaunchKind.REMOTE
 
     def availability(self) -> Availability:
-        names = [self.variables.access_key, self.variables.secret_key]
+        names = [] if self._takes_role(os.environ) else [self.variables.access_key, self.variables.secret_key]
         if self.endpoint is None:
             names.insert(0, self.variables.endpoint)
         if self.region is None:
@@ -68,12 +71,18 @@ class RemoteLaunch:
         missing = [name for name in names if not os.environ.get(name)]
         if missing:
             plural = "s" if len(missing) > 1 else ""
+            role = f" (or {ROLE} and {TOKEN_FILE} in place of the keys)" if self.web_identity else ""
             return Availability(
                 ready=False,
                 missing=f"environment variable{plural} {', '.join(missing)}",
-                how=f"set {'them' if plural else 'it'}; {self.variables.bucket} keeps it inside a bucket that exists",
+                how=f"set {'them' if plural else 'it'}{role}; {self.variables.bucket} keeps it inside a bucket that "
+                "exists",
             )
         return Availability(ready=True)
+
+    def _takes_role(self, environ: Mapping[str, str]) -> bool:
+        keys = environ.get(self.variables.access_key) or environ.get(self.variables.secret_key)
+        return self.web_identity and not keys and has_web_identity(environ)
 
     def install(self, progress: Progress) -> None:
         """Nothing to install."""
@@ -82,17 +91,23 @@ class RemoteLaunch:
     def start(self, progress: Progress) -> Iterator[Running]:
         availability = self.availability()
         if not availability.ready:
-            raise LaunchError(f"{self.title}: missing {availability.missing}; {availability.how}")
+            raise Unavailable(f"{self.title}: missing {availability.missing}; {availability.how}")
         yield reach(self.title, self._endpoint(os.environ), progress)
 
     def _endpoint(self, environ: Mapping[str, str]) -> S3Endpoint:
         region = environ.get(self.variables.region) or self.region or "us-east-1"
         url = environ.get(self.variables.endpoint) or (self.endpoint or "").format(region=region)
+        address = checked_url(url, self.variables.endpoint)
+        if self._takes_role(environ):
+            access_key, secret_key, token = web_identity_credentials(self.title)
+        else:
+            access_key, secret_key = environ[self.variables.access_key], environ[self.variables.secret_key]
+            token = environ.get(self.variables.session_token) or None
         return S3Endpoint(
-            url=checked_url(url, self.variables.endpoint),
-            access_key=environ[self.variables.access_key],
-            secret_key=environ[self.variables.secret_key],
-            session_token=environ.get(self.variables.session_token) or None,
+            url=address,
+            access_key=access_key,
+            secret_key=secret_key,
+            session_token=token,
             region=region,
             addressing=self.addressing,
             checksums=self.checksums,

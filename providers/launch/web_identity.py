@@ -1,0 +1,40 @@
+"""Credentials lent to a pod by its web identity (IRSA), where no keys are given.
+
+https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from providers.provider import LaunchError
+
+ROLE: Final = "AWS_ROLE_ARN"
+TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
+
+
+def has_web_identity(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(ROLE) and environ.get(TOKEN_FILE))
+
+
+def web_identity_credentials(title: str) -> tuple[str, str, str | None]:
+    """Return access key, secret key and session token of the process's role; they live an hour where it says nothing.
+
+    Asks the SDK's web-identity source and no other, so that a run never uses keys that happen to lie elsewhere.
+    Raises ``LaunchError`` where the role is not lent.
+    """
+    import botocore.session
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    sources = botocore.session.get_session().get_component("credential_provider")
+    try:
+        found = sources.get_provider("assume-role-with-web-identity").load()
+        lent = None if found is None else found.get_frozen_credentials()
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise LaunchError(
+            f"{title}: the role of {ROLE} is not lent: {error}; look at its trust policy and the file of {TOKEN_FILE}"
+        ) from error
+    if lent is None or not lent.access_key or not lent.secret_key:
+        raise LaunchError(f"{title}: {ROLE} and {TOKEN_FILE} gave no keys; look at the role and its trust policy")
+    return lent.access_key, lent.secret_key, lent.token
