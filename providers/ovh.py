@@ -5,7 +5,9 @@ from __future__ import annotations
 from conformance.contract import Capability
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
+
+_LIMITS = "https://support.us.ovhcloud.com/hc/en-us/articles/4605467875603"
 
 PROVIDER = Provider(
     id="ovh",
@@ -21,6 +23,11 @@ PROVIDER = Provider(
         ),
     ),
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
+    limits={
+        "put_bytes": Declared(value=5 * 1024**3, source=_LIMITS),
+        "parts": Declared(value=10_000, source=_LIMITS),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_LIMITS),
+    },
     notes=(
         "Endpoints and regions, such as gra or sbg: https://github.com/rclone/rclone/tree/master/backend/s3/provider/OVHcloud.yaml",
         "Versioning and lifecycle as its own provider for Pulumi has them: https://www.pulumi.com/registry/packages/ovh/",

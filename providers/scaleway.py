@@ -7,6 +7,8 @@ from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
 from providers.provider import Declared, Kind, Provider
 
+_MULTIPART = "https://www.scaleway.com/en/docs/object-storage/api-cli/multipart-uploads/"
+
 PROVIDER = Provider(
     id="scaleway",
     title="Scaleway Object Storage",
@@ -22,9 +24,8 @@ PROVIDER = Provider(
     ),
     capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
     limits={
-        "parts": Declared(
-            value=1000, source="https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml"
-        ),
+        "parts": Declared(value=1000, source=_MULTIPART),
+        "part_min_bytes": Declared(value=5_000_000, source=_MULTIPART),
     },
     notes=(
         "Regions fr-par, it-mil, nl-ams, pl-waw: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml",
