@@ -22,7 +22,8 @@ _ENVIRONMENT = Environment(
     recipe=Debian(packages=("ceph-mon", "ceph-osd", "radosgw"), programs=_PROGRAMS),
     checks=_PROGRAMS,
 )
-_DOCS: Final = "https://docs.ceph.com/en/pacific"
+_OPTIONS: Final = "https://github.com/ceph/ceph/blob/v16.2.15/src/common/options.cc"
+"""Defaults; what this installation has is told by ``radosgw --show-config``."""
 _CONFIGURATION: Final = """\
 [global]
 fsid = {fsid}
@@ -154,7 +155,12 @@ PROVIDER = Provider(
         }
     ),
     limits={
-        "batch_keys": Declared(value=1000, source=f"{_DOCS}/radosgw/config-ref/#confval-rgw_delete_multi_obj_max_num"),
+        "batch_keys": Declared(value=1000, source=_OPTIONS),
+        "key_bytes": Declared(value=1024, source="https://github.com/ceph/ceph/blob/v16.2.15/src/rgw/rgw_rest.cc"),
+        "page_keys": Declared(value=1000, source=_OPTIONS),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_OPTIONS),
+        "parts": Declared(value=10_000, source=_OPTIONS),
+        "put_bytes": Declared(value=5 * 1024**3, source=_OPTIONS),
     },
     notes=(
         "DigitalOcean Spaces is built on this software; what is seen here is a hint on Spaces (which may run another "
