@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from conformance.contract import Level
+from conformance.contract import Harm, Level
 from conformance.verdict import Verdict
+
+NO_HARM: Final = "none"
+"""Stands for a harm where a clause saw some that, looked at by hand, is none."""
+
+_REQUIRED: Final = {"clause", "verdict", "reason", "since", "review_by"}
+_OPTIONAL: Final = {"link", "harm", "protection", "upstream_told", "finding"}
 
 
 class ExpectationError(Exception):
@@ -19,7 +25,13 @@ class ExpectationError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One known deviation. ``verdicts`` are the expected ones; ``link`` is where the backend's project tracks it."""
+    """One known deviation. ``verdicts`` are the expected ones; ``link`` is where the backend's project tracks it.
+
+    ``harm``: what it does to those who rely on the backend, as found by hand (``"none"``: nothing), where that is not
+    what the clause saw. ``protection``: how an operator protects the application, in a sentence or two.
+    ``upstream_told``: the day on which the backend's project was told. ``finding``: deviations of one cause bear the
+    same name, and make one finding.
+    """
 
     clause: str
     verdicts: frozenset[Verdict]
@@ -27,6 +39,22 @@ class Expectation:
     since: date
     review_by: date
     link: str = ""
+    harm: str = ""
+    protection: str = ""
+    upstream_told: date | None = None
+    finding: str = ""
+
+    def as_data(self) -> dict[str, str]:
+        """Return what a report tells of it; what is not given is left out, but for the link."""
+        told = self.upstream_told.isoformat() if self.upstream_told else ""
+        given = {"harm": self.harm, "protection": self.protection, "upstream_told": told, "finding": self.finding}
+        return {
+            "reason": self.reason,
+            "link": self.link,
+            "since": self.since.isoformat(),
+            "review_by": self.review_by.isoformat(),
+            **{name: text for name, text in given.items() if text},
+        }
 
     def is_due(self, today: date) -> bool:
         return today > self.review_by
@@ -36,7 +64,8 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
     """Return the expectations of a TOML file by clause; none where there is no file.
 
     Each is a table ``[[expect]]`` with ``clause``, ``verdict`` (``"deviates"``, or several as ``"deviates |
-    inconclusive"``), ``reason``, ``since``, ``review_by`` and optionally ``link``.
+    inconclusive"``), ``reason``, ``since``, ``review_by`` and optionally ``link``, ``harm``, ``protection``,
+    ``upstream_told`` (a date) and ``finding``.
     """
     if not path.exists():
         return {}
@@ -55,7 +84,7 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
 
 def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
     where = f"{path}: expectation for {entry.get('clause')!r}"
-    unknown = set(entry) - {"clause", "verdict", "reason", "since", "review_by", "link"}
+    unknown = set(entry) - _REQUIRED - _OPTIONAL
     if unknown:
         raise ExpectationError(f"{where}: unknown {', '.join(sorted(unknown))}")
     try:
@@ -65,6 +94,11 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
             raise ExpectationError(f"{where}: since and review_by are dates, such as 2026-11-22 (without quotes)")
         if not str(entry["reason"]).strip():
             raise ExpectationError(f"{where}: a reason must be given")
+        told, harm = entry.get("upstream_told"), str(entry.get("harm", ""))
+        if not (told is None or isinstance(told, date)):
+            raise ExpectationError(f"{where}: upstream_told is a date, such as 2026-11-22 (without quotes)")
+        if harm not in ("", NO_HARM, *Harm):
+            raise ExpectationError(f"{where}: harm is {harm!r}; known: {', '.join((NO_HARM, *Harm))}")
         return Expectation(
             clause=str(entry["clause"]),
             verdicts=verdicts,
@@ -72,6 +106,10 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
             since=since,
             review_by=review_by,
             link=str(entry.get("link", "")),
+            harm=harm,
+            protection=str(entry.get("protection", "")),
+            upstream_told=told,
+            finding=str(entry.get("finding", "")),
         )
     except KeyError as error:
         raise ExpectationError(f"{where}: {error.args[0]} is missing") from None

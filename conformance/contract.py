@@ -68,6 +68,28 @@ class Capability(enum.StrEnum):
     """Can be written to by a process that the suite kills."""
 
 
+class Harm(enum.StrEnum):
+    """What a deviation may do to those who rely on the backend; most deviations do none of it."""
+
+    LOSES_DATA = "loses data"
+    """An object is removed, emptied or replaced that should have stayed."""
+    STORES_WRONG_DATA = "stores wrong data"
+    """Bytes that were known to be damaged or cut off are kept as if they were whole."""
+    CROSSES_TENANTS = "crosses tenants"
+    """What is done for one owner reaches what belongs to another."""
+    LEAKS = "leaks"
+    """Content or secrets show where they must not."""
+    BYPASSES_AUTHENTICATION = "bypasses authentication"
+    """A request is served that no valid signature allows."""
+    BREAKS_OUT = "breaks out"
+    """Something outside of the bucket or the storage's folder is reached."""
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether a reproducer of it is a ready attack, to be withheld until the backend's project knows."""
+        return self in (Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT)
+
+
 _ID: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 

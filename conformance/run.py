@@ -16,6 +16,7 @@ import botocore
 from conformance.baseline import Expectation, is_expected
 from conformance.bucket_checks import OpeningError, alive
 from conformance.catalogue import Entry
+from conformance.claims import as_reason, claims_data, probe_claims
 from conformance.contract import CONTRACT_VERSION, Capability
 from conformance.history import as_data
 from conformance.judge import Effort, Judgement, judge
@@ -141,10 +142,27 @@ def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> 
     if dead:
         return Judgement(verdict=Verdict.ERROR, duration_s=0.0, requests=0, reason=dead), dead
     judgement = judge(entry, session, plan.effort, seed=plan.seed)
+    if judgement.verdict is Verdict.UNSUPPORTED:
+        return _with_claims(entry, judgement, session), ""
     if judgement.verdict in (Verdict.DEVIATES, Verdict.ERROR) and not alive(session):
         dead = f"the backend stopped answering during {entry.clause.id}"
         judgement = replace(judgement, verdict=Verdict.ERROR, reason=dead)
     return judgement, dead
+
+
+def _with_claims(entry: Entry, judgement: Judgement, session: Session) -> Judgement:
+    """Return the judgement with what the backend makes of the capabilities that are missing in its reason."""
+    before = session.recorder.total
+    more = as_reason(probe_claims(session, _required(entry)))
+    return replace(
+        judgement,
+        reason=f"{judgement.reason}; {more}" if more else judgement.reason,
+        requests=session.recorder.total - before,
+    )
+
+
+def _required(entry: Entry) -> frozenset[Capability]:
+    return frozenset(capability for case in entry.cases for capability in case.requires)
 
 
 def result_line(
@@ -167,19 +185,21 @@ def result_line(
     }
     expectation = plan.expectations.get(clause.id)
     if expectation is not None:
-        value["expectation"] = {
-            "reason": expectation.reason,
-            "link": expectation.link,
-            "since": expectation.since.isoformat(),
-            "review_by": expectation.review_by.isoformat(),
-        }
+        value["expectation"] = expectation.as_data()
     if judgement.reason:
         value["reason"] = judgement.reason
+    if judgement.verdict is Verdict.UNSUPPORTED:
+        # Asked already by then, and remembered.
+        claims = claims_data(probe_claims(session, _required(entry)))
+        if claims:
+            value["claims"] = claims
     if judgement.observation is not None:
         value["observation"] = {
             "promised": judgement.observation.promised,
             "observed": judgement.observation.observed,
         }
+        if judgement.observation.harm is not None:
+            value["observation"]["harm"] = judgement.observation.harm.value
     if judgement.evidence is not None:
         value["evidence"] = {
             "example": _shortened(judgement.evidence.example),

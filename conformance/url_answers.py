@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from conformance.contract import Harm
 from conformance.http_transport import Answer
 from conformance.session import Session
 from conformance.verdict import require
@@ -50,10 +51,28 @@ def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), wor
     return answer.summary + (f", showing {what}" if shown else "")
 
 
-def require_each(seen: Mapping[str, object], promised: Mapping[str, object] | object, what: str) -> None:
+def bypass(*seen: object) -> Harm | None:
+    """Return the harm where any of what was seen of requests to be refused shows that one got through, else ``None``.
+
+    That is an :func:`outcome` with content in it, or one of the words with which a clause tells that it took effect.
+    """
+    for one in seen:
+        parts = [str(part) for part in (one if isinstance(one, tuple) else (one,))]
+        if any(part in _GOT_THROUGH or part.endswith(_SHOWN) for part in parts):
+            return Harm.BYPASSES_AUTHENTICATION
+    return None
+
+
+_GOT_THROUGH: Final = (SERVED, "changed", "stored")
+_SHOWN: Final = tuple(f"{where} the content in part" for where in ("among them", "showing"))
+
+
+def require_each(
+    seen: Mapping[str, object], promised: Mapping[str, object] | object, what: str, *, harm: Harm | None = None
+) -> None:
     """End of a clause that tried many things: raise ``Deviation`` unless each was seen as promised, naming the others.
 
-    ``promised`` is one value for all, or one by name.
+    ``promised`` is one value for all, or one by name; ``harm`` is what the differences do, if anything.
     """
     by_name = promised if isinstance(promised, Mapping) else dict.fromkeys(seen, promised)
     wrong = [name for name, value in seen.items() if value != by_name[name]]
@@ -66,6 +85,7 @@ def require_each(seen: Mapping[str, object], promised: Mapping[str, object] | ob
         not wrong,
         promised=f"{what}: " + "; ".join(each),
         observed=f"{len(wrong)} of {len(seen)} otherwise: " + "; ".join(named),
+        harm=harm,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from conformance.contract import Harm
 from conformance.history import Event
 
 
@@ -49,24 +50,32 @@ def share(counts: dict[Verdict, int]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was promised and what was seen, each as one short text."""
+    """What was promised and what was seen, each as one short text; ``harm`` where what was seen does some."""
 
     promised: str
     observed: str
+    harm: Harm | None = None
 
 
 class Deviation(Exception):
     """Raised by a clause: what was observed is not what is promised.
 
     ``example`` replaces the generated arguments in the evidence where the clause knows a better one (the steps of a
-    sequence, say). ``history``: what concurrent clients did, as far as it shows the deviation.
+    sequence, say). ``history``: what concurrent clients did, as far as it shows the deviation. ``harm``: what was
+    observed does this harm, and is not only another answer than promised.
     """
 
     def __init__(
-        self, *, promised: str, observed: str, example: str | None = None, history: Iterable[Event] = ()
+        self,
+        *,
+        promised: str,
+        observed: str,
+        example: str | None = None,
+        history: Iterable[Event] = (),
+        harm: Harm | None = None,
     ) -> None:
         super().__init__(f"promised: {promised}; observed: {observed}")
-        self.observation = Observation(promised, observed)
+        self.observation = Observation(promised, observed, harm)
         self.example = example
         self.history = tuple(history)
 
@@ -93,26 +102,30 @@ def _spelled(value: object) -> str:
     return repr(value)
 
 
-def compare(observed: object, promised: object, what: str = "", *, promise: str | None = None) -> None:
+def compare(
+    observed: object, promised: object, what: str = "", *, promise: str | None = None, harm: Harm | None = None
+) -> None:
     """End of a clause: raise :class:`Deviation` unless ``observed == promised``.
 
     ``what`` names the thing compared ("status of the expired URL"); ``promise`` words the promise where the bare value
-    would not explain itself.
+    would not explain itself; ``harm`` is what the difference does, if anything.
     """
     if observed == promised:
         return
     label = f"{what}: " if what else ""
     if isinstance(observed, bytes | bytearray) and isinstance(promised, bytes | bytearray):
         raise Deviation(
-            promised=label + (promise or show(promised)), observed=label + _first_difference(observed, promised)
+            promised=label + (promise or show(promised)),
+            observed=label + _first_difference(observed, promised),
+            harm=harm,
         )
-    raise Deviation(promised=label + (promise or show(promised)), observed=label + show(observed))
+    raise Deviation(promised=label + (promise or show(promised)), observed=label + show(observed), harm=harm)
 
 
-def require(held: bool, *, promised: str, observed: str) -> None:
+def require(held: bool, *, promised: str, observed: str, harm: Harm | None = None) -> None:
     """End of a clause whose promise is no single value: raise :class:`Deviation` unless ``held``."""
     if not held:
-        raise Deviation(promised=promised, observed=observed)
+        raise Deviation(promised=promised, observed=observed, harm=harm)
 
 
 def _first_difference(observed: bytes | bytearray, promised: bytes | bytearray) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.catalogue import clause
 from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.session import Session
 from conformance.strategies import bodies, examples, pattern_bytes
 from conformance.verdict import Inconclusive, compare
@@ -147,7 +147,8 @@ def test_one_of_the_concurrent_values_stands_whole(session: Session, writers: in
         if error.code is not ErrorCode.NOT_FOUND:
             raise
         final = None
-    compare(_whose(final, writers), "one of the values written", f"value after {writers} concurrent puts")
+    what = f"value after {writers} concurrent puts"
+    compare(_whose(final, writers), "one of the values written", what, harm=Harm.STORES_WRONG_DATA)
 
 
 def _winners(session: Session, key: str, runners: int, headers: Headers) -> str:
@@ -172,6 +173,11 @@ def _winners(session: Session, key: str, runners: int, headers: Headers) -> str:
 ONE_WINNER: Final = "1 winner, whose value stands"
 
 
+def _lost_update(seen: str) -> Harm | None:
+    """Return the harm of a race that several won, or that one won whose value is not the one that stands."""
+    return Harm.LOSES_DATA if seen.endswith((" winners", "another value stands")) else None
+
+
 @clause(
     "CON-003",
     "Of concurrent creators with If-None-Match: * exactly one wins, and its value stands.",
@@ -188,7 +194,7 @@ ONE_WINNER: Final = "1 winner, whose value stands"
 def test_exactly_one_creator_wins(session: Session, runners: int) -> None:
     key = session.fresh_prefix() + "a"
     seen = _winners(session, key, runners, (("If-None-Match", "*"),))
-    compare(seen, ONE_WINNER, f"{runners} creators at once")
+    compare(seen, ONE_WINNER, f"{runners} creators at once", harm=_lost_update(seen))
 
 
 def _etag_of_new(session: Session, key: str, body: bytes = b"first version") -> str:
@@ -217,7 +223,7 @@ def test_exactly_one_update_wins(session: Session, runners: int) -> None:
     key = session.fresh_prefix() + "a"
     etag = _etag_of_new(session, key)
     seen = _winners(session, key, runners, (("If-Match", etag),))
-    compare(seen, ONE_WINNER, f"{runners} updates at once, on {etag}")
+    compare(seen, ONE_WINNER, f"{runners} updates at once, on {etag}", harm=_lost_update(seen))
 
 
 @clause(
@@ -237,7 +243,9 @@ def test_a_stale_etag_updates_nothing(session: Session, second: bytes) -> None:
     stale = _etag_of_new(session, key)
     session.wire.put(key, second)
     status = session.wire.put(key, b"late update", (("If-Match", stale),)).status
-    compare((status, session.wire.get(key).body), (412, second), "status, and what is stored")
+    left = session.wire.get(key).body
+    harm = Harm.LOSES_DATA if left != second else None
+    compare((status, left), (412, second), "status, and what is stored", harm=harm)
 
 
 @clause(

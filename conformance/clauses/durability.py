@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.catalogue import clause
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.session import MARK, Session
 from conformance.strategies import KIB, examples
 from conformance.system import WriterFailed, writer_body
@@ -71,7 +71,9 @@ def _require_old_or_new(session: Session, key: str, number: int, answered: int, 
     if found not in allowed:
         choice = " or ".join(f"{len(body)} bytes beginning {body[:8]!r}" for body in allowed)
         raise Deviation(
-            promised=f"after {answered} answered uploads, {key} holds {choice}", observed=f"it holds {show(found)}"
+            promised=f"after {answered} answered uploads, {key} holds {choice}",
+            observed=f"it holds {show(found)}",
+            harm=Harm.LOSES_DATA,
         )
 
 
@@ -128,7 +130,8 @@ def test_answered_changes_survive_a_kill_of_the_server(session: Session) -> None
     allowed = [show(writer_body(number, 64 * KIB)) for number in (answered, answered + 1)]
     # The upload that was under way when the server died may have arrived or not; both are right.
     wanted[busy] = now if now in allowed else allowed[0]
-    compare({**{key: _held(session, key) for key in keys}, busy: now}, wanted, "what is stored after the restart")
+    kept = {**{key: _held(session, key) for key in keys}, busy: now}
+    compare(kept, wanted, "what is stored after the restart", harm=Harm.LOSES_DATA)
 
 
 def _write_through_a_kill(session: Session, key: str) -> int:

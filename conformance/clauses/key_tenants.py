@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conformance.catalogue import also, clause
 from conformance.clauses.key_layout import FILE_STORAGE, LOG, OBJECT_KEYS, Name, outcome, pairs_of_names
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.session import Session
 from conformance.strategies import bodies, examples, file_types, ids
 from conformance.verdict import compare
@@ -83,13 +83,18 @@ class Tenants:
 
     def require_others_unharmed(self, doing: str) -> None:
         compare(
-            self.harmed(), [], f"other owners' files after {doing} files of project {TENANT!r}", promise="as before"
+            self.harmed(),
+            [],
+            f"other owners' files after {doing} files of project {TENANT!r}",
+            promise="as before",
+            harm=Harm.CROSSES_TENANTS,
         )
 
 
 def _list(tenants: Tenants) -> object:
     found = sorted(stat.key for stat in tenants.session.storage.list(tenants.prefix + "/"))
-    compare(found, sorted(tenants.own), f"keys listed for project {TENANT!r}")
+    harm = Harm.CROSSES_TENANTS if set(found) - set(tenants.own) else None
+    compare(found, sorted(tenants.own), f"keys listed for project {TENANT!r}", harm=harm)
     return found
 
 
@@ -165,7 +170,8 @@ def test_a_signed_url_serves_only_its_own_owner(session: Session, deleted: bool)
     served = [who for who, other in tenants.others.items() if answer.body == other.encode()]
     content = None if deleted else key.encode()
     observed = (served, answer.body if answer.ok else None)
-    compare(observed, ([], content), "other owners' files served, and the content served, by the URL of an own file")
+    what = "other owners' files served, and the content served, by the URL of an own file"
+    compare(observed, ([], content), what, harm=Harm.CROSSES_TENANTS if served else None)
 
 
 FAMILIES: Final = (
@@ -187,7 +193,9 @@ def _side_by_side(session: Session, one: str, other: str, write: Callable[[str],
     compare(both, [outcome(one.encode), outcome(other.encode)], f"downloads of {one!r} and {other!r} side by side")
     session.storage.delete_files([one])
     left = [outcome(lambda key=key: session.storage.download(key)) for key in (one, other)]  # type: ignore[misc]
-    compare(left, [ErrorCode.NOT_FOUND.value, outcome(other.encode)], f"downloads after deleting {one!r} alone")
+    due = [ErrorCode.NOT_FOUND.value, outcome(other.encode)]
+    harm = Harm.LOSES_DATA if left[1] != due[1] else None
+    compare(left, due, f"downloads after deleting {one!r} alone", harm=harm)
 
 
 @clause(

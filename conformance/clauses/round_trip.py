@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.held_memory import HeldMemory
 from conformance.session import Session
 from conformance.strategies import KIB, MIB, SIZES, bodies, examples, pattern_bytes
@@ -317,7 +317,8 @@ def test_a_stream_that_breaks_stores_nothing(session: Session, after: int, old: 
     observed = (outcome, stored_at(session.another_storage(), key))
     promised = ("the stream's own exception", before)
     compare(observed[0], promised[0], f"what an upload says whose stream breaks after {after} bytes")
-    compare(observed[1], promised[1], f"stored after the stream broke after {after} bytes", promise=_promise(before))
+    what = f"stored after the stream broke after {after} bytes"
+    compare(observed[1], promised[1], what, promise=_promise(before), harm=Harm.STORES_WRONG_DATA)
 
 
 def _promise(before: bytes | None) -> str:
@@ -337,7 +338,8 @@ def test_a_signed_upload_that_hangs_up_stores_nothing(session: Session, cut: tup
     session.storage.upload(key, before)
     url = session.signed_upload_url(key, expires_in=600)
     session.fetch(url, method="PUT", body=pattern_bytes(size), cut_after=after)
-    compare(stored_at(session.storage, key), before, f"stored after a hang-up after {after} of {size} bytes")
+    what = f"stored after a hang-up after {after} of {size} bytes"
+    compare(stored_at(session.storage, key), before, what, harm=Harm.LOSES_DATA)
 
 
 @also("RT-005", requires={Capability.WIRE}, effort=0.1)
@@ -347,7 +349,8 @@ def test_a_put_that_hangs_up_stores_nothing(session: Session, cut: tuple[int, in
     size, after = cut
     key = session.fresh_key()
     session.wire.request("PUT", key, body=pattern_bytes(size), cut_after=after)
-    compare(stored_at(session.storage, key), None, f"stored after a hang-up after {after} of {size} bytes")
+    what = f"stored after a hang-up after {after} of {size} bytes"
+    compare(stored_at(session.storage, key), None, what, harm=Harm.STORES_WRONG_DATA)
 
 
 @also("RT-005", requires={Capability.FAULT_INJECTION}, effort=0.3)

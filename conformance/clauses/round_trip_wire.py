@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from conformance.aws_chunked import Framing, put_chunked
 from conformance.catalogue import also, clause
-from conformance.contract import Level, Profile
+from conformance.contract import Harm, Level, Profile
 from conformance.http_transport import Answer
 from conformance.session import Session
 from conformance.strategies import KIB, MIB, bodies, examples, pattern_bytes
@@ -319,10 +319,12 @@ def require_refused(session: Session, key: str, put: Answer, before: bytes | Non
     """End of a clause: the PUT was refused, and the key holds what it held before (``None``: nothing)."""
     held = session.wire.get(key)
     left = None if held.status == 404 else held.body
+    changed = Harm.LOSES_DATA if before is not None and not put.ok else Harm.STORES_WRONG_DATA
     require(
         400 <= put.status < 500 and left == before,
         promised=f"{what} is refused (4xx), and {'nothing' if before is None else 'the old value'} is stored",
         observed=f"{put.summary}, and {_stored(left, before)}",
+        harm=None if left == before else changed,
     )
 
 
@@ -333,21 +335,22 @@ def _stored(left: bytes | None, before: bytes | None) -> str:
 
 
 OBJECT_SUBRESOURCES: Final = (
+    ("DELETE", "tagging"),
+    ("PUT", "acl"),
+    ("PUT", "tagging"),
+    ("PUT", "retention"),
+    ("PUT", "legal-hold"),
+    ("POST", "restore"),
+    ("POST", "select"),
     ("GET", "acl"),
     ("GET", "tagging"),
     ("GET", "retention"),
     ("GET", "legal-hold"),
     ("GET", "torrent"),
     ("GET", "attributes"),
-    ("PUT", "acl"),
-    ("PUT", "tagging"),
-    ("PUT", "retention"),
-    ("PUT", "legal-hold"),
-    ("DELETE", "tagging"),
-    ("POST", "restore"),
-    ("POST", "select"),
 )
-"""Requests on an object that are about something else than its bytes."""
+"""Requests on an object that are about something else than its bytes. Those that could lose the object come first: the
+first that goes wrong is the one that is reported."""
 
 
 @clause(
@@ -370,7 +373,8 @@ def test_a_subresource_request_leaves_the_object_alone(session: Session, request
     held = session.wire.get(key)
     observed = (answer.body == body, held.status, held.body, held.header("content-type"))
     compare(observed[0], False, f"the object's bytes as the answer to {method} ?{name} ({answer.summary})")
-    compare(observed[1:], (200, body, "text/plain"), f"the object after {method} ?{name} ({answer.summary})")
+    harm = Harm.LOSES_DATA if held.body != body else None
+    compare(observed[1:], (200, body, "text/plain"), f"the object after {method} ?{name} ({answer.summary})", harm=harm)
 
 
 BUCKET_SUBRESOURCES: Final = (
@@ -399,7 +403,8 @@ def test_deleting_a_subresource_leaves_the_bucket(session: Session, name: str) -
     try:
         answer = session.wire.request("DELETE", bucket=bucket, query=((name, ""),))
         listing = session.wire.request("GET", bucket=bucket, query=(("list-type", "2"),))
-        compare(listing.summary, "200", f"listing of the bucket after DELETE ?{name} ({answer.summary})")
+        harm = Harm.LOSES_DATA if listing.status == 404 else None
+        compare(listing.summary, "200", f"listing of the bucket after DELETE ?{name} ({answer.summary})", harm=harm)
     finally:
         session.wire.request("DELETE", bucket=bucket)
 

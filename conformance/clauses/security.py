@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.session import Session
 from conformance.strategies import examples
 from conformance.system import SettingsRefused
@@ -91,7 +91,8 @@ def reach(storage: Storage, key: str) -> list[str]:
 
 def _require_untouched(before: dict[str, bytes | None], after: dict[str, bytes | None], told: list[str]) -> None:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name, b"?") != after.get(name, b"?"))
-    compare((told, changed), ([], []), "operations that gave away a file outside, and names changed outside")
+    what = "operations that gave away a file outside, and names changed outside"
+    compare((told, changed), ([], []), what, harm=Harm.BREAKS_OUT)
 
 
 HOSTILE_PATHS: Final = (
@@ -385,7 +386,9 @@ def require_silence(texts: list[str], secret: str, what: str) -> None:
         for form in sorted(forms(secret), key=len, reverse=True):
             shown = shown.replace(form, "[the secret]")
         raise Deviation(
-            promised=f"no {what} anywhere", observed=f"{len(telling)} texts tell it, the first: {shown[-300:]}"
+            promised=f"no {what} anywhere",
+            observed=f"{len(telling)} texts tell it, the first: {shown[-300:]}",
+            harm=Harm.LEAKS,
         )
 
 

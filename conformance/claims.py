@@ -1,0 +1,208 @@
+"""Probes what a backend makes of a capability that its provider does not declare: it must refuse it, not half do it.
+
+One capability takes a handful of requests, once per session, and only where a clause is unsupported for want of it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from conformance.contract import Capability
+from conformance.http_transport import Answer
+from conformance.s3_wire import content_md5
+from conformance.session import Session
+
+
+class Outcome(enum.StrEnum):
+    """What became of a request for something that is not declared."""
+
+    REFUSED = "refused"
+    SERVED = "served"
+    HALF_DONE = "half done"
+    """Accepted, and not what was asked for: the worst, because the client is told that it worked."""
+    NOT_PROBED = "not probed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """``said``: the request and its answer in a few words, or why there is none."""
+
+    outcome: Outcome
+    said: str
+
+
+class _NotProbed(Exception):
+    """The message says why nothing could be asked."""
+
+
+_probed: Final[WeakKeyDictionary[Session, dict[Capability, Claim]]] = WeakKeyDictionary()
+
+
+def probe_claims(session: Session, capabilities: Iterable[Capability]) -> dict[Capability, Claim]:
+    """Return what the backend makes of those of the capabilities that can be probed and that the session lacks.
+
+    What a probe stores, it removes. Without a wire nothing can be asked, and the answer is empty.
+    """
+    if Capability.WIRE not in session.capabilities:
+        return {}
+    known = _probed.setdefault(session, {})
+    wanted = [lack for lack in _PROBES if lack in set(capabilities) - session.capabilities]
+    for capability in wanted:
+        if capability not in known:
+            known[capability] = _ask(session, capability)
+    return {capability: known[capability] for capability in wanted}
+
+
+def _ask(session: Session, capability: Capability) -> Claim:
+    budget = session.recorder.budget
+    if budget is not None and session.recorder.total >= budget:
+        return Claim(outcome=Outcome.NOT_PROBED, said=f"the run's bound of {budget} requests is used up")
+    try:
+        return _PROBES[capability](session)
+    except _NotProbed as reason:
+        return Claim(outcome=Outcome.NOT_PROBED, said=str(reason))
+    finally:
+        session.recorder.clear()
+
+
+def claims_data(claims: dict[Capability, Claim]) -> dict[str, dict[str, str]]:
+    """Return the claims as they stand in a report's result."""
+    return {capability.value: {"outcome": c.outcome.value, "said": c.said} for capability, c in claims.items()}
+
+
+_WORDS: Final = {
+    Outcome.REFUSED: "refused as declared",
+    Outcome.SERVED: "not declared, but the server does it",
+    Outcome.HALF_DONE: "not declared, and accepted all the same without being done",
+    Outcome.NOT_PROBED: "not probed",
+}
+
+
+def as_reason(claims: dict[Capability, Claim]) -> str:
+    """Return the claims in a sentence, ``""`` for none."""
+    return "; ".join(f"{capability.value} {_WORDS[c.outcome]} ({c.said})" for capability, c in claims.items())
+
+
+def _claim(what: str, answer: Answer, *, done: Callable[[], bool]) -> Claim:
+    """Judge an answer: refused by a 4xx or a 501; accepted, ``done`` tells whether it took effect."""
+    if answer.error is not None or answer.status == 0:
+        raise _NotProbed(f"{what}: no answer")
+    said = f"{what}: {answer.summary}"
+    if not answer.ok:
+        if answer.status >= 500 and answer.status != 501:
+            raise _NotProbed(f"{said}, which is neither a refusal nor a consent")
+        return Claim(outcome=Outcome.REFUSED, said=said)
+    return Claim(outcome=Outcome.SERVED if done() else Outcome.HALF_DONE, said=said)
+
+
+@contextmanager
+def _bucket_of_its_own(session: Session) -> Iterator[str]:
+    """Make an empty bucket, so that nothing is switched on where others store."""
+    bucket = session.fresh_id()
+    made = session.wire.request("PUT", bucket=bucket)
+    if not made.ok:
+        raise _NotProbed(f"it is tried in a bucket of its own, which could not be made: {made.summary}")
+    try:
+        yield bucket
+    finally:
+        session.wire.request("DELETE", bucket=bucket)
+
+
+_XMLNS: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+def _switched(session: Session, bucket: str, name: str, document: str) -> Answer:
+    body = document.encode()
+    headers = (("Content-MD5", content_md5(body)),)
+    return session.wire.request("PUT", bucket=bucket, query=((name, ""),), body=body, headers=headers)
+
+
+def _versioning(session: Session) -> Claim:
+    with _bucket_of_its_own(session) as bucket:
+        document = f"<VersioningConfiguration{_XMLNS}><Status>Enabled</Status></VersioningConfiguration>"
+        answer = _switched(session, bucket, "versioning", document)
+
+        def done() -> bool:
+            root = session.wire.request("GET", bucket=bucket, query=(("versioning", ""),)).xml()
+            return root is not None and root.findtext("Status") == "Enabled"
+
+        return _claim("PUT ?versioning", answer, done=done)
+
+
+def _lifecycle(session: Session) -> Claim:
+    with _bucket_of_its_own(session) as bucket:
+        rule = "<ID>probe</ID><Filter><Prefix>probe/</Prefix></Filter><Status>Enabled</Status>"
+        rule += "<Expiration><Days>30</Days></Expiration>"
+        document = f"<LifecycleConfiguration{_XMLNS}><Rule>{rule}</Rule></LifecycleConfiguration>"
+        answer = _switched(session, bucket, "lifecycle", document)
+
+        def done() -> bool:
+            root = session.wire.request("GET", bucket=bucket, query=(("lifecycle", ""),)).xml()
+            return root is not None and root.findtext("Rule/Expiration/Days") == "30"
+
+        return _claim("PUT ?lifecycle", answer, done=done)
+
+
+def _multipart(session: Session) -> Claim:
+    wire, key, body = session.wire, session.fresh_prefix() + "a", b"the only part"
+    begun = wire.request("POST", key, query=(("uploads", ""),))
+    root = begun.xml() if begun.ok else None
+    upload = "" if root is None else root.findtext("UploadId") or ""
+
+    def done() -> bool:
+        query = (("partNumber", "1"), ("uploadId", upload))
+        etag = wire.request("PUT", key, query=query, body=body).header("etag") or ""
+        part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+        document = f"<CompleteMultipartUpload{_XMLNS}>{part}</CompleteMultipartUpload>".encode()
+        wire.request("POST", key, query=(("uploadId", upload),), body=document)
+        got = wire.get(key)
+        if not (got.ok and got.body == body):
+            wire.request("DELETE", key, query=(("uploadId", upload),))
+        return got.ok and got.body == body
+
+    try:
+        return _claim("POST ?uploads", begun, done=lambda: bool(upload) and done())
+    finally:
+        wire.delete(key)
+
+
+def _copy(session: Session) -> Claim:
+    wire, prefix, body = session.wire, session.fresh_prefix(), b"to be copied"
+    source, target = prefix + "a", prefix + "b"
+    wire.put(source, body)
+    try:
+        answer = wire.request("PUT", target, headers=(("x-amz-copy-source", quote(f"/{wire.bucket}/{source}")),))
+        return _claim("PUT with x-amz-copy-source", answer, done=lambda: wire.get(target).body == body)
+    finally:
+        wire.delete(source)
+        wire.delete(target)
+
+
+def _conditional_put(session: Session) -> Claim:
+    wire, key = session.wire, session.fresh_prefix() + "a"
+    wire.put(key, b"first")
+    try:
+        answer = wire.put(key, b"second", (("If-None-Match", "*"),))
+        what = "PUT with If-None-Match: * on a key that is there"
+        if answer.status == 412 and wire.get(key).body == b"first":
+            return Claim(outcome=Outcome.SERVED, said=f"{what}: {answer.summary}")
+        # Whatever is stored then: a condition that is accepted where it does not hold is passed over.
+        return _claim(what, answer, done=lambda: False)
+    finally:
+        wire.delete(key)
+
+
+_PROBES: Final[dict[Capability, Callable[[Session], Claim]]] = {
+    Capability.MULTIPART: _multipart,
+    Capability.COPY: _copy,
+    Capability.CONDITIONAL_PUT: _conditional_put,
+    Capability.VERSIONING: _versioning,
+    Capability.LIFECYCLE: _lifecycle,
+}
+"""The capabilities that requests can ask for. The others are the suite's own means, or promises over time."""

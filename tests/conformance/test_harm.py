@@ -1,0 +1,69 @@
+"""A deviation carries the harm it does, and one that is merely another answer carries none."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.contract import Harm
+from conformance.url_answers import REFUSED, SERVED, bypass
+from conformance.verdict import Deviation, Verdict, compare, require
+from tests.bench import decide, every_fault, under
+
+
+@pytest.mark.parametrize(
+    ("clause_id", "fault_id", "harm"),
+    [
+        ("KEY-008", "storage-lists-by-bare-prefix", Harm.CROSSES_TENANTS),
+        ("KEY-010", "collapses-double-slashes", Harm.LOSES_DATA),
+        ("KEY-011", "takes-longer-keys", None),
+        ("URL-003", "serves-expired-urls", Harm.BYPASSES_AUTHENTICATION),
+        ("URL-010", "url-good-for-any-method", Harm.BYPASSES_AUTHENTICATION),
+        ("URL-017", "serves-without-a-signature", Harm.BYPASSES_AUTHENTICATION),
+        ("URL-022", "stores-before-it-refuses", Harm.BYPASSES_AUTHENTICATION),
+        ("DEL-010", "delete-takes-1001", None),
+        ("DEL-012", "delete-ignores-content-md5", Harm.LOSES_DATA),
+        ("RT-005", "stores-truncated-bodies", Harm.LOSES_DATA),
+        ("RT-008", "ignores-content-md5", Harm.STORES_WRONG_DATA),
+        ("RT-020", "unknown-subresource-hits-the-object", Harm.LOSES_DATA),
+        ("RT-020", "unknown-subresource-hits-the-bucket", Harm.LOSES_DATA),
+        ("CON-003", "if-none-match-ignored", Harm.LOSES_DATA),
+        ("CON-004", "if-match-wants-bare-etag", None),
+        ("SEC-001", "follows-links", Harm.BREAKS_OUT),
+    ],
+)
+def test_a_judged_deviation_tells_its_harm(clause_id: str, fault_id: str, harm: Harm | None) -> None:
+    with under(every_fault()[fault_id]) as session:
+        judgement = decide(clause_id, session)
+    assert judgement.verdict is Verdict.DEVIATES, judgement
+    assert judgement.observation is not None
+    assert judgement.observation.harm is harm, judgement.observation
+
+
+@pytest.mark.parametrize(
+    ("seen", "got_through"),
+    [
+        (SERVED, True),
+        ("200 with 64 bytes, among them the content in part", True),
+        ("403 AccessDenied, showing the content in part", True),
+        ((REFUSED, "changed"), True),
+        (("200 with 0 bytes, none of the content", "stored"), True),
+        (REFUSED, False),
+        ("500 InternalError", False),
+        ("200 with 12 bytes, none of the content", False),
+        ((REFUSED, "as before"), False),
+    ],
+)
+def test_only_what_got_through_is_a_bypass(seen: object, got_through: bool) -> None:
+    assert bypass(REFUSED, seen) is (Harm.BYPASSES_AUTHENTICATION if got_through else None)
+
+
+def test_the_ends_of_a_clause_hand_the_harm_on() -> None:
+    with pytest.raises(Deviation) as compared:
+        compare(b"a", b"b", harm=Harm.LEAKS)
+    with pytest.raises(Deviation) as required:
+        require(False, promised="x", observed="y", harm=Harm.LEAKS)
+    assert compared.value.observation.harm is required.value.observation.harm is Harm.LEAKS
+
+
+def test_what_is_a_ready_attack_is_told_apart() -> None:
+    assert {harm for harm in Harm if harm.is_attack} == {Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT}
