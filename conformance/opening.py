@@ -30,7 +30,7 @@ from conformance.target import DiskRoot, S3Endpoint, StorageFactory, Target
 from conformance.views import DiskView, S3View
 from conformance.wire import Recorder, Redactor
 from reference_impl import keys as reference_layout
-from reference_impl.api import DEFAULT_BATCH_SIZE, Storage
+from reference_impl.api import Storage
 from reference_impl.keys import KeyLayout
 from reference_impl.local import LocalStorage
 from reference_impl.s3 import S3Storage
@@ -139,11 +139,13 @@ def _open_s3(
             stack.callback(client.close)
             return client
 
-        def storage_over(client: Any, batch_size: int = DEFAULT_BATCH_SIZE) -> Storage:
-            storage = S3Storage(client, bucket, batch_size=batch_size)
+        def storage_over(client: Any, batch_size: int | None = None) -> Storage:
+            storage = S3Storage(client, bucket)
+            if batch_size is not None:
+                storage = S3Storage(client, bucket, batch_size=batch_size)
             return target.wrap(storage) if target.wrap else storage
 
-        def make_storage(batch_size: int) -> Storage:
+        def make_storage(batch_size: int | None) -> Storage:
             return storage_over(make_client_with(target.secret_key), batch_size)
 
         def open_with(secret_key: str, change: Callable[[Any], None]) -> Storage:
@@ -201,7 +203,7 @@ def _open_disk(
             storage = LocalStorage(root, base_url=server.url, secret=secret)
             return target.wrap(storage) if target.wrap else storage
 
-        def make_storage(_: int) -> Storage:
+        def make_storage(_: int | None) -> Storage:
             return signing_with(secret)
 
         parts = replace(reference_parts(parts, layout), root=root)

@@ -129,17 +129,20 @@ class Backends:
         if name in self.targets:
             target, capabilities = self.targets[name]
             title, version, launch, known = name, "unknown", "remote", dict[str, Expectation]()
+            limits = dict[str, int]()
         else:
             provider = self.providers[name]
+            limits = {limited: declared.value for limited, declared in provider.limits.items()}
             running = self._stack.enter_context(provider.choose().start(lambda _: None))
             target, capabilities, title = running.target, provider.capabilities, provider.title
             version, launch, restart = running.version, running.launch.value, running.restart
             path = expectations.path_of(name)
             known = read_expectations(path) if path else {}
-        plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known)
+        plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known, declared=limits)
         session = self._stack.enter_context(
             open_session(target, capabilities=capabilities, run_id=new_run_id(), restart=restart)
         )
+        session.declared_limits = plan.declared
         head = header(provider=name, backend=title, backend_version=version, launch=launch, plan=plan, target=target)
         return _Open(session=session, target=target, header=head, plan=plan)
 

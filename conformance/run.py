@@ -41,8 +41,10 @@ class Plan:
     seed: int
     expectations: Mapping[str, Expectation] = field(default_factory=dict)
     max_requests: int | None = None
-    limits: Mapping[str, int] | None = None
-    """Search the backend's limits and hold them against these, by name; ``None``: no search."""
+    declared: Mapping[str, int] = field(default_factory=dict)
+    """What the backend is said to be limited to, by name."""
+    search_limits: bool = False
+    """Search the backend's limits as well, and hold them against those declared."""
 
 
 def suite_version() -> str:
@@ -106,9 +108,10 @@ def run(
         with open_session(
             target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart
         ) as session:
+            session.declared_limits = plan.declared
             judge_all(session, target, plan, done, provider=provider)
-            if plan.limits is not None and alive(session):
-                found = session.redactor.data(limits_as_data(find_limits(session), plan.limits))
+            if plan.search_limits and alive(session):
+                found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
     finally:
         if complete or results:

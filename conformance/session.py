@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -22,7 +22,7 @@ from conformance.system import (
     WriterPort,
 )
 from conformance.wire import Auth, Headers, Recorder, Redactor, SignedFrom
-from reference_impl.api import DEFAULT_BATCH_SIZE, MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
+from reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
 from reference_impl.keys import KeyLayout
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Session:
         self,
         *,
         run_id: str,
-        make_storage: Callable[[int], Storage],
+        make_storage: Callable[[int | None], Storage],
         layout: KeyLayout,
         capabilities: frozenset[Capability],
         transport: HttpTransport,
@@ -112,7 +112,8 @@ class Session:
         parts: SystemParts | None = None,
     ) -> None:
         self.run_id = run_id
-        self.storage = make_storage(DEFAULT_BATCH_SIZE)
+        self.storage = make_storage(None)
+        """As it comes, with the batch size that it has unless told another."""
         self.layout = layout
         self.capabilities = capabilities
         self.transport = transport
@@ -128,7 +129,9 @@ class Session:
         self._signed: dict[str, SignedFrom] = {}
         self._strangers: set[str] = set()
         self._other: Storage | None = None
-        self._by_batch_size: dict[int, Storage] = {DEFAULT_BATCH_SIZE: self.storage}
+        self._by_batch_size: dict[int, Storage] = {}
+        self.declared_limits: Mapping[str, int] = {}
+        """What the backend is said to be limited to, by the names of ``conformance.probe`` (``batch_keys``, …)."""
 
     @property
     def recorder(self) -> Recorder:
@@ -194,7 +197,7 @@ class Session:
     def another_storage(self) -> Storage:
         """Return a second client of the same backend, with connections of its own. Always the same second one."""
         # A client costs far more than a request, and every example asks for one.
-        self._other = self._other or self._make_storage(DEFAULT_BATCH_SIZE)
+        self._other = self._other or self._make_storage(None)
         return self._other
 
     def storage_with_batches_of(self, size: int) -> Storage:

@@ -31,6 +31,10 @@ COUNTS: Final = (1, 99, 100, 101, 199, 200, 250, 999, 1000, 1001, 2500)
 """Numbers of keys around the batch size of the storage system and the largest batch of S3."""
 
 
+UNCONFIGURED: Final = 100
+"""Keys that a delete request names at most where nothing is configured: what the product's documentation says."""
+
+
 class Project:
     """Keys of one fresh project: ``key(3)`` is its fourth file. Nobody else's keys start with its prefix."""
 
@@ -123,26 +127,28 @@ def batches_of(exchanges: Iterable[Exchange]) -> list[list[str]]:
 
 @clause(
     "DEL-003",
-    "A delete request names at most the configured number of keys, and no more requests are sent than that takes.",
+    "A delete request names at most the configured number of keys, 100 where none is configured, and no more requests "
+    "are sent than that takes.",
     level=Level.MUST,
     profile=Profile.CORE,
     source=(FILE_STORAGE, DELETE_OBJECTS),
-    proved_by=("delete-batches-of-101", "delete-one-by-one"),
+    proved_by=("delete-batches-of-101", "delete-one-by-one", "delete-batches-of-1000-by-default"),
     requires={Capability.WIRE},
     effort=0.2,
 )
-@example(size=1, count=3)
-@example(size=100, count=1)
-@example(size=100, count=100)
-@example(size=100, count=101)
-@example(size=100, count=250)
-@example(size=1000, count=1000)
-@example(size=1000, count=1001)
-@given(size=st.sampled_from([1, 7, 100, 1000]), count=st.integers(0, 60))
-def test_no_request_names_more_keys_than_a_batch_holds(session: Session, size: int, count: int) -> None:
+@example(configured=1, count=3)
+@example(configured=None, count=1)
+@example(configured=None, count=100)
+@example(configured=None, count=101)
+@example(configured=None, count=250)
+@example(configured=1000, count=1000)
+@example(configured=1000, count=1001)
+@given(configured=st.sampled_from([1, 7, None, 1000]), count=st.integers(0, 60))
+def test_no_request_names_more_keys_than_a_batch_holds(session: Session, configured: int | None, count: int) -> None:
     project = Project(session)
     keys = [project.key(number) for number in range(count)]
-    storage = session.storage_with_batches_of(size)
+    size = UNCONFIGURED if configured is None else configured
+    storage = session.storage if configured is None else session.storage_with_batches_of(size)
     mark = session.recorder.mark()
     # What becomes of the keys is the promise of others; here only the requests count.
     with contextlib.suppress(StorageError):

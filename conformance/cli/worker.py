@@ -73,7 +73,8 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
         seed=order["seed"],
         expectations=_expectations(order),
         max_requests=order.get("max_requests"),
-        limits=_declared(provider) if order.get("limits") else None,
+        declared=_declared(provider),
+        search_limits=bool(order.get("limits")),
     )
     with ExitStack() as stack:
         target: Target | None = None

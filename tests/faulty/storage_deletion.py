@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reference_impl.api import DeleteError, DeleteFailure, DeleteResult, ObjectStat, Storage
+from reference_impl.api import DEFAULT_BATCH_SIZE, DeleteError, DeleteFailure, DeleteResult, ObjectStat, Storage
 from reference_impl.errors import ErrorCode, StorageError
 from reference_impl.s3 import S3Storage
 from tests.faulty.local_faults import WrappedStorage, storage_fault
@@ -77,6 +77,19 @@ class DeleteBatchesOf101(WrappedStorage):
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
         size = min(_batch_size(self.inner) + 1, 1000)
         return _with_batches_of(self.inner, size).delete_files(keys)
+
+
+@storage_fault(
+    "delete-batches-of-1000-by-default",
+    "where no batch size is configured, a batch holds what Amazon S3 allows",
+    breaks=["DEL-003"],
+    origin="clients written for Amazon S3 alone",
+    on="s3",
+)
+class DeleteBatchesOf1000ByDefault(WrappedStorage):
+    def delete_files(self, keys: Iterable[str]) -> DeleteResult:
+        size = _batch_size(self.inner)
+        return _with_batches_of(self.inner, 1000 if size == DEFAULT_BATCH_SIZE else size).delete_files(keys)
 
 
 @storage_fault("delete-one-by-one", "every key takes a request of its own", breaks=["DEL-003"], on="s3")

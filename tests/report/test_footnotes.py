@@ -28,7 +28,9 @@ DECLARED = {"batch_keys": 1000, "url_life_s": 86_400}
 def lines() -> list[dict[str, Any]]:
     """The section of a run with a search for limits, against an exemplary server."""
     emitted: list[dict[str, Any]] = []
-    plan = Plan(entries=[entries()["RT-003"]], effort=EFFORTS[Mode.QUICK], seed=1, limits=DECLARED)
+    plan = Plan(
+        entries=[entries()["RT-003"]], effort=EFFORTS[Mode.QUICK], seed=1, declared=DECLARED, search_limits=True
+    )
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
         named = {"provider": "exemplar", "backend": "Exemplar", "backend_version": "1", "launch": "process"}

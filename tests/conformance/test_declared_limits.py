@@ -1,0 +1,25 @@
+"""The largest batch is held against what is declared for the backend, and against 1000 keys where nothing is."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.verdict import Verdict
+from tests.bench import decide, every_fault, on_exemplar, under
+
+
+@pytest.mark.parametrize(("declared", "verdict"), [(998, Verdict.CONFORMS), (997, Verdict.DEVIATES)])
+def test_a_batch_limit_of_its_own_conforms_where_it_is_declared(declared: int, verdict: Verdict) -> None:
+    with under(every_fault()["delete-takes-999"]) as session:
+        session.declared_limits = {"batch_keys": declared}
+        assert decide("DEL-015", session).verdict is verdict
+
+
+@pytest.mark.parametrize(("declared", "verdict"), [(1000, Verdict.CONFORMS), (700, Verdict.DEVIATES)])
+def test_more_than_is_declared_is_told(declared: int, verdict: Verdict) -> None:
+    with on_exemplar() as session:
+        session.declared_limits = {"batch_keys": declared}
+        judgement = decide("DEL-015", session)
+    assert judgement.verdict is verdict
+    if judgement.observation is not None:
+        assert judgement.observation.observed == "largest batch taken: 1000 keys"
