@@ -71,6 +71,7 @@ PROVIDER = Provider(
     ),
     notes=(
         "In memory (transient-nio2); another blob store below it may behave differently.",
-        "Conditional writes hold within one process only: https://github.com/gaul/s3proxy#limitations",
+        "Conditional writes hold within one process only: https://github.com/gaul/s3proxy#limitations; "
+        "over this store If-None-Match did, If-Match did not.",
     ),
 )

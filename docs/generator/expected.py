@@ -1,0 +1,21 @@
+"""What the expectations of the built-in providers say, for the pages of clauses and of providers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.baseline import Expectation, read_expectations
+from conformance.catalogue import entries
+from providers import discover, expectations
+
+
+def expected_deviations() -> dict[str, Mapping[str, Expectation]]:
+    """Return the expectations by provider and clause, in the order of the contract."""
+    order = list(entries())
+    found: dict[str, Mapping[str, Expectation]] = {}
+    for provider in discover():
+        path = expectations.path_of(provider)
+        if path is not None:
+            known = read_expectations(path)
+            found[provider] = {id: known[id] for id in order if id in known}
+    return found

@@ -1,0 +1,88 @@
+"""Generated pieces of pages that are written by hand: ``<!-- insert: NAME -->`` is replaced."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.cli.exit_codes import ExitCode
+from conformance.contract import Capability
+from docs.generator.decisions import title_of
+from docs.generator.markdown import code, table
+
+ROOT: Final = Path(__file__).parent.parent.parent
+_MARK: Final = re.compile(r"<!-- insert: ([a-z-]+) -->")
+
+EXIT_CODES: Final[Mapping[ExitCode, str]] = {
+    ExitCode.OK: "as expected",
+    ExitCode.REGRESSION: "a deviation from a MUST that was not expected; for `gate`: something got worse",
+    ExitCode.USAGE: "wrong usage: an option, a file or a name; the message says what is allowed",
+    ExitCode.HARNESS: "a backend could not be judged, or a report is broken: says nothing about the backend",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C); what the run had created is removed",
+    ExitCode.BROKEN_PIPE: "the reader of the output went away",
+}
+
+
+def with_inserts(markdown: str) -> str:
+    """Return a page with its marks replaced. ``LookupError`` names a mark that nobody knows."""
+    return _MARK.sub(lambda mark: _insert(mark[1]), markdown)
+
+
+def _insert(name: str) -> str:
+    if name not in INSERTS:
+        raise LookupError(f"<!-- insert: {name} -->: known are {', '.join(sorted(INSERTS))}")
+    return INSERTS[name]()
+
+
+def _exit_codes() -> str:
+    rows = [(str(exit_code.value), EXIT_CODES[exit_code]) for exit_code in ExitCode]
+    return "## Exit codes {#exit-codes}\n\n" + table(("code", "meaning"), rows)
+
+
+def _layers() -> str:
+    return (
+        '<ol class="layers">\n'
+        + "".join(f"<li>{''.join(f'<code>{name}</code>' for name in layer)}</li>\n" for layer in layers())
+        + "</ol>\n"
+    )
+
+
+def layers() -> list[list[str]]:
+    """Return the layers of the suite, highest first, as import-linter is told them."""
+    configuration: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for contract in configuration["tool"]["importlinter"]["contracts"]:
+        if contract["type"] == "layers":
+            return [
+                [name.strip().removeprefix("conformance.") for name in layer.split("|")] for layer in contract["layers"]
+            ]
+    raise LookupError("pyproject.toml holds no contract of layers")
+
+
+def _rules() -> str:
+    configuration: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    return "".join(f"- {contract['name']}\n" for contract in contracts if contract["type"] == "forbidden")
+
+
+def _capabilities() -> str:
+    return ", ".join(code(capability) for capability in sorted(Capability))
+
+
+def _examples() -> str:
+    pages = sorted((ROOT / "examples").glob("*/README.md"))
+    if not pages:
+        return ""
+    listed = "".join(f"- `examples/{page.parent.name}`: {title_of(page)}\n" for page in pages)
+    return f"## Complete examples\n\nEach is a project of its own, with its workflow:\n\n{listed}"
+
+
+INSERTS: Final[Mapping[str, Callable[[], str]]] = {
+    "capabilities": _capabilities,
+    "examples": _examples,
+    "exit-codes": _exit_codes,
+    "layers": _layers,
+    "rules": _rules,
+}

@@ -1,0 +1,78 @@
+"""The navigation: pages by hand in an order of reading, generated ones as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.catalogue import FAMILIES, entries
+from docs.generator import contract, decisions, providers
+from providers import discover
+
+PAGES: Final = Path(__file__).parent.parent
+
+Nav = list[Any]
+"""As MkDocs takes it: paths, and mappings of one title to a path or to a further list."""
+
+
+def navigation() -> Nav:
+    reference: Nav = [
+        {"Command line": "command-line.md"},
+        {"Report document": "report-format.md"},
+    ]
+    return [
+        {"Home": "index.md"},
+        {
+            "Use": [
+                {"Start": "start.md"},
+                {"How to read a verdict": "verdicts.md"},
+                {"Gate and baselines": "gate.md"},
+                {"With pytest": "pytest.md"},
+                *reference,
+            ]
+        },
+        {"Contract": _contract()},
+        {"Providers": _providers()},
+        *_folder("Findings", "findings"),
+        *_folder("Advice", "advice"),
+        {
+            "Develop": [
+                {"Write a clause": "write-a-clause.md"},
+                {"Write a provider": "write-a-provider.md"},
+                {"Architecture": "architecture.md"},
+                {
+                    "Decisions": [
+                        "decisions/index.md",
+                        *(f"decisions/{record.name}" for record in decisions.records()),
+                    ]
+                },
+            ]
+        },
+    ]
+
+
+def _contract() -> Nav:
+    families = dict.fromkeys(entry.clause.family for entry in entries().values())
+    listed: Nav = [contract.INDEX]
+    listed += [{f"{family}: {FAMILIES.get(family, '')}": contract.page_of(family)} for family in families]
+    listed.append({"Recorded answers": "anchors.md"})
+    # The kill table is made by a run of hours and is not always there.
+    return [*listed, *_page("Power of the clauses", "power.md")]
+
+
+def _providers() -> Nav:
+    listed: Nav = [providers.INDEX]
+    for title, members in providers.by_kind(discover()).items():
+        listed.append({title: [{member.title: providers.page_of(member.id)} for member in members]})
+    return listed
+
+
+def _page(title: str, path: str) -> Nav:
+    return [{title: path}] if (PAGES / path).exists() else []
+
+
+def _folder(title: str, name: str) -> Nav:
+    """Return a section of all pages of a folder, its index first; nothing where there is no folder."""
+    pages = sorted(path.relative_to(PAGES).as_posix() for path in (PAGES / name).rglob("*.md"))
+    pages.sort(key=lambda path: path != f"{name}/index.md")
+    return [{title: pages}] if pages else []
