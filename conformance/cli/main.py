@@ -14,6 +14,7 @@ from conformance.cli import (
     clean_command,
     compare_command,
     consoles,
+    findings_command,
     gate_command,
     install_command,
     list_command,
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         compare_command,
         report_command,
         site_command,
+        findings_command,
         clean_command,
     ):
         module.add_parser(commands)

@@ -15,6 +15,7 @@ from conformance.gate import annotated
 from conformance.report import html, junit, markdown
 from conformance.report.badge import write_badges
 from conformance.report.columns import columns
+from conformance.report.disclosure import published_columns
 from conformance.report.reproducers import write_reproducers
 
 
@@ -31,6 +32,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--badge", metavar="DIR", help="a badge per provider there: shields JSON and SVG")
     parser.add_argument("--reproducers", metavar="DIR", help="the reproducers of all deviations there")
     parser.add_argument("--baseline", metavar="FILE", help="take from it what is expected, instead of from the report")
+    parser.add_argument(
+        "--public", action="store_true", help="leave out the evidence of attacks that are not disclosed (SECURITY.md)"
+    )
     parser.add_argument("--title", default="Object storage conformance", metavar="TEXT", help="title of the page")
     parser.set_defaults(command=run)
 
@@ -42,7 +46,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     if args.baseline:
         baseline = read(args.baseline)
         documents = [(name, annotated(sections, baseline)) for name, sections in documents]
-    found = columns(documents)
+    found = published_columns(columns(documents)) if args.public else columns(documents)
     if args.html:
         report_files.write("--html", args.html, html.render(found, title=args.title))
     if args.markdown == "-":

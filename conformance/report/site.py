@@ -11,6 +11,7 @@ from conformance.report import html
 from conformance.report.badge import write_badges
 from conformance.report.columns import Column, keyed
 from conformance.report.compare import Change, Direction
+from conformance.report.disclosure import published
 from conformance.report.document import Section, counts
 from conformance.report.history import Run, Store, runs_of
 from conformance.verdict import Verdict, share
@@ -25,13 +26,15 @@ def build(folder: Path, sections: Sequence[Section], *, title: str = "Object sto
     """Store the sections below ``folder`` and write the site anew; return the ids of all providers on it.
 
     Writes ``index.html``, ``changes.html``, ``providers/KEY.html``, ``badges/`` and ``data/``. Runs that are stored
-    already stay: calling it with each new report builds the history.
+    already stay: calling it with each new report builds the history. A site is public: what must not be disclosed yet
+    is neither shown nor stored.
     """
     store = Store(folder / "data")
     for section in sections:
-        store.add(section)
+        store.add(published(section))
     store.lighten()
-    runs = {provider: runs_of(found) for provider, found in sorted(store.sections().items())}
+    # Once more, for what was stored before something in it was known to be an attack.
+    runs = {name: runs_of(published(section) for section in found) for name, found in sorted(store.sections().items())}
     columns = keyed([found[-1].section for found in runs.values()])
     by_key = {column.key: runs[column.section.provider] for column in columns}
     (folder / "providers").mkdir(parents=True, exist_ok=True)

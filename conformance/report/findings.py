@@ -1,0 +1,132 @@
+"""Findings: deviations that lose data, leak, cross tenants, break out or let the unauthorised in; a page for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.contract import Harm
+from conformance.report.columns import Column
+from conformance.report.disclosure import harm_of, published, withheld
+from conformance.report.merge import clause_position
+from conformance.report.protections import protection_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One harm that one backend does, as one or more clauses saw it.
+
+    ``slug`` is the name of its page. ``results`` are lines of the report, the one with the shortest evidence first;
+    where ``withheld`` is true they are bare of evidence. ``links`` lead to the project of the backend.
+    """
+
+    slug: str
+    column: Column
+    harm: Harm
+    results: tuple[Mapping[str, Any], ...]
+    withheld: bool
+
+    @property
+    def title(self) -> str:
+        return f"{self.backend} {self.harm}"
+
+    @property
+    def backend(self) -> str:
+        return str(self.column.section.header["backend"]["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.column.section.header["backend"]["version"])
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        return tuple(sorted((str(result["clause"]) for result in self.results), key=clause_position))
+
+    @property
+    def protection(self) -> tuple[str, ...]:
+        """The ways to protect an application, each once."""
+        return tuple(dict.fromkeys(protection_of(result, self.harm) for result in self.results))
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        found = (str((result.get("expectation") or {}).get("link") or "") for result in self.results)
+        return tuple(dict.fromkeys(link for link in found if link))
+
+    @property
+    def upstream_told(self) -> str:
+        """The day on which the backend's project was told, ``""`` where that is not on record."""
+        days = [str((result.get("expectation") or {}).get("upstream_told") or "") for result in self.results]
+        return max(days)
+
+
+def collect(columns: Iterable[Column]) -> list[Finding]:
+    """Return the findings of reports, by provider and clause. Deviations that name one finding are one."""
+    found: list[Finding] = []
+    for column in columns:
+        hidden, shown = withheld(column.section), published(column.section)
+        groups: dict[str, list[Mapping[str, Any]]] = {}
+        for result in shown.results:
+            if harm_of(result) is not None:
+                groups.setdefault(_name(result), []).append(result)
+        for name, results in groups.items():
+            results.sort(key=_size_of_evidence)
+            harm = harm_of(results[0])
+            assert harm is not None
+            found.append(
+                Finding(
+                    slug=f"{column.key}-{name}".lower(),
+                    column=column,
+                    harm=harm,
+                    results=tuple(results),
+                    withheld=any(result["clause"] in hidden for result in results),
+                )
+            )
+    return sorted(found, key=lambda finding: (finding.column.key, clause_position(finding.clauses[0])))
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    given = str((result.get("expectation") or {}).get("finding") or result["clause"])
+    return re.sub(r"[^A-Za-z0-9-]+", "-", given)[:60]
+
+
+def _size_of_evidence(result: Mapping[str, Any]) -> tuple[bool, int]:
+    transcript = (result.get("evidence") or {}).get("transcript") or ""
+    return not transcript, len(transcript)
+
+
+_RUN = r"conformance-[0-9a-f]{6,10}-[0-9a-f]{6}"
+
+
+def told_short(transcript: str, *, most_lines: int = 60, longest: int = 240) -> str:
+    """Return a transcript without what every request has, its run's names made short, and long bodies cut.
+
+    Signatures, dates and ids of requests tell nothing about the deviation; who repeats it makes them anew.
+    """
+    lines = [line for line in transcript.split("\n") if not _ROUTINE.match(line)]
+    text = "\n".join(line if len(line) <= longest else f"{line[:longest]}…" for line in lines)
+    text = re.sub(rf"{_RUN}/[0-9a-f]+/", "", text)
+    text = re.sub(rf"{_RUN}-([0-9a-f]+)", r"name-\1", text)
+    text = re.sub(_RUN, "bucket", text)
+    shown = text.strip("\n").split("\n")
+    if len(shown) > most_lines:
+        shown = [*shown[:most_lines], f"… {len(shown) - most_lines} more lines are in the report"]
+    return "\n".join(shown)
+
+
+_ROUTINE = re.compile(
+    r"[<>] (host|authorization|x-amz-date|x-amz-content-sha256|x-amz-request-id|x-amzn-requestid|x-amz-id-2|date|server"
+    r"|connection|keep-alive|accept-ranges|vary|strict-transport-security|x-xss-protection|x-content-type-options"
+    r"|access-control-[a-z-]+|last-modified|user-agent|x-powered-by|x-trans-id|x-openstack-request-id|x-localstack"
+    r"|x-ratelimit-[a-z]+|content-security-policy|cache-control|origin-agent-cluster):",
+    re.IGNORECASE,
+)
+
+
+def listed(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Return the findings by column."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.column.key, []).append(finding)
+    return found

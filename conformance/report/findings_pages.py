@@ -1,0 +1,141 @@
+"""Writes findings as Markdown: a short page for each, and a page that lists them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.report.disclosure import WITHHELD
+from conformance.report.findings import Finding, listed, told_short
+
+MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
+"""First line of every page. Only pages that begin with it are ever replaced or removed."""
+
+
+def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
+    """Write all pages and the list (``README.md``) into a folder; return their paths.
+
+    Pages of earlier findings that are there no more are removed. Raises ``FileExistsError`` for a file in the way that
+    is not such a page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {folder / f"{finding.slug}.md": page(finding) for finding in findings}
+    pages[folder / "README.md"] = index(findings)
+    for path in [*pages, *folder.glob("*.md")]:
+        if path.exists() and not path.read_text(encoding="utf-8").startswith(MARK):
+            if path in pages:
+                raise FileExistsError(f"{path} was not written by this command; name another folder")
+        elif path not in pages:
+            path.unlink(missing_ok=True)
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    return sorted(pages)
+
+
+def index(findings: Sequence[Finding]) -> str:
+    """Return the page that lists all findings, by backend."""
+    parts = [
+        MARK,
+        "# Findings",
+        "Deviations that lose data, store wrong data, leak, cross tenants, break out of the bucket or let requests "
+        "through that nobody signed. Each was seen in a run of this suite, on the version that its page names; later "
+        "versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
+    ]
+    for key, found in listed(findings).items():
+        parts.append(f"## {_text(found[0].backend)} {_text(found[0].version)}")
+        rows = ["| finding | clauses | what happens |", "|---|---|---|"]
+        for finding in found:
+            what = WITHHELD if finding.withheld else _summary(finding.results[0])
+            clauses = ", ".join(finding.clauses)
+            rows.append(f"| [{_text(finding.harm.value)}]({finding.slug}.md) | {clauses} | {_cell(what)} |")
+        parts.append("\n".join(rows))
+        assert key
+    if not findings:
+        parts.append("None: no deviation in the reports does such harm.")
+    return "\n\n".join(parts) + "\n"
+
+
+def page(finding: Finding) -> str:
+    """Return the page of one finding. Of one that is withheld it tells verdict and protection."""
+    head, lead = finding.column.section.header, finding.results[0]
+    rows = [
+        ("backend", f"{finding.backend} {finding.version}"),
+        ("provider", f"`{head['provider']}`, launched as {head['launch']}"),
+        ("judged", f"{str(head['started'])[:10]}, suite {head['suite']}, contract {head['contract']}"),
+        ("clauses", ", ".join(finding.clauses)),
+        ("upstream", _upstream(finding)),
+    ]
+    parts = [
+        MARK,
+        f"# {_text(finding.title)}: {', '.join(finding.clauses[:3])}{' …' if len(finding.clauses) > 3 else ''}",
+        "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows)]),
+        "## What happens",
+        f"Promised: {_text(str(lead.get('statement', '')))}",
+    ]
+    if finding.withheld:
+        parts.append(f"The backend deviates from it. How is {WITHHELD.replace('SECURITY.md', '`SECURITY.md`')}.")
+    else:
+        parts += [_observed(result) for result in finding.results]
+    parts += ["## How to protect an application", "\n\n".join(finding.protection)]
+    if not finding.withheld:
+        parts += _reproduction(finding, lead)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _upstream(finding: Finding) -> str:
+    told = f"told on {finding.upstream_told}" if finding.upstream_told else ""
+    return ", ".join([*finding.links, *([told] if told else [])]) or "no report of it is known to us"
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    known = str((result.get("expectation") or {}).get("reason") or "")
+    return known or str((result.get("observation") or {}).get("observed", ""))
+
+
+def _observed(result: Mapping[str, Any]) -> str:
+    seen, known = result.get("observation") or {}, str((result.get("expectation") or {}).get("reason") or "")
+    lines = [f"**{result['clause']}**: {known}" if known else f"**{result['clause']}**"]
+    lines += [f"- promised: {_code(seen['promised'])}", f"- observed: {_code(seen['observed'])}"] if seen else []
+    return f"{lines[0]}\n\n" + "\n".join(lines[1:])
+
+
+def _reproduction(finding: Finding, lead: Mapping[str, Any]) -> list[str]:
+    evidence = lead.get("evidence") or {}
+    if not evidence.get("transcript"):
+        return []
+    exchange = told_short(str(evidence["transcript"]))
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", exchange) or ["``"]))
+    parts = [
+        "## Over plain HTTP",
+        "Requests (`>`) and answers (`<`), without the headers that every signed request has. Each is signed by "
+        "Signature Version 4 unless its URL says otherwise.",
+        f"{fence}http\n{exchange}\n{fence}",
+    ]
+    if evidence.get("reproducer"):
+        parts.append(
+            "As a script that needs Python alone, and signs for itself: judge it again and take the script from the "
+            f"report.\n\n```sh\nconformance run {finding.column.section.provider} --clause {lead['clause']} "
+            "--report report.jsonl\nconformance report report.jsonl --reproducers scripts\n```"
+        )
+    return parts
+
+
+def _text(text: str) -> str:
+    """Return text that Markdown takes for nothing else."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\*_\[\]|~#])", r"\\\1", flat)
+
+
+def _cell(text: str) -> str:
+    """Return text for a cell of a table; what is code in it stays code."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _code(text: str) -> str:
+    flat = " ".join(text.split())
+    flat = flat if len(flat) <= 600 else f"{flat[:600]}…"
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"

@@ -1,0 +1,222 @@
+"""Findings: which deviations are some, what their pages say, and what is withheld from everybody."""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.cli.main import main
+from conformance.contract import Harm
+from conformance.report import html, junit, markdown
+from conformance.report.columns import columns, keyed
+from conformance.report.disclosure import WITHHELD, harm_of, published, published_columns
+from conformance.report.document import Section, read
+from conformance.report.findings import collect, told_short
+from conformance.report.findings_pages import MARK, page
+from conformance.report.findings_pages import write as write_pages
+from conformance.report.protections import BY_HARM
+from conformance.report.site import build
+from tests.report.documents import section, write
+
+SECRET = "?signature-left-out=this-is-the-attack"
+
+
+def deviation(harm: Harm | None, **more: Any) -> dict[str, Any]:
+    """A deviation whose observation, evidence and reason all tell how it is done."""
+    observation = {"promised": "refused", "observed": f"served for {SECRET}"}
+    if harm is not None:
+        observation["harm"] = harm.value
+    evidence = {
+        "example": SECRET,
+        "transcript": f"> GET /bucket/a{SECRET}\n> Host: 127.0.0.1\n< 200\n< content",
+        "reproducer": f"print({SECRET!r})\n",
+    }
+    return {"verdict": "deviates", "observation": observation, "evidence": evidence, **more}
+
+
+def known(**more: str) -> dict[str, str]:
+    return {"reason": f"Serves {SECRET}.", "link": "", "since": "2026-11-01", "review_by": "2027-05-01", **more}
+
+
+def only(one: Section) -> Any:
+    [finding] = collect(keyed([one]))
+    return finding
+
+
+def test_a_finding_is_a_deviation_that_does_harm() -> None:
+    one = section(
+        {
+            "KEY-010": deviation(Harm.LOSES_DATA),
+            "KEY-011": deviation(None),
+            "DEL-012": {**deviation(Harm.LOSES_DATA), "verdict": "inconclusive"},
+            "RT-001": "conforms",
+        }
+    )
+    assert [finding.clauses for finding in collect(keyed([one]))] == [("KEY-010",)]
+
+
+def test_what_a_hand_found_stands_over_what_the_clause_saw() -> None:
+    one = section(
+        {
+            "KEY-010": deviation(Harm.LOSES_DATA, expectation=known(harm="none")),
+            "KEY-011": deviation(None, expectation=known(harm="loses data")),
+        }
+    )
+    assert [harm_of(result) for result in one.results] == [None, Harm.LOSES_DATA]
+    assert only(one).clauses == ("KEY-011",)
+
+
+def test_deviations_of_one_cause_are_one_finding() -> None:
+    told = known(finding="no-signatures", upstream_told="2026-11-02")
+    one = section(
+        {
+            "URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told),
+            "URL-003": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told),
+        }
+    )
+    finding = only(one)
+    assert finding.clauses == ("URL-003", "URL-017")
+    assert finding.slug == "acme-no-signatures"
+    assert "told on 2026-11-02" in page(finding)
+
+
+def test_the_page_of_a_loss_tells_everything() -> None:
+    one = section({"KEY-010": deviation(Harm.LOSES_DATA, expectation=known(link="https://example.com/issues/1"))})
+    text = page(only(one))
+    assert text.startswith(MARK)
+    for part in ("Acme loses data", "Acme 1.0", SECRET, "https://example.com/issues/1", "Build keys only from"):
+        assert part in text, part
+    assert "> GET /bucket/a" in text
+    assert "Host:" not in text
+
+
+ATTACKS = [harm for harm in Harm if harm.is_attack]
+UNDISCLOSED = [("without an expectation", None), ("known, but untold", known(protection="Keep it in a locked room."))]
+
+
+def attack(harm: Harm, expectation: dict[str, str] | None) -> Section:
+    more = {"expectation": expectation} if expectation else {}
+    neighbour = {**deviation(None, **more), "level": "SHOULD"}
+    return section({"URL-017": deviation(harm, **more), "URL-021": neighbour, "KEY-011": deviation_elsewhere()})
+
+
+def deviation_elsewhere() -> dict[str, Any]:
+    return {"verdict": "deviates", "observation": {"promised": "400", "observed": "an open book"}}
+
+
+@pytest.mark.parametrize("harm", ATTACKS)
+@pytest.mark.parametrize("expectation", [case[1] for case in UNDISCLOSED], ids=[case[0] for case in UNDISCLOSED])
+def test_of_an_attack_that_upstream_does_not_know_only_verdict_and_protection_are_shown(
+    harm: Harm, expectation: dict[str, str] | None, tmp_path: Path
+) -> None:
+    one = attack(harm, expectation)
+    found = published_columns(keyed([one]))
+    shown = {
+        "finding": page(only(one)),
+        "html": unpacked(html.render(found)),
+        "markdown": markdown.render(found),
+        "junit": junit.render(found),
+    }
+    for name, text in shown.items():
+        assert SECRET not in text, name
+        assert "signature-left-out" not in text, name
+    protection = "Keep it in a locked room." if expectation else "Do not make this backend reachable"
+    assert protection in shown["finding"]
+    for name in ("finding", "html", "markdown"):
+        assert WITHHELD.partition(";")[0] in shown[name], name
+    # What has nothing to do with it stays.
+    assert "an open book" in shown["html"]
+    assert [result["verdict"] for result in found[0].section.results] == [r["verdict"] for r in one.results]
+
+
+def unpacked(page: str) -> str:
+    packed = re.search(r'id="details">([^<]*)<', page)
+    assert packed is not None
+    return page + zlib.decompress(base64.b64decode(packed[1])).decode("ascii")
+
+
+def test_the_untouched_report_keeps_its_evidence() -> None:
+    one = attack(Harm.BYPASSES_AUTHENTICATION, None)
+    published(one)
+    assert one.results[0]["evidence"]["example"] == SECRET
+
+
+@pytest.mark.parametrize("disclosed", [{"upstream_told": "2026-11-02"}, {"link": "https://example.com/issues/2"}])
+def test_an_attack_that_upstream_knows_is_shown(disclosed: dict[str, str]) -> None:
+    one = attack(Harm.BREAKS_OUT, known(**disclosed))
+    assert published(one) is one
+    assert SECRET in page(only(one))
+
+
+def test_a_loss_of_data_is_no_ready_attack_and_is_shown() -> None:
+    one = section({"KEY-010": deviation(Harm.LOSES_DATA)})
+    assert published(one) is one
+
+
+def test_a_site_neither_shows_nor_stores_what_is_withheld(tmp_path: Path) -> None:
+    build(tmp_path, [attack(Harm.BYPASSES_AUTHENTICATION, known())])
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".jsonl" for path in files)
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert SECRET not in (unpacked(text) if path.name == "index.html" else text), path.name
+    [stored] = [read(path)[0] for path in tmp_path.rglob("*.jsonl")]
+    assert stored.results[0]["verdict"] == "deviates"
+
+
+@pytest.mark.parametrize(("option", "hidden"), [([], False), (["--public"], True)])
+def test_reports_are_whole_unless_they_are_for_the_public(tmp_path: Path, option: list[str], hidden: bool) -> None:
+    path = write(tmp_path / "r.jsonl", attack(Harm.BYPASSES_AUTHENTICATION, None))
+    out = tmp_path / "scripts"
+    assert main(["report", path, "--reproducers", str(out), *option]) == 0
+    assert (out / "acme" / "URL-017.py").exists() is not hidden
+
+
+def test_the_command_writes_the_pages_and_removes_those_of_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write(tmp_path / "1.jsonl", section({"KEY-010": deviation(Harm.LOSES_DATA)}))
+    second = write(tmp_path / "2.jsonl", section({"DEL-012": deviation(Harm.LOSES_DATA), "RT-001": "conforms"}))
+    out = tmp_path / "findings"
+    assert main(["findings", first, "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "acme-key-010.md"]
+    assert main(["findings", second, "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "acme-del-012.md"]
+    assert "acme-del-012.md" in (out / "README.md").read_text(encoding="utf-8")
+    assert "acme: loses data (DEL-012)" in capsys.readouterr().out
+
+
+def test_pages_of_others_are_not_touched(tmp_path: Path) -> None:
+    own = tmp_path / "notes.md"
+    own.write_text("mine\n")
+    write_pages(tmp_path, [])
+    assert own.read_text() == "mine\n"
+    (tmp_path / "README.md").write_text("mine too\n")
+    with pytest.raises(FileExistsError):
+        write_pages(tmp_path, [])
+
+
+def test_two_versions_of_one_backend_have_pages_of_their_own() -> None:
+    one, other = (section({"KEY-010": deviation(Harm.LOSES_DATA)}, version=version) for version in ("1.0", "2.0"))
+    found = collect(columns([("a", [one]), ("b", [other])]))
+    assert len({finding.slug for finding in found}) == 2
+
+
+def test_a_transcript_is_told_without_what_every_request_has() -> None:
+    run = "conformance-6b04cfb0-d2b9f3"
+    text = (
+        f"> PUT /{run}/{run}/4f/a\n> Host: x\n> Authorization: AWS4\n> Content-MD5: zz\n> {'x' * 999}\n< 200\n< Date: x"
+    )
+    assert told_short(text).split("\n")[:2] == ["> PUT /bucket/a", "> Content-MD5: zz"]
+    assert "Authorization" not in told_short(text)
+    assert max(map(len, told_short(text).split("\n"))) <= 241
+    assert "lines are in the report" in told_short("\n".join(["> x"] * 100))
+
+
+def test_there_is_a_protection_from_every_harm() -> None:
+    assert set(BY_HARM) == set(Harm)
