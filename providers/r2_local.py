@@ -12,7 +12,7 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import Npm
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _BUCKET: Final = "conformance-r2"
 _VERSION: Final = "4.20260730.0"
@@ -25,6 +25,7 @@ _ENVIRONMENT = Environment(
     recipe=Npm(packages=(f"miniflare@{_VERSION}", f"{_NODE}@22.23.3")),
     checks=(f"{_NODE}/bin/node", "miniflare/dist/src/index.js"),
 )
+_WORKERS: Final = "https://github.com/cloudflare/workers-sdk/tree/main/packages/miniflare/src/workers/r2"
 _PROGRAM: Final = """\
 import { createRequire } from "node:module";
 const { options, library } = JSON.parse(process.env.CONFORMANCE_MINIFLARE);
@@ -94,9 +95,17 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "batch_keys": Declared(value=1000, source=_WORKERS),
+        "key_bytes": Declared(value=1024, source=_WORKERS),
+        "page_keys": Declared(value=1000, source=_WORKERS),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_WORKERS),
+    },
     notes=(
         "A simulator for local development by Cloudflare itself, not R2: its S3 endpoint is experimental and other "
         "code than the service's. Judge `r2` with credentials for a verdict on R2.",
+        "The endpoint and what it takes (conditional writes among it): "
+        "https://github.com/cloudflare/workers-sdk/pull/14280",
         "Buckets are declared at start and not made by request; the suite keeps inside one.",
         "Region `auto`; the endpoint lies below /cdn-cgi/local/r2/s3.",
     ),
