@@ -98,6 +98,7 @@ PROVIDER = Provider(
     limits={
         "batch_keys": Declared(value=1000, source=_WORKERS),
         "key_bytes": Declared(value=1024, source=_WORKERS),
+        "url_life_s": Declared(value=604_800, source=_WORKERS),
         "page_keys": Declared(value=1000, source=_WORKERS),
         "part_min_bytes": Declared(value=5 * 1024**2, source=_WORKERS),
     },
