@@ -13,7 +13,7 @@ from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room, random_credentials
 from providers.launch.recipes import Debian, PyPI, Together
 from providers.launch.several import Daemon, Once, several
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="swift",
@@ -26,6 +26,7 @@ _ENVIRONMENT = Environment(
     ),
     checks=("python", "memcached"),
 )
+_SAMPLE: Final = "https://github.com/openstack/swift/blob/2.38.3/etc"
 _STORES: Final = ("account", "container", "object")
 _RUNNER: Final = '''\
 """One part of Swift, with its swift.conf read from a folder of our own instead of /etc/swift."""
@@ -184,8 +185,18 @@ PROVIDER = Provider(
             Capability.DURABLE,
         }
     ),
+    limits={
+        "batch_keys": Declared(value=1000, source=f"{_SAMPLE}/proxy-server.conf-sample"),
+        "key_bytes": Declared(value=1024, source=f"{_SAMPLE}/swift.conf-sample"),
+        "page_keys": Declared(value=1000, source=f"{_SAMPLE}/proxy-server.conf-sample"),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SAMPLE}/proxy-server.conf-sample"),
+        "parts": Declared(value=1000, source=f"{_SAMPLE}/proxy-server.conf-sample"),
+    },
     notes=(
         "One replica on one disk: a throw-away cluster. With more replicas listings are eventually consistent.",
+        "If-None-Match: * is documented for creation, If-Match is not: https://docs.openstack.org/api-ref/object-store/",
+        "An upload is synced to disk before it is answered: "
+        "https://github.com/openstack/swift/blob/2.38.3/swift/obj/diskfile.py",
         "Access keys are ACCOUNT:USER.",
         "The folder must take extended attributes.",
     ),
