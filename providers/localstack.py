@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from conformance.contract import Capability
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 ENVIRONMENT = Environment(
     name="localstack",
@@ -23,6 +25,9 @@ ENVIRONMENT = Environment(
         python=((3, 10), (3, 13)),
     ),
     checks=("python",),
+)
+_SOURCE: Final = (
+    "https://github.com/localstack/localstack/blob/v4.9.2/localstack-core/localstack/services/s3"
 )
 
 
@@ -85,8 +90,15 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "key_bytes": Declared(value=1024, source=f"{_SOURCE}/validation.py"),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SOURCE}/constants.py"),
+        "parts": Declared(value=10_000, source=f"{_SOURCE}/provider.py"),
+    },
     notes=(
         "Started with S3_SKIP_SIGNATURE_VALIDATION=0; header signatures are not checked even so.",
+        "If-None-Match on uploads since 3.7, If-Match since 4.0.4: "
+        "https://github.com/localstack/localstack/pull/11402 and https://github.com/localstack/localstack/pull/11941",
         "Community edition archived upstream; newer releases need Python 3.13 or an account.",
         "Forgets everything at a restart (persistence is a paid feature).",
     ),
