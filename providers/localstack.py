@@ -11,6 +11,7 @@ from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
 from providers.provider import Declared, Kind, Provider
 
+_SOURCE: Final = "https://github.com/localstack/localstack/blob/v4.9.2/localstack-core/localstack/services/s3"
 ENVIRONMENT = Environment(
     name="localstack",
     title="LocalStack",
@@ -25,9 +26,6 @@ ENVIRONMENT = Environment(
         python=((3, 10), (3, 13)),
     ),
     checks=("python",),
-)
-_SOURCE: Final = (
-    "https://github.com/localstack/localstack/blob/v4.9.2/localstack-core/localstack/services/s3"
 )
 
 
@@ -97,7 +95,7 @@ PROVIDER = Provider(
     },
     notes=(
         "Started with S3_SKIP_SIGNATURE_VALIDATION=0; header signatures are not checked even so.",
-        "If-None-Match on uploads since 3.7, If-Match since 4.0.4: "
+        "Conditional writes: "
         "https://github.com/localstack/localstack/pull/11402 and https://github.com/localstack/localstack/pull/11941",
         "Community edition archived upstream; newer releases need Python 3.13 or an account.",
         "Forgets everything at a restart (persistence is a paid feature).",
