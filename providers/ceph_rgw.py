@@ -166,6 +166,7 @@ PROVIDER = Provider(
         "DigitalOcean Spaces is built on this software; what is seen here is a hint on Spaces (which may run another "
         "release, patched and behind a proxy), never a verdict on it: judge `spaces` with credentials for that.",
         "One monitor and one object store on one disk, without cephx: a throw-away cluster, not a way to run Ceph.",
+        "A write is answered once every replica has it: https://docs.ceph.com/en/pacific/architecture/",
         "A LocationConstraint other than `default` (the zone group) is refused at bucket creation: create without one.",
         "Over https this release refuses the checksum trailers that SDKs send by default: set "
         "request_checksum_calculation=when_required.",
