@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 _ADDRESS: Final = re.compile(r"https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?]")
 _PLAIN_SPECIAL: Final = re.compile(r"([\\*_<>\[\]|#~{}])")
@@ -25,7 +26,9 @@ def _linked(value: str) -> str:
     pieces: list[str] = []
     end = 0
     for found in _ADDRESS.finditer(value):
-        pieces += [_escaped(value[end : found.start()]), link(found[0])]
+        # Capitals in a host stand for a name of the reader's own: nothing to go to.
+        is_real = urlsplit(found[0]).netloc.islower()
+        pieces += [_escaped(value[end : found.start()]), link(found[0]) if is_real else code(found[0])]
         end = found.end()
     return "".join([*pieces, _escaped(value[end:])])
 

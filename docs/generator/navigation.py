@@ -33,6 +33,8 @@ def navigation() -> Nav:
         },
         {"Contract": _contract()},
         {"Providers": _providers()},
+        # Publishing puts the pages of stored reports in its place.
+        {"Matrix": "matrix/index.md"},
         *_folder("Findings", "findings"),
         *_folder("Advice", "advice"),
         {
