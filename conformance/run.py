@@ -71,6 +71,7 @@ def header(
         "launch": launch,
         "sdk": f"botocore {botocore.__version__}",
         "settings": settings,
+        **({"declared": dict(plan.declared)} if plan.declared else {}),
         "seed": plan.seed,
         "mode": plan.effort.mode.value,
         "clauses": len(plan.entries),

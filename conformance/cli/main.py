@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from conformance.bucket_checks import OpeningError
 from conformance.cli import (
     accept_command,
+    advice_command,
     clean_command,
     compare_command,
     consoles,
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         report_command,
         site_command,
         findings_command,
+        advice_command,
         clean_command,
     ):
         module.add_parser(commands)

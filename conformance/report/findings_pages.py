@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from conformance.report.disclosure import WITHHELD
 from conformance.report.findings import Finding, listed, told_short
+from conformance.report.markdown import code, plain
 
 MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
 """First line of every page. Only pages that begin with it are ever replaced or removed."""
@@ -44,12 +45,12 @@ def index(findings: Sequence[Finding]) -> str:
         "versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
     ]
     for key, found in listed(findings).items():
-        parts.append(f"## {_text(found[0].backend)} {_text(found[0].version)}")
+        parts.append(f"## {plain(found[0].backend)} {plain(found[0].version)}")
         rows = ["| finding | clauses | what happens |", "|---|---|---|"]
         for finding in found:
             what = WITHHELD if finding.withheld else _summary(finding.results[0])
             clauses = ", ".join(finding.clauses)
-            rows.append(f"| [{_text(finding.harm.value)}]({finding.slug}.md) | {clauses} | {_cell(what)} |")
+            rows.append(f"| [{plain(finding.harm.value)}]({finding.slug}.md) | {clauses} | {_cell(what)} |")
         parts.append("\n".join(rows))
         assert key
     if not findings:
@@ -69,10 +70,10 @@ def page(finding: Finding) -> str:
     ]
     parts = [
         MARK,
-        f"# {_text(finding.title)}: {', '.join(finding.clauses[:3])}{' …' if len(finding.clauses) > 3 else ''}",
+        f"# {plain(finding.title)}: {', '.join(finding.clauses[:3])}{' …' if len(finding.clauses) > 3 else ''}",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows)]),
         "## What happens",
-        f"Promised: {_text(str(lead.get('statement', '')))}",
+        f"Promised: {plain(str(lead.get('statement', '')))}",
     ]
     if finding.withheld:
         parts.append(f"The backend deviates from it. How is {WITHHELD.replace('SECURITY.md', '`SECURITY.md`')}.")
@@ -97,7 +98,7 @@ def _summary(result: Mapping[str, Any]) -> str:
 def _observed(result: Mapping[str, Any]) -> str:
     seen, known = result.get("observation") or {}, str((result.get("expectation") or {}).get("reason") or "")
     lines = [f"**{result['clause']}**: {known}" if known else f"**{result['clause']}**"]
-    lines += [f"- promised: {_code(seen['promised'])}", f"- observed: {_code(seen['observed'])}"] if seen else []
+    lines += [f"- promised: {code(seen['promised'])}", f"- observed: {code(seen['observed'])}"] if seen else []
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])
 
 
@@ -122,20 +123,6 @@ def _reproduction(finding: Finding, lead: Mapping[str, Any]) -> list[str]:
     return parts
 
 
-def _text(text: str) -> str:
-    """Return text that Markdown takes for nothing else."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\*_\[\]|~#])", r"\\\1", flat)
-
-
 def _cell(text: str) -> str:
     """Return text for a cell of a table; what is code in it stays code."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _code(text: str) -> str:
-    flat = " ".join(text.split())
-    flat = flat if len(flat) <= 600 else f"{flat[:600]}…"
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from conformance.cost import conditions, summary
-from conformance.probe import LIMITS
 from conformance.report.document import Section
+from conformance.report.limits import limits_of
 from conformance.report.terminal import say
 
 
 def limits(sections: Sequence[Section], console: Console) -> None:
     """Print each limit that was searched for, by provider, with what the provider declares where that is another."""
     for section in sections:
-        found: Mapping[str, Mapping[str, Any]] = (section.footer or {}).get("limits") or {}
+        found = limits_of(section)
         if not found:
             continue
         console.print()
         say(console, "limits found by search", start=f"{section.provider} ", sign="bold")
-        for limit in LIMITS:
-            if limit.name in found:
-                seen = found[limit.name]
-                wrong = seen.get("agrees") is False
-                sign = "✗" if wrong else "✓" if seen.get("agrees") else " "
-                style = "red" if wrong else "green"
-                say(console, f"{limit.title}: {_value(seen)}", start=f"  {sign} ", sign=style)
-
-
-def _value(seen: Mapping[str, Any]) -> str:
-    if seen["found"] is None:
-        text = f"not found: {seen.get('note', '')}"
-    else:
-        text = f"{'at least ' if seen['open_end'] else ''}{seen['found']} {seen['unit']}"
-    if "declared" not in seen:
-        return text
-    return f"{text} (as declared)" if seen.get("agrees") else f"{text} (declared: {seen['declared']})"
+        for limit in found:
+            style = "red" if limit.agrees is False else "green"
+            say(console, f"{limit.title}: {limit.words}", start=f"  {limit.sign} ", sign=style)
 
 
 def costs(sections: Sequence[Section], console: Console) -> None:

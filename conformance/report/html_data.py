@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from conformance.catalogue import FAMILIES
+from conformance.report.advice import advise
 from conformance.report.columns import Column
+from conformance.report.disclosure import harm_of
+from conformance.report.limits import limits_of
 from conformance.report.merge import clause_position
+from conformance.report.protections import protection_of
 from conformance.verdict import Verdict
 
 LETTERS: Final = {
@@ -101,6 +105,11 @@ def _head(column: Column) -> dict[str, Any]:
             )
             if value
         ],
+        "limits": [[limit.sign.strip(), limit.title, limit.words] for limit in limits_of(column.section)],
+        "advice": [
+            [one.kind.value, one.text, list(one.clauses), [f"{name}={value}" for name, value in one.variables]]
+            for one in advise(column.section)
+        ],
     }
 
 
@@ -145,6 +154,9 @@ def _cell(result: Mapping[str, Any], lines: dict[str, int], most: int) -> dict[s
         )
     if known := result.get("expectation"):
         value["known"] = known
+    if harm := harm_of(result):
+        value["harm"] = harm.value
+        value["protection"] = protection_of(result, harm)
     evidence = result.get("evidence") or {}
     for name in ("example", "transcript"):
         if evidence.get(name):

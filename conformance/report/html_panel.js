@@ -90,6 +90,7 @@ async function ofCell(column, at) {
   if (cell.example) rows.push(`<dt>example</dt><dd>${h(textOf(all, cell.example))}</dd>`);
   rows.push(`<dt>took</dt><dd>${cell.s} s, ${cell.n} request${cell.n === 1 ? "" : "s"}</dd>`);
   parts.push(`<dl class="versus">${rows.join("")}</dl>`);
+  if (cell.harm) parts.push(`<p class="known"><b>Finding:</b> it ${h(cell.harm)}. ${h(cell.protection)}</p>`);
   if (cell.known) {
     const link = /^https?:\/\//.test(cell.known.link || "") ? ` <a href="${h(cell.known.link)}" rel="noreferrer">${h(cell.known.link)}</a>` : "";
     parts.push(`<p class="known"><b>Known:</b> ${h(cell.known.reason)}${link}<br><small>since ${h(cell.known.since)}, to be reviewed by ${h(cell.known.review_by)}</small></p>`);
@@ -136,7 +137,22 @@ function ofProvider(column) {
   const one = data.columns[column];
   const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.verdicts[column][at]));
   return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}</p><dl class="versus">${one.facts.map(([name, fact]) => `<dt>${h(name)}</dt><dd>${h(fact)}</dd>`).join("")}</dl>` +
-    `<h3>${bad.length ? "Not as promised" : "Everything that was decided is as promised"}</h3>${listed(column, bad)}`;
+    `<h3>${bad.length ? "Not as promised" : "Everything that was decided is as promised"}</h3>${listed(column, bad)}${adviceOf(one)}${limitsOf(one)}`;
+}
+
+function adviceOf(one) {
+  const headings = { set: "What to set", "never rely on": "Never rely on", know: "Know" };
+  return Object.entries(headings).map(([kind, heading]) => {
+    const found = one.advice.filter(advice => advice[0] === kind);
+    const lines = found.map(([, text, clauses, variables]) => `<li>${h(text)} ${clauses.map(id => number.has(id) ? to(`${one.key}/${id}`, "", h(id)) : h(id)).join(" ")}` +
+      `${variables.map(line => `<br><code>${h(line)}</code>`).join("")}</li>`);
+    return found.length ? `<h3>${heading}</h3><ul class="advice">${lines.join("")}</ul>` : "";
+  }).join("");
+}
+
+function limitsOf(one) {
+  if (!one.limits.length) return "";
+  return `<h3>Limits found by search</h3><dl class="versus">${one.limits.map(([mark, title, words]) => `<dt>${h(title)}</dt><dd class="${mark === "✗" ? "bad" : ""}">${mark ? h(mark) + " " : ""}${h(words)}</dd>`).join("")}</dl>`;
 }
 
 function ofClause(at) {

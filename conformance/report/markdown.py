@@ -10,6 +10,7 @@ from typing import Any, Final
 from conformance.report.columns import Column
 from conformance.report.html import SIGNS, worst
 from conformance.report.html_data import matrix
+from conformance.report.limits import limits_of
 from conformance.verdict import Verdict
 
 MAX_BYTES: Final = 1024 * 1024
@@ -26,6 +27,7 @@ def render(columns: Sequence[Column], *, title: str = "Object storage conformanc
         _table(data),
         "✓ conforms ✗ deviates – unsupported ? inconclusive ! error · skipped",
     ]
+    blocks += [text for column in columns if (text := _limits(column))]
     used = len("\n\n".join(blocks).encode("utf-8"))
     if used + _ROOM_FOR_THE_END > max_bytes:
         blocks = [f"## {plain(title)}", "The matrix is too large for this summary; the report has it."]
@@ -69,6 +71,13 @@ def _counts(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str
     letters = [data["verdicts"][column][at].lower() for at in members]
     held, decided = letters.count("c"), letters.count("c") + letters.count("d")
     return f"{SIGNS[letter]} {held}/{decided}" if decided else SIGNS[letter]
+
+
+def _limits(column: Column) -> str:
+    found = limits_of(column.section)
+    lines = [f"- {limit.sign.strip() or '·'} {plain(limit.title)}: {plain(limit.words)}" for limit in found]
+    head = f"<details><summary>limits of <b>{escape(column.key)}</b> found by search</summary>"
+    return "\n".join([head, "", *lines, "", "</details>"]) if found else ""
 
 
 def _block(result: Mapping[str, Any], column: Column) -> str:

@@ -65,7 +65,7 @@ def test_limits_are_shown_beside_what_is_declared(section: Section) -> None:
     text = printed(footnotes.limits, section)
     assert "✓ keys of one DeleteObjects: 1000 keys (as declared)" in text
     assert "✗ longest life of a signed URL: 604800 s (declared: 86400)" in text
-    assert "  longest segment of a key: at least 1024 bytes\n" in text
+    assert "  longest segment of a key: at least 1024 bytes (not declared)\n" in text
 
 
 def test_nothing_is_shown_where_no_limit_was_searched() -> None:

@@ -1,0 +1,244 @@
+"""Advice from verdicts: what an operator sets for a backend, and what an application must not rely on there."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from conformance.contract import Capability, Harm
+from conformance.report.disclosure import harm_of
+from conformance.report.document import Section
+from conformance.verdict import Verdict
+
+MAX_BATCH: Final = 1000
+DEFAULT_BATCH: Final = 100
+MAX_URL_LIFE_S: Final = 604_800
+
+
+class Kind(enum.StrEnum):
+    """What to do with a piece of advice."""
+
+    SET = "set"
+    NEVER = "never rely on"
+    KNOW = "know"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """One piece of advice. ``clauses``: what it follows from. ``variables``: what to put into the environment."""
+
+    kind: Kind
+    text: str
+    clauses: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+class Facts:
+    """A report's section, asked by clause."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+        self.results: dict[str, Mapping[str, Any]] = {str(result["clause"]): result for result in section.results}
+        self.settings: Mapping[str, Any] = section.header["settings"]
+
+    def verdict(self, clause: str) -> Verdict | None:
+        """Return the verdict, ``None`` where the clause was not judged."""
+        result = self.results.get(clause)
+        return Verdict(result["verdict"]) if result is not None else None
+
+    def holds(self, *clauses: str) -> bool:
+        return all(self.verdict(clause) is Verdict.CONFORMS for clause in clauses)
+
+    def judged(self, *clauses: str) -> tuple[str, ...]:
+        return tuple(clause for clause in clauses if clause in self.results)
+
+    def deviating(self, *clauses: str) -> tuple[str, ...]:
+        return tuple(clause for clause in clauses if self.verdict(clause) is Verdict.DEVIATES)
+
+    def limit(self, name: str) -> int | None:
+        """Return a limit: as found by search, else as declared; ``None`` where neither is known."""
+        found = ((self.section.footer or {}).get("limits") or {}).get(name) or {}
+        if found.get("found") is not None:
+            return int(found["found"])
+        declared = found.get("declared", (self.section.header.get("declared") or {}).get(name))
+        return int(declared) if declared is not None else None
+
+
+def advise(section: Section) -> list[Advice]:
+    """Return the advice for the backend of a section: what to set first. What was not judged gives none."""
+    facts = Facts(section)
+    found = [advice for rule in _SETTINGS for advice in rule(facts)]
+    found += [
+        Advice(kind=kind, text=text, clauses=seen)
+        for clauses, kind, text in _CAUTIONS
+        if (seen := facts.deviating(*clauses))
+    ]
+    return [*found, *_unclaimed(facts)]
+
+
+def _location(facts: Facts) -> Iterator[Advice]:
+    where = "s3" if facts.settings else "local"
+    judged = tuple(clause for clause in ("CFG-002", "RT-001") if facts.holds(clause))
+    if judged:
+        yield Advice(
+            kind=Kind.SET,
+            text="Kept on S3." if facts.settings else "Kept on local disk.",
+            clauses=judged[:1],
+            variables=(("AP_FILE_STORAGE_LOCATION", where),),
+        )
+
+
+def _region(facts: Facts) -> Iterator[Advice]:
+    region, judged = facts.settings.get("region"), next(iter(facts.results), "")
+    if region and judged:
+        style = facts.settings.get("addressing")
+        yield Advice(
+            kind=Kind.SET,
+            text=f"Sign for the region {region!r}; requests were judged with {style}-style addresses"
+            + (", which is what an endpoint of one's own gives." if style == "path" else "."),
+            clauses=tuple(clause for clause in ("CFG-002", "URL-001") if facts.holds(clause))[:1] or (judged,),
+            variables=(("AP_S3_REGION", str(region)),),
+        )
+
+
+def _checksums(facts: Facts) -> Iterator[Advice]:
+    broken = facts.deviating("RT-009")
+    required = facts.settings.get("checksums") == "when_required"
+    if not (broken or required):
+        return
+    why = "It mishandles the framing that SDKs put around such bodies." if broken else "It was judged so."
+    yield Advice(
+        kind=Kind.SET,
+        text="Let SDKs add checksums only where they are required; this storage does so by itself for every endpoint "
+        f"of one's own. {why}",
+        clauses=broken or facts.judged("RT-009", "RT-018"),
+        variables=(
+            ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"),
+            ("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"),
+        ),
+    )
+
+
+def _batches(facts: Facts) -> Iterator[Advice]:
+    if not facts.settings:
+        return
+    lossy = facts.deviating("DEL-001", "DEL-004")
+    size, why, clauses = DEFAULT_BATCH, "nothing larger is known to be taken", facts.judged("DEL-004")
+    if lossy:
+        size, why, clauses = 1, "longer batches do not delete what they name", lossy
+    elif (limit := facts.limit("batch_keys")) is not None:
+        size, why = (limit, f"its limit is {limit}") if limit < MAX_BATCH else (MAX_BATCH, f"{MAX_BATCH} are taken")
+        clauses = facts.judged("DEL-015", "DEL-010", "DEL-004")[:1]
+    elif facts.holds("DEL-010"):
+        size, why, clauses = MAX_BATCH, "1000 were taken", ("DEL-010",)
+    elif not facts.holds("DEL-004"):
+        return
+    if not clauses:
+        return
+    yield Advice(
+        kind=Kind.SET,
+        text=f"Name at most {size} key{'s' * (size != 1)} per delete request: {why}.",
+        clauses=clauses,
+        variables=(("AP_S3_DELETE_BATCH_SIZE", str(max(size, 1))),),
+    )
+
+
+_GUARDS: Final = ("URL-003", "URL-004", "URL-009", "URL-010", "URL-012", "URL-017", "URL-022")
+
+
+def _urls(facts: Facts) -> Iterator[Advice]:
+    # Local disk signs by a secret of its own; whether that is set is not in a report.
+    if not facts.settings:
+        return
+    open_doors = tuple(
+        clause
+        for clause in _GUARDS
+        if clause in facts.results and harm_of(facts.results[clause]) is Harm.BYPASSES_AUTHENTICATION
+    )
+    unfit = facts.deviating("URL-001", "URL-002", "URL-005")
+    if open_doors or unfit:
+        why = "they let through what they must not" if open_doors else "they are not served as they must be"
+        yield Advice(
+            kind=Kind.SET,
+            text=f"No signed URLs: {why}. Files go through the application instead.",
+            clauses=open_doors or unfit,
+            variables=(("AP_S3_USE_SIGNED_URLS", "false"),),
+        )
+        return
+    if not facts.holds("URL-001", "URL-003", "URL-017"):
+        return
+    yield Advice(
+        kind=Kind.SET,
+        text="Signed URLs can be used: they are served while they live, and to nobody else.",
+        clauses=("URL-001", "URL-003", "URL-017"),
+        variables=(("AP_S3_USE_SIGNED_URLS", "true"),),
+    )
+    longest = min(facts.limit("url_life_s") or MAX_URL_LIFE_S, MAX_URL_LIFE_S)
+    if longest < MAX_URL_LIFE_S or facts.holds("URL-002", "URL-004"):
+        yield Advice(
+            kind=Kind.SET,
+            text=f"URLs may live up to {longest} seconds; a shorter life is the safer one.",
+            clauses=("URL-002", "URL-004") if longest == MAX_URL_LIFE_S else ("URL-006",),
+            variables=(("AP_FILE_URL_LIFE_SECONDS", str(longest)),),
+        )
+
+
+_SETTINGS: Final[tuple[Callable[[Facts], Iterable[Advice]], ...]] = (_location, _region, _checksums, _batches, _urls)
+
+_CAUTIONS: Final[tuple[tuple[tuple[str, ...], Kind, str], ...]] = (
+    (("CON-003",), Kind.NEVER, "If-None-Match: * as a lock or to create a key only once"),
+    (("CON-004", "CON-007", "CON-008"), Kind.NEVER, "If-Match against lost updates"),
+    (("CON-001", "CON-005", "CON-006"), Kind.NEVER, "seeing at once what was written a moment ago"),
+    (("CON-002", "RT-002"), Kind.NEVER, "whole values where several write one key, or read it meanwhile"),
+    (("CON-009",), Kind.NEVER, "conditional reads (304, 412) for caches"),
+    (("RT-005",), Kind.NEVER, "the old value staying where an upload breaks off; compare the size afterwards"),
+    (("RT-008", "RT-018"), Kind.NEVER, "the server comparing Content-MD5 or checksums of uploads"),
+    (("RT-019",), Kind.NEVER, "a signed body being the stored one without TLS"),
+    (("DEL-012", "DEL-018"), Kind.NEVER, "the server comparing the digest of a batch delete"),
+    (("DEL-006", "DEL-007", "DEL-019"), Kind.NEVER, "a delete of unusual keys taking these keys alone"),
+    (("KEY-008",), Kind.NEVER, "tenants being apart within one bucket"),
+    (("KEY-009", "KEY-010", "KEY-014"), Kind.NEVER, "keys beyond letters, digits, `-`, `_`, `.` and single `/`"),
+    (("KEY-011", "KEY-012"), Kind.NEVER, "keys of 1024 bytes, or segments over 255 bytes"),
+    (("KEY-013", "KEY-015"), Kind.NEVER, "`a` and `a/b` living side by side"),
+    (("LIST-001", "LIST-003", "LIST-008"), Kind.NEVER, "listings in the order of bytes, or going on behind a key"),
+    (("LIST-004",), Kind.NEVER, "common prefixes of a listing being complete and named once"),
+    (("LIST-007", "LIST-012"), Kind.NEVER, "a listing being complete over its pages"),
+    (("RT-007",), Kind.NEVER, "the ETag being the MD5 of the body"),
+    (("RT-006", "RT-010"), Kind.NEVER, "content type, encoding and metadata coming back as sent"),
+    (("RT-011", "URL-015"), Kind.NEVER, "ranges, such as for resuming downloads"),
+    (("RT-012", "RT-014", "RT-015", "RT-016"), Kind.NEVER, "the checks of a multipart upload (order, ETags, sizes)"),
+    (("RT-020",), Kind.NEVER, "requests for sub-resources (?tagging, ?acl, …) leaving the object alone"),
+    (("LIFE-001", "LIFE-002"), Kind.NEVER, "lifecycle rules being refused when they are wrong, or kept as sent"),
+    (("LIFE-003", "DEL-016"), Kind.NEVER, "versions bringing back what was deleted"),
+    (("DUR-001", "DUR-002"), Kind.NEVER, "answered writes surviving a crash"),
+    (("URL-006", "URL-007", "URL-008"), Kind.KNOW, "It takes URLs with lives or dates that Amazon S3 refuses."),
+    (("URL-018", "URL-021"), Kind.KNOW, "Its codes for refused URLs differ: go by the status, not by the code."),
+    (("DEL-010", "DEL-015"), Kind.KNOW, "Its limit of a batch delete, or how it refuses more, is its own."),
+    (("DEL-011", "DEL-013"), Kind.KNOW, "Its answers to batch deletes differ: count what is left, not what is told."),
+)
+
+_MEANINGS: Final = {
+    Capability.CONDITIONAL_PUT: "conditional writes (If-None-Match, If-Match)",
+    Capability.VERSIONING: "versions",
+    Capability.LIFECYCLE: "lifecycle rules",
+    Capability.MULTIPART: "multipart uploads",
+    Capability.COPY: "copying on the server",
+    Capability.DURABLE: "answered writes surviving a crash: it declares no such promise",
+}
+
+
+def _unclaimed(facts: Facts) -> Iterator[Advice]:
+    """Yield what is not declared, once per capability, with what the backend made of it where that was probed."""
+    missing: dict[Capability, list[str]] = {}
+    for clause, result in facts.results.items():
+        if result["verdict"] == Verdict.UNSUPPORTED:
+            reason = str(result.get("reason", "")).removeprefix("not declared: ").partition(";")[0]
+            for name in reason.split(", "):
+                if name in _MEANINGS:
+                    missing.setdefault(Capability(name), []).append(clause)
+    for capability, clauses in missing.items():
+        claim = (facts.results[clauses[0]].get("claims") or {}).get(capability.value) or {}
+        half = ": requests for it are accepted and not carried out" if claim.get("outcome") == "half done" else ""
+        yield Advice(kind=Kind.NEVER, text=_MEANINGS[capability] + half, clauses=tuple(clauses))

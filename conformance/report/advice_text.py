@@ -1,0 +1,75 @@
+"""Advice as text, as lines for an environment file, as JSON and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from conformance.report.advice import Advice, Kind
+from conformance.report.document import Section
+
+HEADINGS: Final = {Kind.SET: "Set", Kind.NEVER: "Never rely on", Kind.KNOW: "Know"}
+_OWN: Final = {
+    True: ("AP_S3_ENDPOINT", "AP_S3_BUCKET", "AP_S3_ACCESS_KEY_ID", "AP_S3_SECRET_ACCESS_KEY"),
+    False: ("AP_LOCAL_STORAGE_ROOT",),
+}
+"""What only the operator knows: by whether the storage is on S3."""
+
+
+def title(section: Section) -> str:
+    head = section.header
+    return f"{head['backend']['name']} {head['backend']['version']}"
+
+
+def text(section: Section, advice: Sequence[Advice]) -> str:
+    """Return the advice as plain text, each line with the clauses it follows from."""
+    lines = [f"{title(section)}, as judged on {str(section.header['started'])[:10]}"]
+    for kind, heading in HEADINGS.items():
+        found = [one for one in advice if one.kind is kind]
+        if found:
+            lines += ["", f"{heading}:"]
+        for one in found:
+            lines.append(f"  {one.text} [{', '.join(one.clauses)}]")
+            lines += [f"      {name}={value}" for name, value in one.variables]
+    return "\n".join(lines) + "\n"
+
+
+def environment(section: Section, advice: Sequence[Advice]) -> str:
+    """Return lines for an environment file. What only the operator knows stands there without a value, as a comment."""
+    lines = [f"# {title(section)}, as judged on {str(section.header['started'])[:10]}"]
+    lines += [f"# {name}=" for name in _OWN[bool(section.header["settings"])]]
+    for one in advice:
+        if one.variables:
+            lines.append(f"# {', '.join(one.clauses)}: {one.text}")
+            lines += [f"{name}={value}" for name, value in one.variables]
+    return "\n".join(lines) + "\n"
+
+
+def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
+    """Return the advice as plain data."""
+    return {
+        "provider": section.provider,
+        "backend": section.header["backend"],
+        "judged": section.header["started"],
+        "advice": [
+            {
+                "kind": one.kind.value,
+                "text": one.text,
+                "clauses": list(one.clauses),
+                "variables": dict(one.variables),
+            }
+            for one in advice
+        ],
+    }
+
+
+def markdown(section: Section, advice: Sequence[Advice]) -> str:
+    """Return the advice as a section of a Markdown page."""
+    parts = [f"## {title(section)}", f"As judged on {str(section.header['started'])[:10]}."]
+    for kind in (Kind.NEVER, Kind.KNOW):
+        found = [one for one in advice if one.kind is kind]
+        if found:
+            parts.append(f"{HEADINGS[kind]}:")
+            parts.append("\n".join(f"- {one.text} ({', '.join(one.clauses)})" for one in found))
+    parts.insert(2, f"```sh\n{environment(section, advice)}```")
+    return "\n\n".join(parts)
