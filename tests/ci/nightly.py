@@ -1,0 +1,52 @@
+"""``python -m tests.ci.nightly``: what the nightly workflow judges, one job each, as lines for ``$GITHUB_OUTPUT``.
+
+``started`` are the providers that start by themselves, ``containers`` those that start as a container too, ``live``
+the services with the beginning of their variables' names. Adding a provider changes nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+
+from providers import discover
+from providers.launch.remote import RemoteLaunch
+from providers.provider import LaunchKind, Provider
+
+ANY_ENDPOINT = "remote"
+"""Stands for whatever an operator names, and so for nothing at night."""
+
+
+def plan(providers: Iterable[Provider], *, seed: int) -> dict[str, str]:
+    """Return the outputs: JSON each. One seed for all, so that jobs of one provider can be merged and compared."""
+    chosen = sorted(providers, key=lambda provider: provider.id)
+    started = [
+        provider.id
+        for provider in chosen
+        if {launch.kind for launch in provider.launches} & {LaunchKind.EMBEDDED, LaunchKind.PROCESS}
+    ]
+    containers = [
+        provider.id for provider in chosen if LaunchKind.CONTAINER in {launch.kind for launch in provider.launches}
+    ]
+    live = [
+        {"provider": provider.id, "variables": launch.variables.access_key.removesuffix("_ACCESS_KEY_ID")}
+        for provider in chosen
+        for launch in provider.launches
+        if isinstance(launch, RemoteLaunch) and provider.id != ANY_ENDPOINT
+    ]
+    return {
+        "seed": json.dumps(seed),
+        "started": json.dumps(started),
+        "containers": json.dumps(containers),
+        "live": json.dumps(live),
+    }
+
+
+def main() -> None:
+    for name, value in plan(discover().values(), seed=random.SystemRandom().randrange(2**31)).items():
+        print(f"{name}={value}")
+
+
+if __name__ == "__main__":
+    main()
