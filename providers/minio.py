@@ -23,6 +23,7 @@ _ENVIRONMENT = Environment(
     checks=("minio",),
     on_path="minio",
 )
+_SOURCE = "https://github.com/minio/minio/blob/7aac2a2c5b7c"
 _LIMITS = "https://docs.min.io/community/minio-object-store/operations/concepts/thresholds.html"
 
 
@@ -100,9 +101,12 @@ PROVIDER = Provider(
         }
     ),
     limits={
-        "batch_keys": Declared(value=1000, source="https://github.com/minio/minio/blob/master/docs/minio-limits.md"),
+        "batch_keys": Declared(value=1000, source=f"{_SOURCE}/cmd/api-response.go"),
         "key_bytes": Declared(value=1024, source=_LIMITS),
         "segment_bytes": Declared(value=255, source=_LIMITS),
+        "url_life_s": Declared(value=604_800, source=f"{_SOURCE}/cmd/signature-v4-parser.go"),
+        "url_ahead_s": Declared(value=900, source=f"{_SOURCE}/cmd/globals.go"),
+        "page_keys": Declared(value=1000, source=f"{_SOURCE}/docs/minio-limits.md"),
         "parts": Declared(value=10_000, source=_LIMITS),
         "part_min_bytes": Declared(value=5 * 1024**2, source=_LIMITS),
         "put_bytes": Declared(value=5 * 1024**4, source=_LIMITS),
