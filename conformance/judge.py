@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
-from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable
+from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable, UnsatisfiedAssumption
 
 from conformance.catalogue import Case, Entry
 from conformance.history import Event
@@ -126,6 +126,8 @@ class _Attempts:
     completed: int = 0
     failed_at: float | None = None
     last: tuple[Deviation, tuple[Exchange, ...], dict[str, Any]] | None = None
+    given_up: str = ""
+    """Why the last example that could not be tried was given up."""
 
     def run(self, function: Callable[..., None], kwargs: dict[str, Any]) -> None:
         """Try the example of these arguments, unless the time for generating or shrinking is used up."""
@@ -150,6 +152,9 @@ class _Attempts:
             raise failure from error
         except Deviation as failure:
             self._failed(failure, kwargs)
+            raise
+        except UnsatisfiedAssumption as reason:
+            self.given_up = str(reason)
             raise
         self.completed += 1
 
@@ -206,7 +211,8 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
     except Exception as error:
         return outcome(Verdict.ERROR, reason=_our_fault(error))
     if not attempts.completed:
-        return outcome(Verdict.INCONCLUSIVE, reason="no example could be tried to its end")
+        more = f": {attempts.given_up}" if attempts.given_up else ""
+        return outcome(Verdict.INCONCLUSIVE, reason=f"no example could be tried to its end{more}")
     return outcome(Verdict.CONFORMS)
 
 

@@ -101,7 +101,8 @@ def _exchange_of(request: AWSPreparedRequest, keep_bytes: int) -> Exchange:
     elif isinstance(body, str):
         kept = body.encode()
     elif isinstance(body, BytesIO):
-        kept = body.getvalue()[body.tell() :]
+        left = body.getbuffer().nbytes - body.tell()
+        kept = body.getvalue()[body.tell() :] if left <= keep_bytes else None
     else:
         kept = None
     headers = tuple((name, _text(value)) for name, value in request.headers.items())

@@ -27,13 +27,13 @@ def examples(name: str, values: Iterable[Any]) -> Callable[[F], F]:
     return decorate
 
 
-def only_if(possible: bool) -> None:
-    """Give this example up, without a verdict, unless it can be tried at all.
+def only_if(possible: bool, why: str = "") -> None:
+    """Give this example up, without a verdict, unless it can be tried at all; ``why`` is told where none can.
 
     Unlike ``hypothesis.assume`` it may also be called where an example is tried again outside of Hypothesis.
     """
     if not possible:
-        raise UnsatisfiedAssumption
+        raise UnsatisfiedAssumption(why)
 
 
 KIB: Final = 1024

@@ -30,7 +30,7 @@ from conformance.clauses.listing import (
 from conformance.contract import Level, Profile
 from conformance.model import utf8_order
 from conformance.session import Session
-from conformance.strategies import HOSTILE_KEYS, examples, key_tails, pattern_bytes
+from conformance.strategies import HOSTILE_KEYS, examples, key_tails, only_if, pattern_bytes
 from conformance.verdict import compare, require, show
 
 HEAD_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
@@ -195,7 +195,13 @@ def _contradictions(pages: Sequence[Page], size: int, most: int) -> list[str]:
     level=Level.MUST,
     profile=Profile.S3,
     source=(LIST_V2, LISTING),
-    proved_by=("full-page-says-truncated", "key-count-is-max-keys", "paging-never-ends", "truncated-without-token"),
+    proved_by=(
+        "full-page-says-truncated",
+        "key-count-is-max-keys",
+        "paging-never-ends",
+        "truncated-without-token",
+        "page-of-a-key-hides-its-siblings",
+    ),
     effort=0.5,
 )
 @examples(
@@ -214,6 +220,25 @@ def test_pages_say_what_is_true_of_them(session: Session, shape: tuple[int, int,
     require(
         not wrongs,
         promised=f"pages of {count} keys with max-keys={size} agree with themselves",
+        observed="; ".join(wrongs[:3]),
+    )
+
+
+@also("LIST-007", effort=0.3)
+@examples("tails", [["foo", "foo1"], ["foo", "foo/a", "foo1"]])
+@given(tails=st.lists(st.sampled_from(["foo", "foo-", "foo/a", "foo/b", "foo1", "fop"]), max_size=5, unique=True))
+def test_a_page_of_the_key_that_a_prefix_names_says_what_follows(session: Session, tails: list[str]) -> None:
+    prefix = session.fresh_prefix()
+    held = [tail for tail in held_of(session, prefix, tails) if tail.startswith("foo")]
+    most = len(held) + 2
+    pages = walk(session, most=most, prefix=prefix + "foo", max_keys=1)
+    told = len(keys_of(pages, prefix))
+    wrongs = _contradictions(pages, 1, most)
+    if told != len(held):
+        wrongs.append(f"{told} keys on {len(pages)} pages, though {len(held)} are there")
+    require(
+        not wrongs,
+        promised=f"pages of one key with the prefix 'foo' agree with themselves and the {held} that are there",
         observed="; ".join(wrongs[:3]),
     )
 
@@ -303,7 +328,8 @@ def test_keys_xml_cannot_carry_are_listed(session: Session, tail: str) -> None:
     prefix = session.fresh_prefix()
     answer = session.wire.put(prefix + tail, b"x")
     try:
-        require(answer.ok, promised=f"a key with {tail!r} is stored", observed=f"PUT gives {answer.summary}")
+        # That the server takes such a key at all is no listing's promise.
+        only_if(answer.ok, f"a key with {tail!r} is not taken: PUT gives {answer.summary}")
         page = list_page(session, prefix=prefix, encoding_type="url")
         compare(keys_of([page], prefix), [tail], f"keys listed with encoding-type=url, {tail!r} being stored")
     finally:

@@ -224,6 +224,24 @@ def listing_gives_local_time(request: Request, forward: Forward) -> Response:
 END = "the-end"
 
 
+@fault(
+    "page-of-a-key-hides-its-siblings",
+    "a page of one key whose prefix is that very key says that nothing follows",
+    breaks=["LIST-007", "LIST-013"],
+    origin="MinIO takes such a listing for a question about that one object",
+)
+def page_of_a_key_hides_its_siblings(request: Request, forward: Forward) -> Response:
+    prefix = request.query.get("prefix", "")
+
+    def change(body: str) -> str:
+        entries = ENTRY.findall(body)
+        if len(entries) != 1 or _key(entries[0], encoded="encoding-type" in request.query) != prefix:
+            return body
+        return TOKEN.sub("", body).replace("<IsTruncated>true</IsTruncated>", "<IsTruncated>false</IsTruncated>")
+
+    return _rewritten(request, forward, change) if request.query.get("max-keys") == "1" else forward(request)
+
+
 @fault("full-page-says-truncated", "a page that is exactly full says that there is more", breaks=["LIST-007"])
 def full_page_says_truncated(request: Request, forward: Forward) -> Response:
     query = request.query
