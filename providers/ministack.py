@@ -64,7 +64,7 @@ PROVIDER = Provider(
         }
     ),
     notes=(
-        "Started with AUTH=true: signed URLs are checked, of header signatures only the access key.",
+        "Started with AUTH=true, so that it checks signatures.",
         "Keeps everything in memory; a restart forgets it.",
     ),
 )

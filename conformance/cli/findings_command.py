@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.cli import report_files
 from conformance.cli.exit_codes import ExitCode
+from conformance.cli.known_today import known_today
 from conformance.endpoint_options import UsageError
 from conformance.report import findings_pages
 from conformance.report.columns import columns
@@ -27,7 +28,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    found = collect(columns((path, report_files.one(path)) for path in args.reports))
+    found = collect(columns((path, known_today(report_files.one(path))) for path in args.reports))
     for finding in found:
         note = " (withheld)" if finding.withheld else ""
         print(f"{finding.column.key}: {finding.harm} ({', '.join(finding.clauses)}){note}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.cli import report_files
 from conformance.cli.exit_codes import ExitCode
+from conformance.cli.known_today import known_today
 from conformance.endpoint_options import UsageError
 from conformance.report.columns import columns
 from conformance.report.site import build
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     folder = Path(args.folder)
     if not args.reports and not any((folder / "data").glob("*/*.jsonl")):
         raise UsageError(f"nothing to show: give a report; {folder / 'data'} holds none yet")
-    found = columns((path, report_files.one(path)) for path in args.reports)
+    found = columns((path, known_today(report_files.one(path))) for path in args.reports)
     try:
         built = build(folder, [column.section for column in found], title=args.title)
     except OSError as error:

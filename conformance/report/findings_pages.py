@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conformance.report.disclosure import WITHHELD
-from conformance.report.findings import Finding, listed, told_short
+from conformance.report.findings import Finding, listed, told_short, without_names
 from conformance.report.markdown import code, plain
 
 MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
@@ -92,13 +92,17 @@ def _upstream(finding: Finding) -> str:
 
 def _summary(result: Mapping[str, Any]) -> str:
     known = str((result.get("expectation") or {}).get("reason") or "")
-    return known or str((result.get("observation") or {}).get("observed", ""))
+    return known or without_names(str((result.get("observation") or {}).get("observed", "")))
 
 
 def _observed(result: Mapping[str, Any]) -> str:
     seen, known = result.get("observation") or {}, str((result.get("expectation") or {}).get("reason") or "")
     lines = [f"**{result['clause']}**: {known}" if known else f"**{result['clause']}**"]
-    lines += [f"- promised: {code(seen['promised'])}", f"- observed: {code(seen['observed'])}"] if seen else []
+    lines += (
+        [f"- promised: {code(without_names(seen['promised']))}", f"- observed: {code(without_names(seen['observed']))}"]
+        if seen
+        else []
+    )
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])
 
 

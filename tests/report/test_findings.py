@@ -214,9 +214,21 @@ def test_a_transcript_is_told_without_what_every_request_has() -> None:
     )
     assert told_short(text).split("\n")[:2] == ["> PUT /bucket/a", "> Content-MD5: zz"]
     assert "Authorization" not in told_short(text)
-    assert max(map(len, told_short(text).split("\n"))) <= 241
+    assert max(map(len, told_short(text).split("\n"))) <= 161
     assert "lines are in the report" in told_short("\n".join(["> x"] * 100))
 
 
 def test_there_is_a_protection_from_every_harm() -> None:
     assert set(BY_HARM) == set(Harm)
+
+
+def test_what_is_known_today_decides_on_a_report_of_yesterday(tmp_path: Path) -> None:
+    told = {"reason": "Then.", "link": "", "since": "2026-01-01", "review_by": "2026-02-01"}
+    one = section({"URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told)}, provider="moto")
+    one.results[0]["provider"] = "moto"
+    path = write(tmp_path / "r.jsonl", one)
+    assert main(["findings", path, "--out", str(tmp_path / "findings")]) == 0
+    # Its project has written down that it checks no signatures, and the expectation leads there.
+    text = (tmp_path / "findings" / "moto-authentication.md").read_text(encoding="utf-8")
+    assert SECRET in text
+    assert "getmoto/moto" in text
