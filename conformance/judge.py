@@ -134,7 +134,8 @@ class _Attempts:
         self.calls += 1
         now = time.monotonic()
         if self.failed_at is None:
-            if self.calls > self.named and now - self.started > self.effort.case_s:
+            # The first is always tried: on a busy machine the time may be gone before Hypothesis has made it.
+            if self.calls > max(self.named, 1) and now - self.started > self.effort.case_s:
                 # Passed over, not rejected: for rejected examples Hypothesis would go on looking for others.
                 return
         elif now - self.failed_at > self.effort.shrink_s:

@@ -15,6 +15,7 @@ from conformance.contract import Capability, Clause, Level, Profile
 from conformance.judge import EFFORTS, Effort, Judgement, Mode, deep, judge
 from conformance.run import Plan, judge_all, run
 from conformance.session import Session
+from conformance.strategies import only_if
 from conformance.target import S3Endpoint
 from conformance.verdict import Deviation, Inconclusive, Verdict, compare, require
 from conformance.wire import Exchange
@@ -70,6 +71,27 @@ def test_named_examples_are_tried_first_and_all_of_them_whatever_the_time(sessio
     assert sorted(seen[:3]) == [1, 2, 3]
     assert all(100 <= number <= 200 for number in seen[3:])
     assert len(seen) > 10
+
+
+def test_one_generated_example_is_tried_even_when_the_time_is_up_before_it(session: Session) -> None:
+    seen: list[int] = []
+
+    @given(number=st.integers(100, 200))
+    def clause(session: Session, number: int) -> None:
+        seen.append(number)
+
+    assert decided(session, clause, replace(QUICK, case_s=-1.0)).verdict is Verdict.CONFORMS
+    assert len(seen) == 1
+
+
+def test_why_no_example_could_be_tried_is_told(session: Session) -> None:
+    @given(number=st.integers(1, 3))
+    def clause(session: Session, number: int) -> None:
+        only_if(False, "the server takes no such key")
+
+    judgement = decided(session, clause)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.endswith("the server takes no such key")
 
 
 def test_a_failing_example_is_shrunk_to_the_smallest_and_shown_with_its_exchanges(session: Session) -> None:
