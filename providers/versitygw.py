@@ -9,9 +9,10 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import GoModule
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "v1.8.0"
+_SOURCE: Final = f"https://github.com/versity/versitygw/blob/{_VERSION}"
 _ENVIRONMENT = Environment(
     name="versitygw",
     title="VersityGW",
@@ -63,8 +64,16 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        # A segment is a file's name.
+        "segment_bytes": Declared(value=255, source="https://man7.org/linux/man-pages/man7/path_resolution.7.html"),
+        "url_life_s": Declared(value=604_800, source=f"{_SOURCE}/s3err/presigned-urls.go"),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SOURCE}/backend/common.go"),
+        "put_bytes": Declared(value=5 * 1024**3, source=f"{_SOURCE}/s3api/utils/chunk-reader.go"),
+    },
     notes=(
         "Over its POSIX backend: keys are bound by what a path can be; the folder must take extended attributes.",
+        "Conditional writes, with one condition at a time: https://github.com/versity/versitygw/issues/2183",
         "Versioning needs a folder of its own (--versioning-dir) and is not switched on.",
         "No statement about surviving a kill was found, so durability is not declared.",
     ),
