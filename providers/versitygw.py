@@ -66,7 +66,7 @@ PROVIDER = Provider(
     ),
     limits={
         # A segment is a file's name.
-        "segment_bytes": Declared(value=255, source="https://man7.org/linux/man-pages/man7/path_resolution.7.html"),
+        "segment_bytes": Declared(value=255, source="https://docs.kernel.org/filesystems/ext4/directory.html"),
         "url_life_s": Declared(value=604_800, source=f"{_SOURCE}/s3err/presigned-urls.go"),
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SOURCE}/backend/common.go"),
         "put_bytes": Declared(value=5 * 1024**3, source=f"{_SOURCE}/s3api/utils/chunk-reader.go"),
