@@ -152,7 +152,7 @@ function adviceOf(one) {
 
 function limitsOf(one) {
   if (!one.limits.length) return "";
-  return `<h3>Limits found by search</h3><dl class="versus">${one.limits.map(([mark, title, words]) => `<dt>${h(title)}</dt><dd class="${mark === "✗" ? "bad" : ""}">${mark ? h(mark) + " " : ""}${h(words)}</dd>`).join("")}</dl>`;
+  return `<h3>Limits found by search</h3><ul class="advice">${one.limits.map(([mark, title, words]) => `<li>${mark ? `<b class="${mark === "✗" ? "bad" : ""}">${h(mark)}</b> ` : ""}${h(title)}: ${h(words)}</li>`).join("")}</ul>`;
 }
 
 function ofClause(at) {
