@@ -232,3 +232,21 @@ def test_what_is_known_today_decides_on_a_report_of_yesterday(tmp_path: Path) ->
     text = (tmp_path / "findings" / "moto-authentication.md").read_text(encoding="utf-8")
     assert SECRET in text
     assert "getmoto/moto" in text
+
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "findings"
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.md")), ids=lambda path: path.stem)
+def test_no_published_page_holds_an_attack_that_upstream_does_not_know(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(MARK)
+    is_attack = any(f" {harm}: " in text.split("\n")[2] for harm in ATTACKS)
+    if is_attack and "no report of it is known to us" in text:
+        assert WITHHELD.partition(";")[0] in text
+        assert "observed:" not in text
+        assert "http" not in text
+
+
+def test_the_published_findings_are_there() -> None:
+    assert len(list(PUBLISHED.glob("*.md"))) > 20
