@@ -130,8 +130,13 @@ def _clause(entry: Entry, around: Around) -> Iterator[str]:
     yield f"- **Source:** {', '.join(_source(source) for source in clause.sources)}"
     if clause.requires - {Capability.WIRE}:
         yield f"- **Needs:** {', '.join(code(name) for name in sorted(clause.requires))}"
-    for id in entry.proved_by:
-        yield f"- **Proved by:** {_fault(around.faults[id])}"
+    proofs = [_fault(around.faults[id]) for id in entry.proved_by]
+    if len(proofs) == 1:
+        yield f"- **Proved by:** {proofs[0]}"
+    else:
+        yield "- **Proved by:**"
+        yield ""
+        yield from (f"    - {proof}" for proof in proofs)
     yield ""
     more = [fault for fault in around.breaking.get(clause.id, ()) if fault.id not in entry.proved_by]
     if more:
