@@ -16,14 +16,14 @@ MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. --
 
 
 def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
-    """Write all pages and the list (``README.md``) into a folder; return their paths.
+    """Write all pages and the list (``index.md``) into a folder; return their paths.
 
     Pages of earlier findings that are there no more are removed. Raises ``FileExistsError`` for a file in the way that
     is not such a page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pages = {folder / f"{finding.slug}.md": page(finding) for finding in findings}
-    pages[folder / "README.md"] = index(findings)
+    pages[folder / "index.md"] = index(findings)
     for path in [*pages, *folder.glob("*.md")]:
         if path.exists() and not path.read_text(encoding="utf-8").startswith(MARK):
             if path in pages:

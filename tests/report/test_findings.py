@@ -184,10 +184,10 @@ def test_the_command_writes_the_pages_and_removes_those_of_before(
     second = write(tmp_path / "2.jsonl", section({"DEL-012": deviation(Harm.LOSES_DATA), "RT-001": "conforms"}))
     out = tmp_path / "findings"
     assert main(["findings", first, "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", "acme-key-010.md"]
+    assert sorted(path.name for path in out.iterdir()) == ["acme-key-010.md", "index.md"]
     assert main(["findings", second, "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["README.md", "acme-del-012.md"]
-    assert "acme-del-012.md" in (out / "README.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in out.iterdir()) == ["acme-del-012.md", "index.md"]
+    assert "acme-del-012.md" in (out / "index.md").read_text(encoding="utf-8")
     assert "acme: loses data (DEL-012)" in capsys.readouterr().out
 
 
@@ -196,7 +196,7 @@ def test_pages_of_others_are_not_touched(tmp_path: Path) -> None:
     own.write_text("mine\n")
     write_pages(tmp_path, [])
     assert own.read_text() == "mine\n"
-    (tmp_path / "README.md").write_text("mine too\n")
+    (tmp_path / "index.md").write_text("mine too\n")
     with pytest.raises(FileExistsError):
         write_pages(tmp_path, [])
 
