@@ -13,9 +13,9 @@ from conformance.endpoint_options import UsageError
 from conformance.report import advice_text
 from conformance.report.advice import advise
 
-_PREAMBLE = """<!-- Written by `conformance advice --markdown`; a change here is lost. -->
+_PREAMBLE = """# Advice by backend
 
-# Advice by backend
+<!-- Written by `conformance advice --markdown`; a change here is lost. -->
 
 What to put into the environment, and what not to rely on. Each line follows from the clauses named with it."""
 

@@ -12,7 +12,7 @@ from conformance.report.findings import Finding, listed, told_short, without_nam
 from conformance.report.markdown import code, plain
 
 MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
-"""First line of every page. Only pages that begin with it are ever replaced or removed."""
+"""Stands below the title of every page. Only pages that hold it are ever replaced or removed."""
 
 
 def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
@@ -25,7 +25,7 @@ def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
     pages = {folder / f"{finding.slug}.md": page(finding) for finding in findings}
     pages[folder / "index.md"] = index(findings)
     for path in [*pages, *folder.glob("*.md")]:
-        if path.exists() and not path.read_text(encoding="utf-8").startswith(MARK):
+        if path.exists() and MARK not in path.read_text(encoding="utf-8"):
             if path in pages:
                 raise FileExistsError(f"{path} was not written by this command; name another folder")
         elif path not in pages:
@@ -38,8 +38,8 @@ def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
 def index(findings: Sequence[Finding]) -> str:
     """Return the page that lists all findings, by backend."""
     parts = [
-        MARK,
         "# Findings",
+        MARK,
         "Deviations that lose data, store wrong data, leak, cross tenants, break out of the bucket or let requests "
         "through that nobody signed. Each was seen in a run of this suite, on the version that its page names; later "
         "versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
@@ -69,8 +69,8 @@ def page(finding: Finding) -> str:
         ("upstream", _upstream(finding)),
     ]
     parts = [
-        MARK,
         f"# {plain(finding.title)}: {', '.join(finding.clauses[:3])}{' …' if len(finding.clauses) > 3 else ''}",
+        MARK,
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows)]),
         "## What happens",
         f"Promised: {plain(str(lead.get('statement', '')))}",

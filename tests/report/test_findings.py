@@ -88,7 +88,7 @@ def test_deviations_of_one_cause_are_one_finding() -> None:
 def test_the_page_of_a_loss_tells_everything() -> None:
     one = section({"KEY-010": deviation(Harm.LOSES_DATA, expectation=known(link="https://example.com/issues/1"))})
     text = page(only(one))
-    assert text.startswith(MARK)
+    assert MARK in text
     for part in ("Acme loses data", "Acme 1.0", SECRET, "https://example.com/issues/1", "Build keys only from"):
         assert part in text, part
     assert "> GET /bucket/a" in text
@@ -240,8 +240,8 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "findings"
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.md")), ids=lambda path: path.stem)
 def test_no_published_page_holds_an_attack_that_upstream_does_not_know(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.startswith(MARK)
-    is_attack = any(f" {harm}: " in text.split("\n")[2] for harm in ATTACKS)
+    assert MARK in text
+    is_attack = any(f" {harm}: " in text.split("\n")[0] for harm in ATTACKS)
     if is_attack and "no report of it is known to us" in text:
         assert WITHHELD.partition(";")[0] in text
         assert "observed:" not in text
