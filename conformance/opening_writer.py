@@ -7,23 +7,25 @@ order. Secrets come by that pipe, never by the command line.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib
 import json
 import os
+import pickle
 import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from conformance.system import WriterFailed, Writing, writer_body
+from conformance.system import MigrationPort, WriterFailed, Writing, writer_body
 from conformance.target import S3Endpoint, Wrap
-from reference_impl.api import Storage
+from reference_impl.api import ObjectStat, Storage
 
 ANSWER_WAIT_S: Final = 30.0
 MOST_UPLOADS: Final = 100_000
@@ -66,8 +68,18 @@ class _Writers:
                 self._process.wait()
             self._process.stdout.close()
 
+    def start(self, keys: Sequence[str], *, size: int) -> AbstractContextManager[Writing]:
+        return self._working({"keys": list(keys), "size": size})
+
+    def migrate(self, migration: MigrationPort, source: Path, *, journal: Path) -> AbstractContextManager[Writing]:
+        try:
+            pickled = base64.b64encode(pickle.dumps(migration)).decode()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise WriterFailed(f"the migration cannot be handed to another process: {error}") from None
+        return self._working({"migration": pickled, "source": str(source), "journal": str(journal)})
+
     @contextmanager
-    def start(self, keys: Sequence[str], *, size: int) -> Iterator[Writing]:
+    def _working(self, order: dict[str, Any]) -> Iterator[Writing]:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "conformance.opening_writer"],
@@ -76,7 +88,7 @@ class _Writers:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
             _say(self._process, self._first)
-        _say(self._process, {"keys": list(keys), "size": size})
+        _say(self._process, order)
         writing = _Writing(self._process)
         try:
             yield writing
@@ -126,10 +138,11 @@ class _Writing:
         self._rest = b""
         self._answered = 0
         self._failed: str | None = None
+        self._finished = False
         self._ended = False
 
     def wait_for(self, answered: int) -> None:
-        while self._answered < answered and not self._ended and self._failed is None:
+        while self._answered < answered and not self._ended and not self._finished and self._failed is None:
             self._read()
 
     def kill(self) -> int:
@@ -156,6 +169,8 @@ class _Writing:
                 self._answered += 1
             elif word == "failed":
                 self._failed = text
+            elif word == "finished":
+                self._finished = True
             elif word == "end":
                 self._ended = True
 
@@ -177,7 +192,7 @@ def main() -> None:
             continue
         writer = os.fork()
         if not writer:
-            _write(make, order["keys"], order["size"])
+            _work(make, order)
     if writer:
         os.kill(writer, signal.SIGKILL)
         os.waitpid(writer, 0)
@@ -212,18 +227,40 @@ def _s3_maker(first: dict[str, Any]) -> Callable[[], Storage]:
     return lambda: S3Storage(client, first["bucket"])
 
 
-def _write(make: Callable[[], Storage], keys: Sequence[str], size: int) -> None:
+def _work(make: Callable[[], Storage], order: dict[str, Any]) -> None:
     try:
-        storage = make()
-        for number in range(MOST_UPLOADS):
-            storage.upload(keys[number % len(keys)], writer_body(number, size))
-            # One write of a few bytes to a pipe is whole or not at all, also when this process dies.
-            os.write(1, f"answered {number}\n".encode())
+        if "migration" in order:
+            migration: MigrationPort = pickle.loads(base64.b64decode(order["migration"]))
+            source = migration.source(Path(order["source"]))
+            migration.migrate(source, _telling(make()), journal=Path(order["journal"]))
+        else:
+            storage, keys, size = _telling(make()), order["keys"], order["size"]
+            for number in range(MOST_UPLOADS):
+                storage.upload(keys[number % len(keys)], writer_body(number, size))
+        _tell("finished")
         time.sleep(ANSWER_WAIT_S)
     except Exception as error:
-        os.write(1, f"failed {type(error).__name__}\n".encode())
+        _tell(f"failed {type(error).__name__}")
     finally:
         os._exit(0)
+
+
+def _tell(words: str) -> None:
+    # One write of a few bytes to a pipe is whole or not at all, also when this process dies.
+    os.write(1, f"{words}\n".encode())
+
+
+def _telling(storage: Storage) -> Storage:
+    """Return the storage with its uploads telling when they were answered."""
+    upload = storage.upload
+
+    def told(*args: Any, **options: Any) -> ObjectStat:
+        stat = upload(*args, **options)
+        _tell("answered")
+        return stat
+
+    storage.upload = told  # type: ignore[method-assign]
+    return storage
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Writing(Protocol):
     """A process that uploads without end: the n-th upload stores ``writer_body(n, size)`` under key n modulo keys."""
 
     def wait_for(self, answered: int) -> None:
-        """Return when at least so many uploads were answered."""
+        """Return when at least so many uploads were answered, or when there is nothing left to do."""
         ...
 
     def kill(self) -> int:
@@ -114,6 +114,13 @@ class WriterFailed(Exception):
 
 class WriterPort(Protocol):
     """Starts writers in processes of their own, over the same stored data as the session."""
+
+    def migrate(self, migration: MigrationPort, source: Path, *, journal: Path) -> AbstractContextManager[Writing]:
+        """Start a process that migrates a local folder; its uploads count as answered. Killed at the end of the block.
+
+        Raises ``WriterFailed`` for a migration that another process cannot be given.
+        """
+        ...
 
     def start(self, keys: Sequence[str], *, size: int) -> AbstractContextManager[Writing]:
         """Start a writer; it is killed at the end of the block at the latest."""

@@ -206,7 +206,18 @@ def _contradictions(pages: Sequence[Page], size: int, most: int) -> list[str]:
 )
 @examples(
     "shape",
-    [(0, 1, ""), (1, 1, ""), (2, 1, ""), (3, 3, ""), (3, 2, ""), (4, 2, ""), (5, 1000, ""), (3, 3, "/"), (4, 1, "/")],
+    [
+        (0, 1, ""),
+        (1, 1, ""),
+        (2, 1, ""),
+        (3, 1, ""),
+        (3, 3, ""),
+        (3, 2, ""),
+        (4, 2, ""),
+        (5, 1000, ""),
+        (3, 3, "/"),
+        (4, 1, "/"),
+    ],
 )
 @given(shape=st.tuples(st.integers(0, 8), st.integers(1, 9), st.sampled_from(["", "/"])))
 def test_pages_say_what_is_true_of_them(session: Session, shape: tuple[int, int, str]) -> None:

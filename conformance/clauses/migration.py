@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Final
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +20,8 @@ from conformance.catalogue import also, clause
 from conformance.contract import Capability, Level, Profile
 from conformance.session import Session
 from conformance.strategies import KIB, examples, pattern_bytes
-from conformance.system import Migrated
-from conformance.verdict import compare
+from conformance.system import Migrated, WriterFailed
+from conformance.verdict import Inconclusive, compare
 from reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
 from reference_impl.errors import ErrorCode, StorageError
 from reference_impl.keys import FILE_TYPES
@@ -108,7 +110,7 @@ class Move:
     files: Mapping[str, bytes]
     outside: tuple[str, ...]
 
-    def run(self, target: WatchedTarget) -> Migrated | None:
+    def run(self, target: Storage) -> Migrated | None:
         """Migrate; ``None`` where it was killed."""
         migration = self.session.migration
         try:
@@ -165,6 +167,7 @@ def a_move(session: Session, *, outside: bool = False) -> Iterator[Move]:
         "migration-trusts-what-it-sent",
         "migration-trusts-names-alone",
         "migration-notes-before-sending",
+        "migration-notes-when-it-ends",
         "migration-hides-what-failed",
         "migration-passes-over-strays",
         "migration-skips-empty-files",
@@ -219,6 +222,33 @@ def test_a_killed_migration_is_taken_up_again(session: Session, kill: tuple[int,
             (move.differences(), second is not None and second.complete, sent <= allowed),
             ([], True, True),
             f"not there byte for byte, complete, at most {allowed} files sent by the second run ({sent} were)",
+        )
+
+
+@also("MIG-001", requires={Capability.MIGRATION, Capability.WRITER}, effort=0.15, racy=True)
+@examples("kill", [(5, 500), (14, 0)])
+@given(kill=st.tuples(st.integers(0, FILES - 1), st.integers(0, 5000)))
+def test_a_migration_killed_with_its_process_is_taken_up_again(session: Session, kill: tuple[int, int]) -> None:
+    wait_for, more_us = kill
+    with a_move(session) as move:
+        source, journal = move.folder / "cache", move.folder / "migration.journal"
+        try:
+            with session.writer.migrate(session.migration, source, journal=journal) as migrating:
+                migrating.wait_for(wait_for)
+                time.sleep(more_us / 1e6)
+                before = migrating.kill()
+        except WriterFailed as error:
+            raise Inconclusive(f"the migration ended before it was killed: {error}") from None
+        # The very storage, not a watched one around it: a journal may be bound to the target that it was begun for.
+        with mock.patch.object(session.storage, "upload", wraps=session.storage.upload) as uploads:
+            second = move.run(session.storage)
+        sent = uploads.call_count
+        # As above: only what was under way may be sent again, and of four files never all.
+        allowed = FILES - 1 if before >= FILES * 3 // 4 else FILES
+        compare(
+            (move.differences(), second is not None and second.complete, sent <= allowed),
+            ([], True, True),
+            f"not there byte for byte, complete, at most {allowed} files sent after a kill at {before} ({sent} were)",
         )
 
 

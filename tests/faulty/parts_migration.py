@@ -116,6 +116,35 @@ parts_fault("migration-notes-before-sending", "a file is noted as done before it
 )
 
 
+class NotesAtTheEnd(WrappedMigration):
+    def migrate(self, source: Storage, target: Storage, *, journal: Path) -> Migrated:
+        inside, outside = _files(source)
+        done = set(json.loads(journal.read_text(encoding="utf-8"))) if journal.exists() else set()
+        left = []
+        try:
+            for key in inside:
+                if key in done:
+                    continue
+                try:
+                    body = source.download(key)
+                    if target.upload(key, body).size != len(body) or target.download(key) != body:
+                        left.append(key)
+                    else:
+                        done.add(key)
+                except StorageError:
+                    left.append(key)
+        finally:
+            journal.write_text(json.dumps(sorted(done)), encoding="utf-8")
+        return Migrated(complete=not left, left=tuple(left), outside=outside)
+
+
+parts_fault(
+    "migration-notes-when-it-ends",
+    "what is finished is noted on the way out, also after an error, but not when the process is killed",
+    breaks=["MIG-001"],
+)(_broken(NotesAtTheEnd))
+
+
 class HidesFailures(WrappedMigration):
     def migrate(self, source: Storage, target: Storage, *, journal: Path) -> Migrated:
         report = self.inner.migrate(source, target, journal=journal)
