@@ -9,7 +9,7 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import GoModule
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "v1.2.0"
 _ENVIRONMENT = Environment(
@@ -18,6 +18,7 @@ _ENVIRONMENT = Environment(
     recipe=GoModule(package="github.com/johannesboyne/gofakes3/cmd/gofakes3", version=_VERSION),
     checks=("gofakes3",),
 )
+_LIMITS: Final = "https://github.com/johannesboyne/gofakes3/blob/v1.2.0/constants.go"
 
 
 def _command(room: Room) -> Command:
@@ -55,5 +56,10 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "key_bytes": Declared(value=1024, source=_LIMITS),
+        "page_keys": Declared(value=1000, source=_LIMITS),
+        "parts": Declared(value=10_000, source=_LIMITS),
+    },
     notes=("A fake for tests: checks no signatures, neither of headers nor of URLs.",),
 )

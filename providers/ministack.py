@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from conformance.contract import Capability
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="ministack",
@@ -15,6 +17,7 @@ _ENVIRONMENT = Environment(
     recipe=PyPI(requirements=("ministack==1.5.33",)),
     checks=("python", "ministack"),
 )
+_SOURCE: Final = "https://github.com/ministackorg/ministack/blob/main/ministack/services/s3.py"
 
 
 def _command(room: Room) -> Command:
@@ -63,6 +66,9 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "url_life_s": Declared(value=604_800, source=_SOURCE),
+    },
     notes=(
         "Started with AUTH=true, so that it checks signatures.",
         "Keeps everything in memory; a restart forgets it.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from conformance.contract import Capability
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="moto",
@@ -15,6 +17,7 @@ _ENVIRONMENT = Environment(
     recipe=PyPI(requirements=("moto[server,s3]==5.2.5",)),
     checks=("python", "moto_server"),
 )
+_CONFIGURATION: Final = "https://docs.getmoto.org/en/latest/docs/services/s3.html"
 
 
 def _command(room: Room) -> Command:
@@ -47,6 +50,9 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_CONFIGURATION),
+    },
     notes=(
         "Checks no signatures and no expiry: a mock for tests of callers, not a server to keep data in.",
         "Keeps everything in memory; a restart forgets it.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from conformance.contract import Capability
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="nanio",
@@ -15,6 +17,7 @@ _ENVIRONMENT = Environment(
     recipe=PyPI(requirements=("nanio==0.1.7",)),
     checks=("python", "nanio"),
 )
+_SOURCE: Final = "https://github.com/apocas/nanio"
 
 
 def _command(room: Room) -> Command:
@@ -49,4 +52,10 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "batch_keys": Declared(value=1000, source=_SOURCE),
+        "key_bytes": Declared(value=1024, source=_SOURCE),
+        "page_keys": Declared(value=1000, source=_SOURCE),
+        "url_life_s": Declared(value=604_800, source=_SOURCE),
+    },
 )

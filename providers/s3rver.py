@@ -9,7 +9,7 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import Npm
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "3.7.1"
 _ENVIRONMENT = Environment(
@@ -48,6 +48,7 @@ if (process.send) {
 """
 """It ends at a name that the file system refuses. As under any service manager it is then started again; connections
 wait meanwhile. So one clause sees it end, and the others are judged."""
+_CODE: Final = "https://github.com/jamhall/s3rver/blob/master/lib"
 
 
 def _command(room: Room) -> Command:
@@ -88,6 +89,10 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "page_keys": Declared(value=1000, source=f"{_CODE}/controllers/bucket.js"),
+        "url_life_s": Declared(value=604_800, source=f"{_CODE}/middleware/authentication.js"),
+    },
     notes=(
         "Unmaintained since 2021; `s3rver-20minutes` is the fork that goes on.",
         "Written for older Nodes: started with --openssl-legacy-provider.",

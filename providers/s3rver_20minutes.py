@@ -9,7 +9,7 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import Npm
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "4.0.4"
 _ENVIRONMENT = Environment(
@@ -24,6 +24,7 @@ const loaded = await import(library);
 const Server = loaded.default;
 await new Server({ address, port: Number(port), directory, silent: true, vhostBuckets: false }).run();
 """
+_CODE: Final = "https://github.com/20minutes/s3rver/blob/master/lib"
 
 
 def _command(room: Room) -> Command:
@@ -64,6 +65,9 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "url_life_s": Declared(value=604_800, source=f"{_CODE}/middleware/authentication.js"),
+    },
     notes=(
         "Needs Node.js 20 or newer.",
         "Its continuation tokens need a cipher that newer Nodes have only with --openssl-legacy-provider, which is "
