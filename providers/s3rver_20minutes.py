@@ -66,7 +66,7 @@ PROVIDER = Provider(
         }
     ),
     limits={
-        "url_life_s": Declared(value=604_800, source=f"{_CODE}/middleware/authentication.js"),
+        "url_life_s": Declared(value=604_800, source=f"{_CODE}/signature/v4.js"),
     },
     notes=(
         "Needs Node.js 20 or newer.",

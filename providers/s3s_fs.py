@@ -58,6 +58,7 @@ PROVIDER = Provider(
     ),
     notes=(
         "Meant by its authors for tests, not for production: https://github.com/Nugine/s3s",
+        "The key in base64 is part of one file name, so keys over about 140 bytes cannot be stored.",
         "Takes its keys on the command line only; they are made anew for each run.",
     ),
 )

@@ -95,6 +95,7 @@ PROVIDER = Provider(
         ),
     },
     notes=(
+        "Keys of 1024 bytes and URLs of 7 days at most, by its code; segments of 255 bytes, as names of its filer.",
         f"Conditional writes are documented as atomic: {_WIKI}/S3-Conditional-Operations",
         f"Lifecycle is documented as partial (expiry only): {_WIKI}/Amazon-S3-API",
         "No statement about consistency or about surviving a kill was found, so durability is not declared.",
