@@ -5,7 +5,9 @@ from __future__ import annotations
 from conformance.contract import Capability
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
+
+_LARGE_FILES = "https://www.backblaze.com/docs/cloud-storage-create-large-files-with-the-native-api"
 
 PROVIDER = Provider(
     id="b2",
@@ -19,6 +21,10 @@ PROVIDER = Provider(
         ),
     ),
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING},
+    limits={
+        "parts": Declared(value=10_000, source=_LARGE_FILES),
+        "part_min_bytes": Declared(value=5_000_000, source=_LARGE_FILES),
+    },
     notes=(
         "Region as in the endpoint (us-west-004); Signature Version 4 only: https://www.backblaze.com/b2/docs/s3_compatible_api.html",
         "Every bucket keeps versions; a delete without one adds a marker: https://www.backblaze.com/apidocs/s3-delete-object",

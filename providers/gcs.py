@@ -6,6 +6,8 @@ from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
 from providers.provider import Declared, Kind, Provider
 
+_QUOTAS = "https://cloud.google.com/storage/quotas"
+
 PROVIDER = Provider(
     id="gcs",
     title="Google Cloud Storage (XML API)",
@@ -23,6 +25,12 @@ PROVIDER = Provider(
     capabilities=S3_CAPABILITIES,
     limits={
         "batch_keys": Declared(value=1000, source="https://docs.cloud.google.com/storage/docs/xml-api/post-bucket"),
+        "key_bytes": Declared(value=1024, source=_QUOTAS),
+        "parts": Declared(value=10_000, source=_QUOTAS),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_QUOTAS),
+        "url_life_s": Declared(
+            value=604_800, source="https://cloud.google.com/storage/docs/access-control/signed-urls"
+        ),
     },
     notes=(
         "Needs HMAC keys; region `auto`.",
