@@ -35,25 +35,33 @@ class Mode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """What a run may spend on a case: examples beside the named ones, seconds for finding, seconds for shrinking."""
+    """What a run may spend on a case: examples beside the named ones, seconds for finding; on shrinking seconds and
+    requests, as some endpoints bill each."""
 
     mode: Mode
     examples: int
     case_s: float
     shrink_s: float
+    shrink_requests: int = 1000
 
 
 EFFORTS: Final = {
-    Mode.QUICK: Effort(mode=Mode.QUICK, examples=2, case_s=1.0, shrink_s=1.0),
+    Mode.QUICK: Effort(mode=Mode.QUICK, examples=2, case_s=1.0, shrink_s=1.0, shrink_requests=300),
     Mode.DEFAULT: Effort(mode=Mode.DEFAULT, examples=20, case_s=4.0, shrink_s=3.0),
-    Mode.DEEP: Effort(mode=Mode.DEEP, examples=500, case_s=60.0, shrink_s=20.0),
+    Mode.DEEP: Effort(mode=Mode.DEEP, examples=500, case_s=60.0, shrink_s=20.0, shrink_requests=10_000),
 }
 
 
 def deep(budget_s: float, cases: int) -> Effort:
     """Return the effort that spreads ``budget_s`` seconds over so many cases."""
     each = max(budget_s / max(cases, 1), 1.0)
-    return Effort(mode=Mode.DEEP, examples=max(50, int(each * 40)), case_s=each, shrink_s=max(3.0, each / 2))
+    return Effort(
+        mode=Mode.DEEP,
+        examples=max(50, int(each * 40)),
+        case_s=each,
+        shrink_s=max(3.0, each / 2),
+        shrink_requests=10_000,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,7 @@ class _Attempts:
     calls: int = 0
     completed: int = 0
     failed_at: float | None = None
+    requests_then: int = 0
     last: tuple[Deviation, tuple[Exchange, ...], dict[str, Any]] | None = None
     given_up: str = ""
     """Why the last example that could not be tried was given up."""
@@ -138,7 +147,7 @@ class _Attempts:
             if self.calls > max(self.named, 1) and now - self.started > self.effort.case_s:
                 # Passed over, not rejected: for rejected examples Hypothesis would go on looking for others.
                 return
-        elif now - self.failed_at > self.effort.shrink_s:
+        elif now - self.failed_at > self.effort.shrink_s or self._sent_since() > self.effort.shrink_requests:
             raise _ShrunkEnough
         recorder = self.session.recorder
         if recorder.budget is not None and recorder.total >= recorder.budget:
@@ -159,9 +168,13 @@ class _Attempts:
             raise
         self.completed += 1
 
+    def _sent_since(self) -> int:
+        return self.session.recorder.total - self.requests_then
+
     def _failed(self, failure: Deviation, kwargs: dict[str, Any]) -> None:
         if self.failed_at is None:
             self.failed_at = time.monotonic()
+            self.requests_then = self.session.recorder.total
         self.last = (failure, tuple(self.session.recorder.kept()), kwargs)
 
 
@@ -188,7 +201,7 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
             attempts.run(case.function, {})
         else:
             with _instrumented(case.function, attempts) as test:
-                _configured(test, case, effort, seed)(session)
+                _configured(test, case, effort, seed, named=named)(session)
     except Deviation as failure:
         return _confirm(case, attempts, failure, outcome)
     except _ShrunkEnough:
@@ -227,6 +240,7 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
     handle = getattr(case.function, "hypothesis", None)
     function = handle.inner_test if handle is not None else case.function
     again = _Attempts(session=attempts.session, effort=attempts.effort, named=1)
+    attempts.session.doubt_crowd()
     try:
         with warnings.catch_warnings():
             # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.
@@ -276,16 +290,21 @@ def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterato
         handle.inner_test = inner
 
 
-def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int) -> Callable[..., None]:
+def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int, *, named: int) -> Callable[..., None]:
+    drawn = round(effort.examples * case.effort)
+    phases = (Phase.explicit, Phase.generate, Phase.shrink)
+    if effort.mode is Mode.QUICK and named and drawn < 2:
+        # The first that Hypothesis draws is always the simplest there is; beside the named ones it finds nothing.
+        phases = phases[:1]
     settings = hypothesis.settings(
-        max_examples=max(1, round(effort.examples * case.effort)),
+        max_examples=max(1, drawn),
         deadline=None,
         database=None,
         derandomize=False,
         report_multiple_bugs=False,
         print_blob=False,
         verbosity=Verbosity.quiet,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=phases,
         suppress_health_check=list(HealthCheck),
     )
     test._hypothesis_internal_use_settings = settings  # type: ignore[attr-defined]

@@ -58,6 +58,8 @@ promised and what was observed; ``None`` where there is no such step."""
 
 SHORTEN_S: Final = 2.0
 """Seconds that looking for a shorter plan may take."""
+SHORTEN_REQUESTS: Final = 200
+"""Requests that it may take: some endpoints bill each."""
 
 
 def carry_out(
@@ -71,12 +73,13 @@ def carry_out(
     failure = attempt(steps)
     if failure is None:
         return
-    shown, deadline = list(steps[: failure[0] + 1]), time.monotonic() + SHORTEN_S
+    shown = list(steps[: failure[0] + 1])
+    deadline, most = time.monotonic() + SHORTEN_S, session.recorder.total + SHORTEN_REQUESTS
     size = max(len(shown) // 2, 1)
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and session.recorder.total < most:
         before, at = len(shown), 0
         # The last step is the one that shows it.
-        while at < len(shown) - 1 and time.monotonic() < deadline:
+        while at < len(shown) - 1 and time.monotonic() < deadline and session.recorder.total < most:
             rest = repaired(shown[:at] + shown[min(at + size, len(shown) - 1) :])
             session.recorder.clear()
             found = attempt(rest)
