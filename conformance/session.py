@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from conformance import clock
 from conformance.contract import Capability
+from conformance.crowd import CROWD_SIZE, Crowd
 from conformance.http_transport import Answer, HttpTransport
 from conformance.s3_wire import S3Wire
 from conformance.system import (
@@ -130,6 +131,9 @@ class Session:
         self._strangers: set[str] = set()
         self._other: Storage | None = None
         self._by_batch_size: dict[int, Storage] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._crowd: Crowd | None = None
+        self._crowd_in_doubt = False
         self.declared_limits: Mapping[str, int] = {}
         """What the backend is said to be limited to, by the names of ``conformance.probe`` (``batch_keys``, …)."""
 
@@ -230,9 +234,38 @@ class Session:
             for key in keys:
                 write(key)
             return
-        with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(write, keys):
-                pass
+        # Kept, because its threads keep their connections.
+        self._pool = self._pool or ThreadPoolExecutor(4, thread_name_prefix="populate")
+        for _ in self._pool.map(write, keys):
+            pass
+
+    def crowd(self) -> Crowd:
+        """Return objects to look at and not to change, one more than fits on a page; the same ones each time.
+
+        They are stored when first asked for, and again after :meth:`doubt_crowd` unless the backend shows them all.
+        """
+        if self._crowd is None or (self._crowd_in_doubt and not self._is_whole(self._crowd)):
+            self._crowd = None
+            owner, kinds = f"{self.fresh_id()}-p", ("FILE", "STEP_FILE", "FLOW_RUN_LOG", "PACKAGE_ARCHIVE")
+            # In no order that a listing could come in by chance.
+            names = [(kinds[at % 4], f"f{at * 7919 % CROWD_SIZE}") for at in range(CROWD_SIZE)]
+            keys = tuple(self.layout.build(kind, name, project_id=owner) for kind, name in names)
+            mark = self.recorder.mark()
+            self.populate(keys)
+            stored_by = tuple(self.recorder.since(mark))
+            self._crowd = Crowd(prefix=keys[0].partition(owner)[0] + owner, keys=keys, stored_by=stored_by)
+        else:
+            # To a transcript and its reproducer, what was stored belongs.
+            self.recorder.recall(self._crowd.stored_by)
+        self._crowd_in_doubt = False
+        return self._crowd
+
+    def doubt_crowd(self) -> None:
+        """Say that a clause failed: was the crowd still there? A clause that removed too much is not this one's."""
+        self._crowd_in_doubt = True
+
+    def _is_whole(self, crowd: Crowd) -> bool:
+        return self._view is not None and self._view.keys(crowd.prefix) == sorted(crowd.keys)
 
     def remove(self, key: str) -> None:
         """Delete one key, by the backend's own way in where there is one."""

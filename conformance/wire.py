@@ -155,6 +155,11 @@ class Recorder:
             self._exchanges.clear()
             self._kept_bytes = 0
 
+    def recall(self, exchanges: Sequence[Exchange]) -> None:
+        """Put exchanges of an earlier example before those kept now, without counting them again."""
+        with self._lock:
+            self._exchanges[:0] = exchanges
+
     def kept(self) -> list[Exchange]:
         with self._lock:
             return list(self._exchanges)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from conformance.catalogue import clause
 from conformance.clauses.key_layout import FILE_STORAGE, LOG
 from conformance.contract import Level, Profile
+from conformance.crowd import CROWD_SIZE
 from conformance.http_transport import Answer
 from conformance.model import Model, utf8_order
 from conformance.session import Session
@@ -153,14 +154,10 @@ def test_pages_of_any_size_give_every_key_once_in_order(session: Session, tails:
 @example(count=0)
 @example(count=1)
 @example(count=100)
-@example(count=1001)
+@example(count=CROWD_SIZE)
 @given(count=st.integers(0, 120))
 def test_every_key_is_listed_once(session: Session, count: int) -> None:
-    owner = f"{session.fresh_id()}-p"
-    kinds = ("FILE", "STEP_FILE", LOG, "PACKAGE_ARCHIVE")
-    keys = [session.layout.build(kinds[at % 4], f"f{at * 7919 % 1009}", project_id=owner) for at in range(count)]
-    session.populate(keys)
-    prefix = session.layout.build("FILE", "f", project_id=owner).partition(owner)[0] + owner
+    prefix, keys = _stored(session, count)
     found = sorted(stat.key for stat in session.storage.list(prefix))
     missing, extra = sorted(set(keys) - set(found)), sorted(set(found) - set(keys))
     require(
@@ -168,6 +165,18 @@ def test_every_key_is_listed_once(session: Session, count: int) -> None:
         promised=f"{count} keys, each once",
         observed=f"{len(found)} entries, {len(set(found))} distinct; missing: {missing[:3]}, strange: {extra[:3]}",
     )
+
+
+def _stored(session: Session, count: int) -> tuple[str, Sequence[str]]:
+    """Return a prefix and the ``count`` keys that are stored below it."""
+    if count == CROWD_SIZE:
+        crowd = session.crowd()
+        return crowd.prefix, crowd.keys
+    owner = f"{session.fresh_id()}-p"
+    kinds = ("FILE", "STEP_FILE", LOG, "PACKAGE_ARCHIVE")
+    keys = [session.layout.build(kinds[at % 4], f"f{at * 7919 % 1009}", project_id=owner) for at in range(count)]
+    session.populate(keys)
+    return session.layout.build("FILE", "f", project_id=owner).partition(owner)[0] + owner, keys
 
 
 @clause(
