@@ -8,13 +8,12 @@ from urllib.parse import quote
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.errors import UnsatisfiedAssumption
 
 from conformance.catalogue import also, clause
 from conformance.contract import Capability, Level, Profile
 from conformance.http_transport import Answer
 from conformance.session import Session
-from conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, pattern_bytes
+from conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, only_if, pattern_bytes
 from conformance.verdict import Deviation, compare, require
 from conformance.wire import Headers
 
@@ -87,7 +86,7 @@ def completed(answer: Answer) -> bool:
     requires={Capability.MULTIPART},
     effort=0.1,
 )
-@examples("order", [(7,), (1, 2), (2, 1), (3, 1, 2), (10, 9), (10000, 2, 11)])
+@examples("order", [(7,), (2, 1), (10, 9), (10000, 2, 11)])
 @given(order=st.lists(st.integers(1, 10_000), min_size=1, max_size=2, unique=True).map(tuple))
 def test_parts_are_joined_by_number(session: Session, order: tuple[int, ...]) -> None:
     last = max(order)
@@ -192,7 +191,8 @@ WRONG_COMPLETIONS: Final = {
 def test_a_wrong_completion_is_refused(session: Session, wrong: str) -> None:
     with Upload(session) as upload:
         upload.part(1, pattern_bytes(LEAST_PART, salt=1))
-        upload.part(2, pattern_bytes(LEAST_PART, salt=2))
+        # Where it is named as the last of all, it may be small.
+        upload.part(2, pattern_bytes(1000 if wrong.endswith(("ETag", "ETags")) else LEAST_PART, salt=2))
         first, second = upload.etags.get(1, ""), upload.etags.get(2, "")
         answer = upload.complete(
             {
@@ -231,18 +231,20 @@ def _twisted(names: Sequence[str]) -> list[tuple[str, str]]:
 def test_a_copy_is_like_its_source(session: Session, names: tuple[str, str]) -> None:
     wire, prefix = session.wire, session.fresh_prefix()
     source, target = f"{prefix}from/{names[0]}", f"{prefix}to/{names[1]}"
-    body = pattern_bytes(300, salt=11)
+    body, before = pattern_bytes(300, salt=11), b"from before"
     described = [("Content-Type", "text/css"), ("x-amz-meta-colour", "blue")]
-    kept = wire.put(source, body, described).ok and wire.get(source).body == body
-    if not (kept and wire.put(target, b"from before").ok and wire.get(target).body == b"from before"):
-        # Whether such keys can be kept at all is another promise. Not by assume(), which a plain call may not use.
-        raise UnsatisfiedAssumption
+    # Whether such keys can be kept at all is another promise.
+    only_if(wire.put(source, body, described).ok and wire.put(target, before).ok)
     copied = _copy(session, source, target)
     got = wire.get(target)
-    compare((copied.summary, got.status), ("200", 200), "answers of the copy and of a GET of its target")
-    compare(got.body, body, "bytes of the copy")
-    observed = (got.header("content-type"), got.header("x-amz-meta-colour"))
-    compare(observed, ("text/css", "blue"), "content type and metadata of the copy")
+    seen = (copied.summary, got.status, got.body, got.header("content-type"), got.header("x-amz-meta-colour"))
+    if seen == ("200", 200, body, "text/css", "blue"):
+        return
+    wire.put(target, before)
+    only_if(wire.get(source).body == body and wire.get(target).body == before)
+    compare(seen[:2], ("200", 200), "answers of the copy and of a GET of its target")
+    compare(seen[2], body, "bytes of the copy")
+    compare(seen[3:], ("text/css", "blue"), "content type and metadata of the copy")
 
 
 @clause(
