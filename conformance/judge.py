@@ -292,7 +292,7 @@ def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterato
 
 def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int, *, named: int) -> Callable[..., None]:
     drawn = round(effort.examples * case.effort)
-    phases = (Phase.explicit, Phase.generate, Phase.shrink)
+    phases: tuple[Phase, ...] = (Phase.explicit, Phase.generate, Phase.shrink)
     if effort.mode is Mode.QUICK and named and drawn < 2:
         # The first that Hypothesis draws is always the simplest there is; beside the named ones it finds nothing.
         phases = phases[:1]

@@ -120,6 +120,36 @@ def test_shrinking_ends_with_its_time_and_still_shows_an_example_that_fails(sess
     assert len(judgement.evidence.example) >= 20
 
 
+def test_shrinking_ends_with_its_requests(session: Session) -> None:
+    @given(numbers=st.lists(st.integers(0, 1000), min_size=20))
+    def clause(session: Session, numbers: list[int]) -> None:
+        for number in numbers:
+            session.recorder.add(Exchange(origin="wire", method="GET", target=f"/{number}"))
+        require(sum(numbers) < 2000, promised="small", observed="large")
+
+    judgement = decided(session, clause, replace(DEFAULT, examples=200, case_s=60, shrink_s=60, shrink_requests=50))
+    assert judgement.verdict is Verdict.DEVIATES
+    found = judgement.requests
+    free = decided(session, clause, replace(DEFAULT, examples=200, case_s=60, shrink_s=60, shrink_requests=2000))
+    # The example that passes the bound, and the one that is tried once more, are long ones.
+    assert found + 500 < free.requests
+
+
+def test_a_quick_run_draws_only_where_it_would_draw_more_than_the_simplest_example(session: Session) -> None:
+    seen: list[int] = []
+
+    @given(number=st.integers(100, 200))
+    def drawn(session: Session, number: int) -> None:
+        seen.append(number)
+
+    lone = replace(QUICK, examples=1)
+    assert decided(session, drawn, lone).verdict is Verdict.CONFORMS
+    assert seen == [100]
+    seen.clear()
+    assert decided(session, example(number=1)(drawn), lone).verdict is Verdict.CONFORMS
+    assert seen == [1]
+
+
 def test_a_named_example_that_fails_is_shown_as_it_is(session: Session) -> None:
     @example(number=7)
     @given(number=st.integers(100, 200))

@@ -19,7 +19,7 @@ from tests.faulty.exemplar_types import Request, Response
 from tests.faulty.gateway import Behaviour, Fault, Forward
 from tests.faulty.s3_patterns import bare
 
-ENOUGH = Effort(mode=Mode.DEEP, examples=400, case_s=60, shrink_s=4)
+ENOUGH = Effort(mode=Mode.DEEP, examples=400, case_s=60, shrink_s=60)
 
 
 @settings(max_examples=60, deadline=None)
