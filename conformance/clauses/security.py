@@ -219,6 +219,9 @@ def test_no_signed_url_leads_outside(session: Session, place: str) -> None:
 
 RACE_S: Final = 0.25
 """Seconds that each race is tried for: a fast storage gets many chances to lose it, a slow one no long wait."""
+RACE_CALLS: Final = 1000
+"""Calls that are made even where a loaded machine leaves few to those seconds, within ``RACE_MOST_S``."""
+RACE_MOST_S: Final = 5.0
 
 
 @also("SEC-001", requires={Capability.FILE_TREE}, effort=0.4, racy=True)
@@ -232,8 +235,11 @@ def test_no_race_leads_outside(session: Session, operation: str) -> None:
         before = outside.state()
         told: list[str] = []
         with _swapping(owner / "FILE", outside.folder / "nest"):
-            ends = time.monotonic() + RACE_S
-            while time.monotonic() < ends:
+            began = time.monotonic()
+            for calls in itertools.count():
+                gone = time.monotonic() - began
+                if gone > RACE_MOST_S or (gone > RACE_S and calls >= RACE_CALLS):
+                    break
                 # A link in the way may be refused, the key may be missing for a moment; how that is told is not judged.
                 with contextlib.suppress(Exception):
                     if operation == "upload":
