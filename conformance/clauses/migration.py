@@ -226,7 +226,7 @@ def test_a_killed_migration_is_taken_up_again(session: Session, kill: tuple[int,
 
 
 @also("MIG-001", requires={Capability.MIGRATION, Capability.WRITER}, effort=0.15, racy=True)
-@examples("kill", [(5, 500), (14, 0)])
+@examples("kill", [(4, 500), (10, 0)])
 @given(kill=st.tuples(st.integers(0, FILES - 1), st.integers(0, 5000)))
 def test_a_migration_killed_with_its_process_is_taken_up_again(session: Session, kill: tuple[int, int]) -> None:
     wait_for, more_us = kill
