@@ -13,7 +13,7 @@ import importlib
 import json
 import os
 import pickle
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -157,7 +157,9 @@ class _Writing:
     def _read(self) -> None:
         assert self._process.stdout is not None
         out = self._process.stdout.fileno()
-        ready, _, _ = select.select([out], [], [], ANSWER_WAIT_S)
+        with selectors.DefaultSelector() as waiting:  # select() refuses descriptors from 1024 on
+            waiting.register(out, selectors.EVENT_READ)
+            ready = waiting.select(ANSWER_WAIT_S)
         data = os.read(out, 65536) if ready else b""
         if not data:
             self._ended = True
