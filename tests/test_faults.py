@@ -17,7 +17,7 @@ NAMED_BY_FAULTS = {
     (clause_id, fault.id) for fault in every_fault().values() for clause_id in fault.breaks if clause_id in entries()
 }
 FOUND_BY_CHANCE = {"CON-005", "CON-006", "CON-011", "DUR-001"}
-"""Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what the usual number finds."""
+"""Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what more would find."""
 
 PROOFS = sorted(NAMED_BY_CLAUSES | NAMED_BY_FAULTS)
 
