@@ -26,6 +26,7 @@ from conformance.judge import Mode
 from conformance.opening import new_run_id
 from conformance.report import footnotes, terminal
 from conformance.report.document import Section, line
+from conformance.report.reproducers import write_reproducers
 from conformance.verdict import Verdict
 from providers import discover, expectations
 
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
     out.add_argument(
         "--json", action="store_true", help="the report document on standard output, and nothing else there"
     )
+    out.add_argument("--reproducers", metavar="DIR", help="write the reproducers of all deviations there")
     out.add_argument("--expectations", metavar="FILE", help="known deviations (TOML) instead of the provider's own")
     out.add_argument("-v", "--verbose", action="store_true", help="show expected deviations too")
     parser.set_defaults(command=run)
@@ -94,6 +96,7 @@ def run(args: argparse.Namespace) -> ExitCode:
         print(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
     _say_left_behind(sections)
     shown = [sections[name] for name in names if name in sections]
+    written, unwritten = _reproducers(shown, args.reproducers)
     if shown and not args.json:
         console = consoles.output()
         console.print()
@@ -103,10 +106,27 @@ def run(args: argparse.Namespace) -> ExitCode:
         terminal.deviations(shown, console, verbose=args.verbose)
         if args.report and not report.failure:
             console.print(f"\nreport: {args.report}", markup=False, soft_wrap=True)
+        if args.reproducers and not unwritten:
+            console.print(
+                f"\n{written} reproducer{'s' * (written != 1)}: {args.reproducers}", markup=False, soft_wrap=True
+            )
     if report.failure:
         print(f"conformance: the report is not complete: {report.failure}", file=sys.stderr)
+    if unwritten:
+        print(f"conformance: --reproducers {unwritten}", file=sys.stderr)
+    if report.failure or unwritten:
         return ExitCode.HARNESS
     return _exit_code(shown, broken)
+
+
+def _reproducers(sections: list[Section], folder: str | None) -> tuple[int, str]:
+    """Write the reproducers; return their number, and what went wrong: the run is over and must keep its results."""
+    if folder is None:
+        return 0, ""
+    try:
+        return len(write_reproducers(sections, Path(folder))), ""
+    except OSError as error:
+        return 0, f"{error.filename or folder}: {error.strerror}"
 
 
 def _say_left_behind(sections: Mapping[str, Section]) -> None:

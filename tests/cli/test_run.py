@@ -107,8 +107,15 @@ def test_a_deviation_from_a_must_is_exit_code_1_and_shown_within_the_width(tmp_p
 
     with HttpFront(leaky) as front:
         args = ("run", "--endpoint", front.url, "--quick", "--clause", "URL-017")
-        done = conformance(tmp_path, *args, **KEYS)
+        done = conformance(tmp_path, *args, "--reproducers", "scripts", **KEYS)
+        (tmp_path / "taken").write_text("a file, and no folder")
         narrow = conformance(tmp_path, *args, COLUMNS="50", **KEYS)
+        unwritten = conformance(tmp_path, *args, "--reproducers", "taken", **KEYS)
+    compile((tmp_path / "scripts" / "endpoint" / "URL-017.py").read_text("utf-8"), "URL-017.py", "exec")
+    assert "\n1 reproducer: scripts\n" in done.stdout
+    assert unwritten.returncode == 3
+    assert "conformance: --reproducers taken" in unwritten.stderr
+    assert "URL-017 MUST" in unwritten.stdout
     for shown, width in ((done, 80), (narrow, 50)):
         assert shown.returncode == 1, shown.stdout
         assert "URL-017 MUST" in shown.stdout
