@@ -1,4 +1,10 @@
-"""Gives tox one environment per provider, named by its id, so that adding a provider touches its own file alone."""
+"""Gives tox one environment per provider, named by its id, so that adding a provider touches its own file alone.
+
+Each also comes crossed with the SDK, which is half of what is judged: ``ID-boto135`` (the last release before checksums
+became a default), ``ID-whensupported`` (the newest as it ships, with checksums wherever an operation knows them) and
+``ID-whenrequired`` (the newest, told to send them only where they are required). Their reports can be held against
+each other by ``conformance compare``.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +16,19 @@ from typing import TYPE_CHECKING
 from tox.config.loader.memory import MemoryLoader
 from tox.config.types import Command
 from tox.plugin import impl
+from tox.tox_env.python.pip.req_file import PythonDeps
 
 if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
 
 PROVIDERS = Path(__file__).parent / "providers"
+SDKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "boto135": ("boto3==1.35.99", ()),
+    "whensupported": ("", ("--checksums", "when_supported")),
+    "whenrequired": ("", ("--checksums", "when_required")),
+}
+"""By factor: the requirement that replaces the newest SDK, and what ``conformance run`` is told."""
 
 
 def _ids() -> list[str]:
@@ -34,19 +47,29 @@ def _provider_of(path: Path) -> Iterator[str]:
 
 @impl
 def tox_extend_envs() -> Iterable[str]:
-    return _ids()
+    ids = _ids()
+    return [*ids, *(f"{provider}-{factor}" for factor in SDKS for provider in ids)]
 
 
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
+    root = core_conf["tox_root"]
     for provider in _ids():
-        state.conf.memory_seed_loaders[provider].append(
-            MemoryLoader(
-                description=f"judge {provider}",
-                # Values of this loader are taken as they are, so what stands behind "--" is added here.
-                commands=[Command(["conformance", "run", provider, *(state.conf.pos_args(None) or ())])],
-                package="wheel",
-                dependency_groups=set(),
-                extras={"containers"},
-            )
+        _add(state, provider, f"judge {provider}", provider)
+        for factor, (requirement, options) in SDKS.items():
+            told = f"judge {provider} with {requirement or ' '.join(options)}"
+            _add(state, f"{provider}-{factor}", told, provider, *options, deps=PythonDeps(requirement, root))
+
+
+def _add(state: State, name: str, description: str, *words: str, **more: object) -> None:
+    state.conf.memory_seed_loaders[name].append(
+        MemoryLoader(
+            description=description,
+            # Values of this loader are taken as they are, so what stands behind "--" is added here.
+            commands=[Command(["conformance", "run", "--install", *words, *(state.conf.pos_args(None) or ())])],
+            package="wheel",
+            dependency_groups=set(),
+            extras={"containers", "tls"},
+            **more,
         )
+    )

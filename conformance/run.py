@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore
+from botocore.config import Config
 
 from conformance.baseline import Expectation, is_expected
 from conformance.bucket_checks import OpeningError, alive
@@ -60,7 +61,12 @@ def header(
     """Return the header line of a section. ``settings`` are what the client needed; never credentials."""
     settings: dict[str, Any] = {}
     if isinstance(target, S3Endpoint):
-        settings = {"region": target.region, "addressing": target.addressing, "checksums": target.checksums}
+        settings = {
+            "region": target.region,
+            "addressing": target.addressing,
+            "checksums": target.checksums if _sdk_adds_checksums() else "unknown to this SDK",
+            "tls": target.url.startswith("https:"),
+        }
     return {
         "type": "header",
         "schema": SCHEMA,
@@ -78,6 +84,11 @@ def header(
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _sdk_adds_checksums() -> bool:
+    known: Mapping[str, Any] = Config.OPTION_DEFAULTS
+    return "request_checksum_calculation" in known
 
 
 def run(

@@ -74,7 +74,7 @@ osd memory target = 1073741824
 rgw data = {work}
 rgw rados pool pg num min = 1
 # tcp_nodelay: without it every answer waits some 40 ms for an acknowledgement.
-rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw frontends = beast {listen} tcp_nodelay=1
 rgw enable usage log = false
 rgw gc max objs = 1
 rgw lc max objs = 1
@@ -90,7 +90,10 @@ def _command(room: Room) -> Command:
     for folder in ("mon", "osd"):
         (room.data / folder).mkdir()
     config = room.work / "ceph.conf"
-    text = _CONFIGURATION.format(fsid=cluster, mon=mon, port=port, work=room.work, data=room.data)
+    listen = f"endpoint={room.address}"
+    if room.tls:
+        listen = f"ssl_endpoint={room.address} ssl_certificate={room.tls.certificate} ssl_private_key={room.tls.key}"
+    text = _CONFIGURATION.format(fsid=cluster, mon=mon, listen=listen, work=room.work, data=room.data)
     config.write_text(text, encoding="utf-8")
 
     def program(name: str, *options: str) -> tuple[str, ...]:
@@ -136,7 +139,8 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             ports=2,
-            deadline_s=90.0,
+            https=True,
+            deadline_s=240.0,
         ),
     ),
     capabilities=frozenset(

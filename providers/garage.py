@@ -74,6 +74,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
+            no_https="Garage serves http only and leaves https to a proxy before it",
             ports=2,
             region="garage",
             bucket=_BUCKET,

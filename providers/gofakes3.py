@@ -42,6 +42,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
+            no_https="its program serves http only",
         ),
     ),
     capabilities=frozenset(

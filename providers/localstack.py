@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.contract import Capability
+from providers.launch.certificates import Certificates
+from providers.launch.container import ContainerLaunch, Image
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
@@ -29,22 +31,38 @@ ENVIRONMENT = Environment(
 )
 
 
+_KEYS: Final = ("test", "test")
+_QUIET: Final = {
+    "SERVICES": "s3",
+    "EAGER_SERVICE_LOADING": "1",
+    "DISABLE_EVENTS": "1",
+    "SKIP_SSL_CERT_DOWNLOAD": "1",
+    "DNS_ADDRESS": "0",
+}
+
+
+def _one_file(tls: Certificates) -> str:
+    """Key and certificate in one file, as LocalStack wants them."""
+    path = tls.key.with_name("localstack.pem")
+    path.write_bytes(tls.key.read_bytes() + tls.certificate.read_bytes())
+    path.chmod(0o600)
+    return str(path)
+
+
 def serve(room: Room, *, skip_signatures: bool) -> Command:
     """Start with the check of signatures left out, as it ships, or switched on."""
     return Command(
         argv=(str(ENVIRONMENT.program("python")), "-m", "localstack.runtime.main"),
         env={
-            "SERVICES": "s3",
-            "EAGER_SERVICE_LOADING": "1",
-            "DISABLE_EVENTS": "1",
-            "SKIP_SSL_CERT_DOWNLOAD": "1",
-            "DNS_ADDRESS": "0",
+            **_QUIET,
             "OVERRIDE_IN_DOCKER": "0",
             "FILESYSTEM_ROOT": str(room.data),
             # As it ships, even a forged signature is served.
             "S3_SKIP_SIGNATURE_VALIDATION": "1" if skip_signatures else "0",
             "GATEWAY_LISTEN": room.address,
             "LOCALSTACK_HOST": room.address,
+            # It takes both schemes on one port; without this its certificate is of its own making.
+            **({"CUSTOM_SSL_CERT_PATH": _one_file(room.tls)} if room.tls else {}),
         },
     )
 
@@ -70,8 +88,22 @@ PROVIDER = Provider(
             environment=ENVIRONMENT,
             command=_command,
             version=version,
-            fixed_credentials=("test", "test"),
-            deadline_s=120.0,
+            fixed_credentials=_KEYS,
+            deadline_s=240.0,
+            https=True,
+        ),
+        ContainerLaunch(
+            name="localstack",
+            title="LocalStack",
+            image=Image(name="localstack/localstack", tag="4.9.2", variable="CONFORMANCE_LOCALSTACK_IMAGE"),
+            port=4566,
+            environment=lambda access_key, secret_key: {
+                **_QUIET,
+                "S3_SKIP_SIGNATURE_VALIDATION": "0",
+                "GATEWAY_LISTEN": "0.0.0.0:4566",
+            },
+            fixed_credentials=_KEYS,
+            deadline_s=240.0,
         ),
     ),
     capabilities=frozenset(

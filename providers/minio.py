@@ -39,8 +39,19 @@ def _variables(access_key: str, secret_key: str) -> Mapping[str, str]:
 def _command(room: Room) -> Command:
     program = str(_ENVIRONMENT.program("minio"))
     console = f"127.0.0.1:{room.ports[1]}"
+    # The folder holds certificate and key under the names that MinIO looks for.
+    certificates = ("--certs-dir", str(room.tls.certificate.parent)) if room.tls else ()
     return Command(
-        argv=(program, "server", "--address", room.address, "--console-address", console, str(room.data)),
+        argv=(
+            program,
+            "server",
+            "--address",
+            room.address,
+            "--console-address",
+            console,
+            *certificates,
+            str(room.data),
+        ),
         env=_variables(room.access_key, room.secret_key),
     )
 
@@ -68,7 +79,13 @@ PROVIDER = Provider(
     kind=Kind.SERVER,
     launches=(
         ProcessLaunch(
-            name="minio", title="MinIO", environment=_ENVIRONMENT, command=_command, version=_version, ports=2
+            name="minio",
+            title="MinIO",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            ports=2,
+            https=True,
         ),
         ContainerLaunch(
             name="minio",

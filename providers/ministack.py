@@ -21,6 +21,10 @@ _SOURCE: Final = "https://github.com/ministackorg/ministack/blob/main/ministack/
 
 
 def _command(room: Room) -> Command:
+    tls = {}
+    if room.tls:
+        files = {"MINISTACK_SSL_CERT": str(room.tls.certificate), "MINISTACK_SSL_KEY": str(room.tls.key)}
+        tls = {"USE_SSL": "1", **files}
     return Command(
         argv=(str(_ENVIRONMENT.program("ministack")),),
         env={
@@ -29,6 +33,7 @@ def _command(room: Room) -> Command:
             "MINISTACK_HOST": "127.0.0.1",
             "SERVICES": "s3,iam,sts",
             "AUTH": "true",
+            **tls,
         },
     )
 
@@ -51,6 +56,7 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             fixed_credentials=("test", "test"),
+            https=True,
         ),
     ),
     capabilities=frozenset(

@@ -22,7 +22,8 @@ _CONFIGURATION: Final = "https://docs.getmoto.org/en/latest/docs/services/s3.htm
 
 def _command(room: Room) -> Command:
     program = str(_ENVIRONMENT.program("moto_server"))
-    return Command(argv=(program, "-H", "127.0.0.1", "-p", str(room.ports[0])))
+    certificate = ("-c", str(room.tls.certificate), "-k", str(room.tls.key)) if room.tls else ()
+    return Command(argv=(program, "-H", "127.0.0.1", "-p", str(room.ports[0]), *certificate))
 
 
 def _version(_: Answer) -> str:
@@ -35,7 +36,11 @@ PROVIDER = Provider(
     homepage="https://github.com/getmoto/moto",
     licence="Apache-2.0",
     kind=Kind.MOCK,
-    launches=(ProcessLaunch(name="moto", title="moto", environment=_ENVIRONMENT, command=_command, version=_version),),
+    launches=(
+        ProcessLaunch(
+            name="moto", title="moto", environment=_ENVIRONMENT, command=_command, version=_version, https=True
+        ),
+    ),
     capabilities=frozenset(
         {
             Capability.WIRE,

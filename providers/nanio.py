@@ -39,7 +39,14 @@ PROVIDER = Provider(
     licence="Apache-2.0",
     kind=Kind.SERVER,
     launches=(
-        ProcessLaunch(name="nanio", title="nanio", environment=_ENVIRONMENT, command=_command, version=_version),
+        ProcessLaunch(
+            name="nanio",
+            title="nanio",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            no_https="its program serves http only",
+        ),
     ),
     capabilities=frozenset(
         {

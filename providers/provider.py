@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -92,6 +92,10 @@ class Launch(Protocol):
         """Fetch what ``start`` needs into the cache; returns at once where it is there. Raises ``LaunchError``."""
         ...
 
+    def over_https(self) -> Launch:
+        """The same launch, serving https under an authority of its own; ``LaunchError`` says why there is none."""
+        ...
+
     def start(self, progress: Progress) -> AbstractContextManager[Running]:
         """Install if needed, start, and wait until the first request is answered.
 
@@ -145,6 +149,19 @@ class Provider:
                 return candidate
             reasons.append(f"{candidate.kind.value}: {availability.missing}; {availability.how}")
         raise Unavailable(f"{self.title} cannot be reached from here. " + " | ".join(reasons or ["it has no launch"]))
+
+    def over_https(self) -> Provider:
+        """The same provider with those of its launches that serve https; ``LaunchError`` says why there is none."""
+        found: list[Launch] = []
+        reasons: list[str] = []
+        for candidate in self.launches:
+            try:
+                found.append(candidate.over_https())
+            except LaunchError as error:
+                reasons.append(str(error))
+        if not found:
+            raise LaunchError("; ".join(reasons) or f"{self.title} has no launch")
+        return replace(self, launches=tuple(found))
 
     def availability(self) -> Availability:
         """That of the first ready launch; where none is ready, what each of them misses."""

@@ -47,6 +47,7 @@ def _command(room: Room) -> Command:
         "compatibilityDate": "2025-01-01",
         "r2Buckets": {"BUCKET": {"id": _BUCKET, "s3Credentials": keys}},
         "r2Persist": str(room.data),
+        **({"httpsKeyPath": str(room.tls.key), "httpsCertPath": str(room.tls.certificate)} if room.tls else {}),
     }
     library = str(_ENVIRONMENT.program("miniflare/dist/src/index.js"))
     return Command(
@@ -80,7 +81,8 @@ PROVIDER = Provider(
             region="auto",
             path="/cdn-cgi/local/r2/s3",
             bucket=_BUCKET,
-            deadline_s=60.0,
+            deadline_s=120.0,
+            https=True,
         ),
     ),
     capabilities=frozenset(

@@ -24,7 +24,17 @@ _LIMITS: Final = "https://github.com/rclone/gofakes3/blob/main/constants.go"
 
 def serve(room: Room, place: str) -> Command:
     """Serve ``place``, in rclone's notation: a folder, or ``:memory:``."""
-    argv = (str(ENVIRONMENT.program("rclone")), "serve", "s3", "--addr", room.address, "--config", "/dev/null")
+    argv: tuple[str, ...] = (
+        str(ENVIRONMENT.program("rclone")),
+        "serve",
+        "s3",
+        "--addr",
+        room.address,
+        "--config",
+        "/dev/null",
+    )
+    if room.tls:
+        argv += ("--cert", str(room.tls.certificate), "--key", str(room.tls.key))
     # Given by variable and not by argument, so that the keys do not show in the list of processes. The variable
     # is a list in CSV, hence the quotes around the pair.
     pair = f'"{room.access_key},{room.secret_key}"'
@@ -50,7 +60,12 @@ PROVIDER = Provider(
     kind=Kind.SERVER,
     launches=(
         ProcessLaunch(
-            name="rclone", title="rclone serve s3", environment=ENVIRONMENT, command=_command, version=version
+            name="rclone",
+            title="rclone serve s3",
+            environment=ENVIRONMENT,
+            command=_command,
+            version=version,
+            https=True,
         ),
     ),
     capabilities=frozenset(

@@ -24,6 +24,7 @@ PROVIDER = Provider(
             environment=rclone.ENVIRONMENT,
             command=_command,
             version=rclone.version,
+            https=True,
         ),
     ),
     capabilities=rclone.PROVIDER.capabilities,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.contract import Capability
+from providers.launch.certificates import PASSWORD, Certificates
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
@@ -27,10 +28,24 @@ def _command(room: Room) -> Command:
         argv=(
             *("java", "-Xmx768m", "-jar", jar),
             "--server.address=127.0.0.1",
-            f"--server.port={other}",
-            f"--com.adobe.testing.s3mock.httpPort={port}",
+            *_listen(port, other, room.tls),
         ),
         env={"COM_ADOBE_TESTING_S3MOCK_STORE_ROOT": str(room.data)},
+    )
+
+
+def _listen(port: int, other: int, tls: Certificates | None) -> tuple[str, ...]:
+    """It always serves both schemes, http on a port of its own."""
+    if tls is None:
+        return (f"--server.port={other}", f"--com.adobe.testing.s3mock.httpPort={port}")
+    return (
+        f"--server.port={port}",
+        f"--com.adobe.testing.s3mock.httpPort={other}",
+        f"--server.ssl.key-store=file:{tls.keystore}",
+        f"--server.ssl.key-store-password={PASSWORD}",
+        "--server.ssl.key-store-type=PKCS12",
+        "--server.ssl.key-alias=server",
+        f"--server.ssl.key-password={PASSWORD}",
     )
 
 
@@ -52,7 +67,8 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             ports=2,
-            deadline_s=120.0,
+            deadline_s=300.0,
+            https=True,
         ),
     ),
     capabilities=frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.contract import Capability
+from providers.launch.certificates import PASSWORD
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
@@ -25,7 +26,7 @@ def _command(room: Room) -> Command:
         "s3proxy.authorization": "aws-v2-or-v4",
         "s3proxy.identity": room.access_key,
         "s3proxy.credential": room.secret_key,
-        "s3proxy.endpoint": f"http://{room.address}",
+        **_endpoint(room),
         "jclouds.provider": "transient-nio2",
         "jclouds.identity": "unused",
         "jclouds.credential": "unused",
@@ -35,6 +36,16 @@ def _command(room: Room) -> Command:
     properties.chmod(0o600)
     jar = str(_ENVIRONMENT.program("s3proxy.jar"))
     return Command(argv=("java", "-Xmx512m", "-jar", jar, "--properties", str(properties)))
+
+
+def _endpoint(room: Room) -> dict[str, str]:
+    if room.tls is None:
+        return {"s3proxy.endpoint": f"http://{room.address}"}
+    return {
+        "s3proxy.secure-endpoint": f"https://{room.address}",
+        "s3proxy.keystore-path": str(room.tls.keystore),
+        "s3proxy.keystore-password": PASSWORD,
+    }
 
 
 def _version(_: Answer) -> str:
@@ -54,7 +65,8 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
-            deadline_s=90.0,
+            deadline_s=240.0,
+            https=True,
         ),
     ),
     capabilities=frozenset(

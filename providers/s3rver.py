@@ -22,11 +22,13 @@ _AS_OLD_NODE: Final = ("--openssl-legacy-provider",)
 """It is older than Node 17, which dropped the cipher of its continuation tokens."""
 _PROGRAM: Final = """\
 import { fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 import net from "node:net";
-const [library, address, port, directory] = process.argv.slice(2);
+const [library, address, port, directory, ...files] = process.argv.slice(2);
 if (process.send) {
   const loaded = await import(library);
-  const server = new loaded.default({ address, port: 0, directory, silent: true, vhostBuckets: false });
+  const [key, cert] = files.map((file) => readFileSync(file));
+  const server = new loaded.default({ address, port: 0, directory, silent: true, vhostBuckets: false, key, cert });
   process.on("disconnect", () => process.exit());
   process.send((await server.run()).port);
 } else {
@@ -55,7 +57,9 @@ def _command(room: Room) -> Command:
     program = room.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     library = str(_ENVIRONMENT.program("s3rver/lib/s3rver.js"))
-    return Command(argv=("node", *_AS_OLD_NODE, str(program), library, "127.0.0.1", str(room.ports[0]), str(room.data)))
+    files = (str(room.tls.key), str(room.tls.certificate)) if room.tls else ()
+    place = ("127.0.0.1", str(room.ports[0]), str(room.data))
+    return Command(argv=("node", *_AS_OLD_NODE, str(program), library, *place, *files))
 
 
 def _version(_: Answer) -> str:
@@ -76,6 +80,7 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             fixed_credentials=("S3RVER", "S3RVER"),
+            https=True,
         ),
     ),
     capabilities=frozenset(

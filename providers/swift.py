@@ -80,6 +80,7 @@ workers = 0
 user = {user}
 swift_dir = {work}
 log_level = WARNING
+{certificate}
 [pipeline:main]
 pipeline = {pipeline} proxy-server
 [app:proxy-server]
@@ -98,6 +99,7 @@ _OPTIONS: Final = {
 def _command(room: Room) -> Command:
     port, *stores, memcached = room.ports
     (room.data / "d1").mkdir()
+    certificate = f"cert_file = {room.tls.certificate}\nkey_file = {room.tls.key}" if room.tls else ""
     user = _user()
     values = {
         "port": port,
@@ -107,6 +109,7 @@ def _command(room: Room) -> Command:
         "pipeline": " ".join(_PIPELINE),
         "access_key": room.access_key.partition(":")[2],
         "secret_key": room.secret_key,
+        "certificate": certificate,
     }
     filters = "".join(
         f"[filter:{name}]\nuse = egg:swift#{'memcache' if name == 'cache' else name}\n{_OPTIONS.get(name, '')}\n"
@@ -167,8 +170,9 @@ PROVIDER = Provider(
             command=_command,
             version=_version,
             ports=5,
+            https=True,
             make_credentials=_keys,
-            deadline_s=90.0,
+            deadline_s=240.0,
         ),
     ),
     capabilities=frozenset(

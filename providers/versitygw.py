@@ -27,6 +27,7 @@ def _command(room: Room) -> Command:
             str(_ENVIRONMENT.program("versitygw")),
             *("--port", room.address),
             *("--region", "us-east-1"),
+            *(("--cert", str(room.tls.certificate), "--key", str(room.tls.key)) if room.tls else ()),
             *("posix", str(room.data)),
         ),
         env={"ROOT_ACCESS_KEY": room.access_key, "ROOT_SECRET_KEY": room.secret_key},
@@ -50,6 +51,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
+            https=True,
         ),
     ),
     capabilities=frozenset(

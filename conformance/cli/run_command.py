@@ -166,13 +166,15 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         "limits": args.limits,
         "provider_files": args.provider_file,
         "launch": args.launch,
+        "tls": args.tls,
+        "checksums": args.checksums,
         "install": args.install,
         "skip_missing": args.skip_missing or args.all,
         "expectations": args.expectations,
     }
     endpoint = endpoint_of(args, environ)
     if endpoint is not None:
-        if args.providers or args.launch or args.all:
+        if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
         return [{**common, "provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}]
     names = wanted(args, discover([Path(path) for path in args.provider_file]))

@@ -24,6 +24,12 @@ def add_selection_options(parser: Any) -> None:
         "--skip-missing", action="store_true", help="skip what cannot be had on this machine, with the reason"
     )
     which.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
+    which.add_argument("--tls", action="store_true", help="start them over https, under an authority of our own")
+    which.add_argument(
+        "--checksums",
+        choices=("when_required", "when_supported"),
+        help="when the SDK adds checksums of its own (default: what suits the provider)",
+    )
     which.add_argument("--launch", choices=[kind.value for kind in LaunchKind], help="how to bring the backend up")
 
 
@@ -40,20 +46,27 @@ def wanted(args: argparse.Namespace, known: Mapping[str, Provider]) -> list[str]
             raise UsageError(f"unknown provider {name!r}; known: {', '.join(sorted(known))}")
     launch = LaunchKind(args.launch) if args.launch else None
     if args.all:
-        names = [name for name in known if _starts(known[name], launch, installing=args.install)]
+        names = [name for name in known if _starts(known[name], launch, installing=args.install, tls=args.tls)]
         if not names:
             raise UsageError("no provider starts on this machine in that way; `conformance list providers` tells why")
-    elif launch:
+    else:
         for name in names:
             try:
-                known[name].choose(launch)
+                provider = known[name].over_https() if args.tls else known[name]
+                if launch:
+                    provider.choose(launch)
             except LaunchError as error:
                 raise UsageError(str(error)) from None
     return names
 
 
-def _starts(provider: Provider, wanted: LaunchKind | None, *, installing: bool) -> bool:
+def _starts(provider: Provider, wanted: LaunchKind | None, *, installing: bool, tls: bool) -> bool:
     """Whether it has such a launch and the launch can be used; services of others count only where asked for."""
+    try:
+        provider = provider.over_https() if tls else provider
+    except LaunchError as error:
+        print(f"{provider.id}: left out: {error}", file=sys.stderr)
+        return False
     candidates = [
         candidate
         for candidate in provider.launches

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
         title = order["provider"]
         try:
             if order.get("endpoint") is not None:
-                target, launch = _endpoint(order["endpoint"]), LaunchKind.REMOTE.value
+                target, launch = _with_checksums(_endpoint(order["endpoint"]), order), LaunchKind.REMOTE.value
                 capabilities = _capabilities_of_any_endpoint()
             else:
                 assert provider is not None
@@ -92,7 +93,8 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 if order.get("install"):
                     chosen_launch.install(progress)
                 running = stack.enter_context(chosen_launch.start(progress))
-                target, version, launch = running.target, running.version, running.launch.value
+                target, version = _with_checksums(running.target, order), running.version
+                launch = running.launch.value
                 restart = running.restart
             head = header(
                 provider=order["provider"],
@@ -131,7 +133,13 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
 
 def _launch(provider: Provider, order: dict[str, Any]) -> Launch:
     wanted = LaunchKind(order["launch"]) if order.get("launch") else None
+    provider = provider.over_https() if order.get("tls") else provider
     return provider.choose(wanted, installing=bool(order.get("install")))
+
+
+def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
+    mode = order.get("checksums")
+    return replace(target, checksums=mode) if mode and isinstance(target, S3Endpoint) else target
 
 
 def _capabilities_of_any_endpoint() -> frozenset[Capability]:

@@ -50,7 +50,7 @@ class ContainerLaunch:
     """An image whose ``port`` serves S3.
 
     ``environment`` and ``command`` are made from the (access key, secret key) that the server should accept.
-    ``version_command`` is run inside and prints the version.
+    ``version_command`` is run inside; the first group of ``version_pattern`` in what it prints is the version.
     """
 
     name: str
@@ -60,6 +60,7 @@ class ContainerLaunch:
     environment: Callable[[str, str], Mapping[str, str]]
     command: Callable[[str, str], tuple[str, ...]] = lambda access_key, secret_key: ()
     version_command: tuple[str, ...] = ()
+    version_pattern: str = r"version:? (\S+)"
     region: str = "us-east-1"
     fixed_credentials: tuple[str, str] | None = field(default=None, repr=False)
     ready: Callable[[int], bool] = lambda status: status == 200
@@ -68,6 +69,9 @@ class ContainerLaunch:
     @property
     def kind(self) -> LaunchKind:
         return LaunchKind.CONTAINER
+
+    def over_https(self) -> ContainerLaunch:
+        raise LaunchError(f"{self.title} is started over https as a process only")
 
     def availability(self) -> Availability:
         """Ask the engine itself: a client on the PATH means nothing."""
@@ -162,7 +166,7 @@ class ContainerLaunch:
         """What the server in the container says of itself, or the image where it says nothing."""
         if self.version_command:
             code, said = container.get_wrapped_container().exec_run(list(self.version_command))
-            found = re.search(r"version:? (\S+)", bytes(said).decode("utf-8", "replace"))
+            found = re.search(self.version_pattern, bytes(said).decode("utf-8", "replace"))
             if code == 0 and found:
                 return f"{found[1]} ({self.image.reference})"
         return self.image.reference

@@ -10,7 +10,7 @@ from importlib import metadata
 
 from conformance.target import DiskRoot
 from providers.launch.folders import APPLICATION, run_folder
-from providers.provider import Availability, LaunchKind, Progress, Running
+from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,9 @@ class DiskLaunch:
     @property
     def kind(self) -> LaunchKind:
         return LaunchKind.EMBEDDED
+
+    def over_https(self) -> DiskLaunch:
+        raise LaunchError("Local disk is not reached over a network")
 
     def availability(self) -> Availability:
         return Availability(ready=True)

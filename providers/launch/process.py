@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from conformance.target import ChecksumMode, S3Endpoint
-from providers.launch import supervisor
+from providers.launch import certificates, supervisor
+from providers.launch.certificates import Certificates
 from providers.launch.environment import Environment
 from providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
 from providers.launch.ports import LOOPBACK, reserved_ports
@@ -38,13 +39,18 @@ _ORDER_DEADLINE_S: Final = 30.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """What a command may use: ``data`` for the server's objects, ``work`` for its configuration, ``ports`` (the first
-    serves S3), and the credentials it should accept."""
+    serves S3), and the credentials it should accept. With ``tls`` the first port is to serve https, and https only."""
 
     data: Path
     work: Path
     ports: tuple[int, ...]
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
+    tls: Certificates | None = None
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     @property
     def address(self) -> str:
@@ -68,7 +74,8 @@ class ProcessLaunch:
     ``make_credentials`` for those that want keys of a form of their own. ``ready`` decides
     from the status of a signed list-buckets request whether the server is up; ``deadline_s`` is how long it may take.
     ``region``, ``path`` (S3 mounted below it) and ``checksums`` are what clients of this server must set; ``bucket`` is
-    one that the command makes, for servers that make none by request (the probe then looks at it).
+    one that the command makes, for servers that make none by request (the probe then looks at it). ``https``: whether
+    ``command`` heeds ``Room.tls``; for a server that cannot, ``no_https`` says why. ``tls``: this start is over https.
     """
 
     name: str
@@ -84,13 +91,24 @@ class ProcessLaunch:
     fixed_credentials: tuple[str, str] | None = field(default=None, repr=False)
     make_credentials: Callable[[], tuple[str, str]] = lambda: random_credentials()
     ready: Callable[[int], bool] = lambda status: status == 200
-    deadline_s: float = 45.0
+    deadline_s: float = 120.0
+    https: bool = False
+    no_https: str = "nothing is known of https on it"
+    tls: bool = False
 
     @property
     def kind(self) -> LaunchKind:
         return LaunchKind.PROCESS
 
+    def over_https(self) -> ProcessLaunch:
+        if not self.https:
+            raise LaunchError(f"{self.title} is not started over https: {self.no_https}")
+        return replace(self, tls=True)
+
     def availability(self) -> Availability:
+        made = certificates.availability()
+        if self.tls and not made.ready:
+            return made
         return self.environment.availability() if self.environment else Availability(ready=True)
 
     def install(self, progress: Progress) -> None:
@@ -135,7 +153,14 @@ class ProcessLaunch:
     def _server(self) -> Iterator[_Server]:
         with reserved_ports(self.ports) as ports, _supervised(self.name) as (supervisor_of, folder, log):
             access_key, secret_key = self.fixed_credentials or self.make_credentials()
-            room = Room(data=folder.data, work=folder.work, ports=ports, access_key=access_key, secret_key=secret_key)
+            room = Room(
+                data=folder.data,
+                work=folder.work,
+                ports=ports,
+                access_key=access_key,
+                secret_key=secret_key,
+                tls=certificates.make_certificates(folder.work / "tls") if self.tls else None,
+            )
             command = self.command(room)
             server = _Server(
                 title=self.title,
@@ -148,7 +173,8 @@ class ProcessLaunch:
                     "log": str(log),
                 },
                 endpoint=S3Endpoint(
-                    url=f"http://{room.address}{self.path}",
+                    url=f"{room.scheme}://{room.address}{self.path}",
+                    ca_file=room.tls.authority if room.tls else None,
                     access_key=access_key,
                     secret_key=secret_key,
                     region=self.region,

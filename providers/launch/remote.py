@@ -84,6 +84,9 @@ class RemoteLaunch:
         keys = environ.get(self.variables.access_key) or environ.get(self.variables.secret_key)
         return self.web_identity and not keys and has_web_identity(environ)
 
+    def over_https(self) -> RemoteLaunch:
+        raise LaunchError(f"{self.title}: the scheme of its endpoint decides: {self.endpoint or 'give https://…'}")
+
     def install(self, progress: Progress) -> None:
         """Nothing to install."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from conformance.target import S3Endpoint
 from providers import discover
 from providers.launch.probe import ask
 from providers.launch.process import ProcessLaunch
+from providers.provider import LaunchError
 
 SERVERS = {
     provider.id: launch
@@ -36,6 +39,29 @@ def test_an_installed_server_starts_and_tells_its_version(state: Path, provider_
         assert launch.ready(ask(running.target, timeout_s=10.0).status)
         assert any(sign.isdigit() for sign in running.version)
     assert list((state / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("provider_id", [id for id, launch in SERVERS.items() if launch.https])
+def test_an_installed_server_that_can_is_started_over_https_and_over_nothing_else(
+    state: Path, provider_id: str
+) -> None:
+    launch = SERVERS[provider_id].over_https()
+    assert launch.environment is not None
+    if not launch.environment.built:
+        pytest.skip(f"not installed here; conformance install {provider_id}")
+    with launch.start(lambda line: None) as running:
+        assert isinstance(running.target, S3Endpoint)
+        assert running.target.url.startswith("https://127.0.0.1:")
+        assert launch.ready(ask(running.target, timeout_s=30.0).status)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(replace(running.target, ca_file=None), timeout_s=30.0)
+
+
+def test_a_server_that_cannot_serve_https_says_why() -> None:
+    for launch in SERVERS.values():
+        if not launch.https:
+            with pytest.raises(LaunchError, match=r"is not started over https: .{10}"):
+                launch.over_https()
 
 
 def test_servers_that_check_signatures_refuse_a_stranger(state: Path) -> None:

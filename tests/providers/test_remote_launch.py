@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.target import DiskRoot, S3Endpoint
-from providers.launch.from_settings import provider_from_environment
+from conformance.target import S3Endpoint
 from providers.launch.ports import reserved_ports
 from providers.launch.process import ProcessLaunch
 from providers.launch.remote import RemoteLaunch, Variables
@@ -79,41 +78,3 @@ def test_a_login_in_the_address_is_refused_and_not_repeated(credentials: pytest.
     with pytest.raises(LaunchError, match="contains a login") as caught, LAUNCH.start(lambda line: None):
         pass
     assert "pass" not in str(caught.value).replace("password", "")
-
-
-def test_the_storage_of_the_environment_is_reached_as_configured(state: Path) -> None:
-    with tiny("good").start(lambda line: None) as own:
-        assert isinstance(own.target, S3Endpoint)
-        provider = provider_from_environment(
-            {
-                "AP_FILE_STORAGE_LOCATION": "s3",
-                "AP_S3_BUCKET": "a-bucket",
-                "AP_S3_ACCESS_KEY_ID": "the-key",
-                "AP_S3_SECRET_ACCESS_KEY": "the-secret",
-                "AP_S3_ENDPOINT": own.target.url,
-            }
-        )
-        assert "the-secret" not in repr(provider)
-        with provider.choose().start(lambda line: None) as running:
-            assert isinstance(running.target, S3Endpoint)
-            assert running.target.bucket == "a-bucket"
-            assert running.target.secret_key == "the-secret"
-            assert running.target.addressing == "path"
-
-
-def test_wrong_settings_are_all_named_and_no_secret_is_shown() -> None:
-    environ = {"AP_FILE_STORAGE_LOCATION": "s3", "AP_S3_SECRET_ACCESS_KEY": " the-secret"}
-    availability = provider_from_environment(environ).availability()
-    assert not availability.ready
-    assert "AP_S3_BUCKET" in availability.missing
-    assert "AP_S3_ACCESS_KEY_ID" in availability.missing
-    assert "the-secret" not in availability.missing
-
-
-def test_a_local_root_of_the_environment_is_used_and_must_exist(tmp_path: Path) -> None:
-    environ = {"AP_FILE_STORAGE_LOCATION": "local", "AP_LOCAL_STORAGE_ROOT": str(tmp_path / "files")}
-    assert str(tmp_path / "files") in provider_from_environment(environ).availability().missing
-    (tmp_path / "files").mkdir()
-    with provider_from_environment(environ).choose().start(lambda line: None) as running:
-        assert running.target == DiskRoot(root=tmp_path / "files")
-    assert (tmp_path / "files").is_dir()

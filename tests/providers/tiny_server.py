@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -63,4 +64,9 @@ if MODE == "environment":
     (DATA / "kept").write_text("\n".join(sorted(os.environ)))
 note("pids", os.getpid())
 http.server.ThreadingHTTPServer.daemon_threads = True
-http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+if MODE == "https":
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

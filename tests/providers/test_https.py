@@ -1,0 +1,79 @@
+"""Servers over https: certificates of an authority of our own, and what is said of servers that cannot."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from conformance.target import S3Endpoint
+from providers import discover
+from providers.launch.certificates import PASSWORD, make_certificates
+from providers.launch.probe import ask
+from providers.launch.process import Command, ProcessLaunch, Room
+from providers.provider import LaunchError, LaunchKind
+from tests.cli.running import conformance
+from tests.providers.launching import SERVER, tiny
+
+
+def secure(room: Room) -> Command:
+    assert room.tls is not None
+    files = (str(room.tls.certificate), str(room.tls.key))
+    return Command(argv=(sys.executable, "-S", str(SERVER), "https", str(room.ports[0]), str(room.data), *files))
+
+
+LAUNCH = ProcessLaunch(
+    name="tiny", title="Tiny", command=secure, version=lambda answer: answer.server, deadline_s=60.0, https=True
+)
+
+
+def test_the_keystore_holds_the_certificate_and_the_key_and_only_we_may_read_the_key(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path / "tls")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    key, certificate, _ = pkcs12.load_key_and_certificates(made.keystore.read_bytes(), PASSWORD.encode())
+    assert key is not None
+    assert certificate is not None
+    assert key.public_key() == certificate.public_key()
+    assert made.key.stat().st_mode & 0o77 == 0
+    assert make_certificates(tmp_path / "other").authority.read_bytes() != made.authority.read_bytes()
+
+
+def test_a_server_over_https_is_believed_by_its_own_authority_alone(state: Path) -> None:
+    with LAUNCH.over_https().start(lambda line: None) as running:
+        assert isinstance(running.target, S3Endpoint)
+        assert running.target.url.startswith("https://127.0.0.1:")
+        assert ask(running.target, timeout_s=30.0).status == 200
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(replace(running.target, ca_file=None), timeout_s=30.0)
+        with pytest.raises(OSError, match=r".+"):
+            ask(replace(running.target, url=running.target.url.replace("https", "http")), timeout_s=30.0)
+    assert list((state / "runs").iterdir()) == []
+
+
+def test_a_launch_that_cannot_says_why_and_a_provider_keeps_those_that_can() -> None:
+    with pytest.raises(LaunchError, match="Tiny is not started over https: nothing is known of https on it"):
+        tiny("good").over_https()
+    found = discover()
+    assert [launch.kind for launch in found["minio"].over_https().launches] == [LaunchKind.PROCESS]
+    for provider, says in (("local_disk", "not reached over a network"), ("garage", "a proxy before it")):
+        with pytest.raises(LaunchError, match=says):
+            found[provider].over_https()
+
+
+def test_a_machine_that_cannot_make_certificates_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.launch.certificates.importlib.util.find_spec", lambda name: None)
+    assert LAUNCH.availability().ready
+    availability = LAUNCH.over_https().availability()
+    assert not availability.ready
+    assert availability.how == 'pip install "bucket-conformance[tls]"'
+
+
+def test_a_run_over_https_refuses_what_cannot(tmp_path: Path) -> None:
+    done = conformance(tmp_path, "run", "local_disk", "--tls", "--quick", "--clause", "KEY-001")
+    assert done.returncode == 2
+    assert done.stderr == "conformance: Local disk is not reached over a network\n"
