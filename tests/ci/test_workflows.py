@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,16 +16,13 @@ import yaml
 from conformance.report.document import read
 from providers import discover
 from tests.ci import nightly, nightly_merge
-from tests.ci.acting import ROOT, Runner, needs_act, repository, uses
+from tests.ci.acting import ROOT, Runner, needs_act, really, repository, uses
 from tests.report.documents import section, write
 
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
 ACTIONLINT = shutil.which("actionlint") or shutil.which("actionlint", path=str(Path.home() / "go" / "bin"))
 ZIZMOR = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or shutil.which("zizmor")
 
-really = pytest.mark.skipif(
-    not os.environ.get("CONFORMANCE_WORKFLOWS"), reason="installs from the network; CONFORMANCE_WORKFLOWS=1 runs it"
-)
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
 
 

@@ -1,0 +1,19 @@
+"""What the clauses judge: each call gives a new client of the same SQLite file."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from sqlite_storage import SqliteStorage
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """One folder for each process, removed at its end: `pytest -n 4` judges four files side by side."""
+    return tempfile.TemporaryDirectory(prefix="sqlite-storage-")
+
+
+def make_client() -> SqliteStorage:
+    return SqliteStorage(Path(_folder().name) / "objects.db")
