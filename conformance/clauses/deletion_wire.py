@@ -371,7 +371,7 @@ def test_a_batch_delete_in_a_versioned_bucket_can_be_undone(session: Session) ->
     source=DELETE_OBJECT,
     proved_by="delete-missing-gives-404",
 )
-@examples("tail", ["a", "a/b", "a b"])
+@examples("tail", ["a", "a/b", "a b", "a/"])
 @given(tail=st.text("ab/ +", min_size=1, max_size=6).filter(lambda tail: "//" not in tail and not tail.startswith("/")))
 def test_deleting_a_missing_object_is_204(session: Session, tail: str) -> None:
     compare(session.wire.delete(session.fresh_prefix() + tail).status, 204, "DELETE of a missing key")
