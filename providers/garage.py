@@ -10,9 +10,10 @@ from providers.launch.environment import Environment
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.recipes import Crate
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "2.5.0"
+_SOURCE: Final = f"https://git.deuxfleurs.fr/Deuxfleurs/garage/src/tag/v{_VERSION}/src/api"
 _BUCKET: Final = "conformance-garage"
 _ENVIRONMENT = Environment(
     name="garage",
@@ -93,6 +94,10 @@ PROVIDER = Provider(
             Capability.COPY,
         }
     ),
+    limits={
+        "url_life_s": Declared(value=604_800, source=f"{_SOURCE}/common/signature/payload.rs"),
+        "page_keys": Declared(value=1000, source=f"{_SOURCE}/s3/api_server.rs"),
+    },
     notes=(
         "Installing it means building it (about twenty minutes on two cores).",
         "The default key may not make buckets, so the suite keeps inside the default bucket.",
