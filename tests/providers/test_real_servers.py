@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from conformance.target import DiskRoot, S3Endpoint
 from providers import discover
@@ -75,7 +77,20 @@ def test_seaweedfs_checks_signatures_and_keeps_its_data_over_a_restart(state: Pa
         assert ask(stranger).status == 403
         assert running.restart is not None
         running.restart()
-        assert s3.get_object(Bucket="a-bucket", Key="k")["Body"].read() == b"kept"
+        assert _read_when_it_can(s3, "a-bucket", "k") == b"kept"
+
+
+def _read_when_it_can(s3: S3Client, bucket: str, key: str) -> bytes:
+    """Read, with patience for the 500 of a gateway that is up before the volumes behind it are."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status < 500 or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def test_the_local_disk_is_an_empty_folder_that_goes(state: Path) -> None:
