@@ -83,20 +83,25 @@ class Runner:
         options += ["--platform=ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode"]
         options += [f"--job={job}"] if job else []
         options += [f"--action-cache-path={self.folder / 'runs'}", "--concurrent-jobs=2", "--log-prefix-job-id"]
-        done = subprocess.run(
-            [str(ACT), event, *options],
-            # A home of its own: neither settings of act nor of pip reach in, and nothing is left behind.
-            env={"HOME": str(self._made("home")), "PATH": path or self.search_path, "TMPDIR": str(self._made("tmp"))},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        log = self.folder / "log.txt"
+        with log.open("w", encoding="utf-8") as out:  # what was said before time ran out stays there to be read
+            done = subprocess.run(
+                [str(ACT), event, *options],
+                # A home of its own: neither settings of act nor of pip reach in, and nothing is left behind.
+                env={
+                    "HOME": str(self._made("home")),
+                    "PATH": path or self.search_path,
+                    "TMPDIR": str(self._made("tmp")),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                check=False,
+            )
         return Outcome(
             exit_code=done.returncode,
-            log=done.stdout,
+            log=log.read_text("utf-8", errors="replace"),
             artifacts=artifacts,
             summaries=summaries.read_text("utf-8"),
         )
