@@ -64,7 +64,7 @@ class ContainerLaunch:
     region: str = "us-east-1"
     fixed_credentials: tuple[str, str] | None = field(default=None, repr=False)
     ready: Callable[[int], bool] = lambda status: status == 200
-    deadline_s: float = 60.0
+    deadline_s: float = 120.0
 
     @property
     def kind(self) -> LaunchKind:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from conformance.report.document import read
 from conformance.target import S3Endpoint
+from providers import discover
 from providers.launch.container import ContainerLaunch, Image
 from providers.launch.probe import ask
-from providers.minio import PROVIDER
-from providers.provider import LaunchError, LaunchKind
+from providers.launch.process import ProcessLaunch
+from providers.provider import LaunchError, LaunchKind, Provider
+from tests.cli.running import conformance
+from tests.providers.engine import engine
+from tests.providers.images import make_image, variable
 
 pytest.importorskip("testcontainers")
 
@@ -38,21 +45,82 @@ def test_without_an_engine_it_says_so_and_a_client_on_the_path_does_not_count(mo
         pass
 
 
-def test_a_container_serves_on_the_loopback_restarts_and_is_removed() -> None:
-    container = PROVIDER.choose(LaunchKind.CONTAINER)
-    if not container.availability().ready or "CONFORMANCE_MINIO_IMAGE" not in os.environ:
-        pytest.skip("needs a container engine, and CONFORMANCE_MINIO_IMAGE naming an image that it has")
-    engine = importlib.import_module("docker").from_env()
-    try:
-        before = {found.id for found in engine.containers.list(all=True)}
-        with container.start(lambda line: None) as running:
-            assert isinstance(running.target, S3Endpoint)
-            assert ask(running.target).server == "MinIO"
-            assert running.target.url.startswith("http://127.0.0.1:")
-            assert running.version.endswith(f" ({os.environ['CONFORMANCE_MINIO_IMAGE']})")
-            assert running.restart is not None
-            running.restart()
-            assert ask(running.target).status == 200
-        assert {found.id for found in engine.containers.list(all=True)} == before
-    finally:
-        engine.close()
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch, engine(tmp_path_factory.mktemp("engine"), patch) as found:
+        yield found
+
+
+@pytest.fixture
+def provider(client: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """A provider whose image is named by the caller, or else made here of the installed server."""
+    found = discover()[request.param]
+    process = found.choose(LaunchKind.PROCESS)
+    assert isinstance(process, ProcessLaunch)
+    assert process.environment is not None
+    if variable(found) not in os.environ:
+        if not process.environment.built:
+            pytest.skip(f"needs {variable(found)}, or the server to make an image of: conformance install {found.id}")
+        monkeypatch.setenv(variable(found), make_image(client, found))
+    return found
+
+
+three = pytest.mark.parametrize("provider", ["minio", "seaweedfs", "localstack"], indirect=True)
+
+
+@three
+def test_a_container_serves_on_the_loopback_restarts_and_is_removed(client: Any, provider: Provider) -> None:
+    def containers() -> set[str]:
+        # Others may use the engine meanwhile.
+        return {found.id for found in client.containers.list(all=True) if reference in found.image.tags}
+
+    reference = os.environ[variable(provider)]
+    before = containers()
+    with provider.choose(LaunchKind.CONTAINER).start(lambda line: None) as running:
+        assert isinstance(running.target, S3Endpoint)
+        assert ask(running.target, timeout_s=30.0).status == 200
+        assert running.target.url.startswith("http://127.0.0.1:")
+        assert running.version.endswith((f" ({reference})", reference))
+        assert len(containers() - before) == 1
+        assert running.restart is not None
+        running.restart()
+        assert ask(running.target, timeout_s=30.0).status == 200
+    assert containers() == before
+
+
+@three
+def test_a_container_is_judged_as_the_program_is(provider: Provider, tmp_path: Path) -> None:
+    few = ("--quick", "--seed", "1", *(word for id in ("RT-003", "DEL-018", "URL-017") for word in ("--clause", id)))
+    names = ("DOCKER_HOST", "TESTCONTAINERS_RYUK_DISABLED", "CONFORMANCE_CACHE", variable(provider))
+    environ = {name: os.environ[name] for name in names if name in os.environ}
+    for kind in ("process", "container"):
+        report = ("--report", f"{kind}.jsonl")
+        done = conformance(tmp_path, "run", provider.id, "--launch", kind, "--install", *few, *report, **environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (program,), (container,) = (read(tmp_path / f"{kind}.jsonl") for kind in ("process", "container"))
+    assert container.header["launch"] == "container"
+    assert container.verdicts() == program.verdicts()
+
+
+def test_a_container_that_ends_is_reported_with_its_log_and_removed(client: Any, state: Path) -> None:
+    found = discover()["seaweedfs"].choose(LaunchKind.PROCESS)
+    assert isinstance(found, ProcessLaunch)
+    assert found.environment is not None
+    if not found.environment.built:
+        pytest.skip("needs a server to make an image of: conformance install seaweedfs")
+    reference = make_image(client, discover()["seaweedfs"])
+    bad = ContainerLaunch(
+        name="bad",
+        title="Bad",
+        image=Image(name=reference.partition(":")[0], tag="installed"),
+        port=1,
+        environment=lambda access_key, secret_key: {},
+        command=lambda access_key, secret_key: ("no-such-command",),
+    )
+    with pytest.raises(LaunchError, match="the container ended") as caught, bad.start(lambda line: None):
+        pass
+    assert "unknown subcommand" in caught.value.log
+    (log,) = (state / "logs").iterdir()
+    assert str(log) in str(caught.value)
+    left = client.containers.list(all=True)
+    assert not any("no-such-command" in " ".join(found.attrs.get("Args", [])) for found in left)
