@@ -169,6 +169,8 @@ class Provider:
         for _, availability in found:
             if availability.ready:
                 return availability
+        if len(found) == 1:
+            return found[0][1]
         return Availability(
             ready=False,
             missing=" | ".join(f"{kind.value}: {availability.missing}" for kind, availability in found) or "no launch",

@@ -83,9 +83,17 @@ def _circumstances(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[tupl
     found = []
     for name in ("provider", "backend", "launch", "sdk", "suite", "contract", "mode", "seed", "settings", "machine"):
         was, now = old.get(name), new.get(name)
-        if was != now:
+        if name == "settings":
+            found += _settings(was or {}, now or {})
+        elif was != now:
             found.append((name, _text(was), _text(now)))
     return tuple(found)
+
+
+def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the settings that differ, by their own names. One that an older report did not know is no difference."""
+    shared = [name for name in new if name in old and old[name] != new[name]]
+    return [(name, _text(old[name]), _text(new[name])) for name in shared]
 
 
 def _text(value: object) -> str:

@@ -240,3 +240,17 @@ def test_the_summary_of_a_gate_keeps_within_what_a_job_may_show(tmp_path: Path) 
     shown = text.count("| regression |")
     assert 5 < shown < 100
     assert text.endswith(f"{100 - shown} more did not fit into this summary.\n")
+
+
+def test_a_comparison_names_the_sdk_and_each_setting_that_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"region": "us-east-1", "checksums": "when_required"}
+    old = write(tmp_path / "old", section({"RT-001": "conforms"}, settings=settings, sdk="botocore 1.35.99"))
+    settings = {"region": "us-east-1", "checksums": "when_supported", "tls": True}
+    new = write(tmp_path / "new", section({"RT-001": "deviates"}, settings=settings))
+    assert main(["compare", str(old), str(new)]) == 1
+    shown = capsys.readouterr().out
+    assert "  sdk: botocore 1.35.99 → botocore 1.44.5\n  checksums: when_required → when_supported\n" in shown
+    assert "tls" not in shown, "the older report does not say"
+    assert "worse  RT-001: conforms → deviates" in shown
