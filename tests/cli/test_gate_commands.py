@@ -245,7 +245,7 @@ def test_the_summary_of_a_gate_keeps_within_what_a_job_may_show(tmp_path: Path) 
 def test_a_comparison_names_the_sdk_and_each_setting_that_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"region": "us-east-1", "checksums": "when_required"}
+    settings: dict[str, object] = {"region": "us-east-1", "checksums": "when_required"}
     old = write(tmp_path / "old", section({"RT-001": "conforms"}, settings=settings, sdk="botocore 1.35.99"))
     settings = {"region": "us-east-1", "checksums": "when_supported", "tls": True}
     new = write(tmp_path / "new", section({"RT-001": "deviates"}, settings=settings))
