@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import botocore
@@ -31,6 +33,7 @@ from conformance.verdict import Verdict
 from conformance.wire import Recorder, render
 
 Emit = Callable[[dict[str, Any]], None]
+LOG_TAIL_BYTES: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,11 @@ def run(
     capabilities: frozenset[Capability],
     run_id: str,
     restart: Callable[[], None] | None = None,
+    log: Path | None = None,
 ) -> None:
     """Judge every clause of the plan on the target and emit each result, then the footer.
+
+    ``log``: the server's, whose end is told where the server dies.
 
     An interrupt removes what the run created, then emits a footer with ``complete: false`` and goes on upwards.
     Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
@@ -121,7 +127,7 @@ def run(
             target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart
         ) as session:
             session.declared_limits = plan.declared
-            judge_all(session, target, plan, done, provider=provider)
+            judge_all(session, target, plan, done, provider=provider, log=log)
             if plan.search_limits and alive(session):
                 found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
@@ -141,12 +147,29 @@ def run(
             emit(footer)
 
 
-def judge_all(session: Session, target: Target, plan: Plan, done: Emit, *, provider: str) -> None:
-    """Judge the clauses in order on an open session. A server that dies makes the rest ``error``, with the reason."""
+def judge_all(
+    session: Session, target: Target, plan: Plan, done: Emit, *, provider: str, log: Path | None = None
+) -> None:
+    """Judge the clauses in order on an open session. A server that dies makes the rest ``error``, with the reason.
+
+    The first of them tells the end of the server's log.
+    """
     dead = ""
     for entry in plan.entries:
+        lived = not dead
         judgement, dead = judge_unless_dead(entry, session, plan, dead)
+        if dead and lived and log is not None:
+            judgement = replace(judgement, reason=f"{dead}; its log ends:\n{_end_of(log)}")
         done(result_line(entry, judgement, session, target, plan, provider=provider))
+
+
+def _end_of(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").strip() or "(it is empty)"
+    except OSError as error:
+        return f"(it cannot be read: {error.strerror})"
 
 
 def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> tuple[Judgement, str]:

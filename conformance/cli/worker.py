@@ -80,7 +80,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
     with ExitStack() as stack:
         target: Target | None = None
         version, launch, capabilities = "unknown", order.get("launch") or "remote", frozenset[Capability]()
-        restart = None
+        restart, log_file = None, None
         title = order["provider"]
         try:
             if order.get("endpoint") is not None:
@@ -95,7 +95,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 running = stack.enter_context(chosen_launch.start(progress))
                 target, version = _with_checksums(running.target, order), running.version
                 launch = running.launch.value
-                restart = running.restart
+                restart, log_file = running.restart, running.log
             head = header(
                 provider=order["provider"],
                 backend=title,
@@ -113,6 +113,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 capabilities=capabilities,
                 run_id=order["run_id"],
                 restart=restart,
+                log=log_file,
             )
         except (LaunchError, OpeningError) as error:
             head = header(

@@ -247,8 +247,8 @@ def test_a_comparison_names_the_sdk_and_each_setting_that_differs(
 ) -> None:
     settings: dict[str, object] = {"region": "us-east-1", "checksums": "when_required"}
     old = write(tmp_path / "old", section({"RT-001": "conforms"}, settings=settings, sdk="botocore 1.35.99"))
-    settings = {"region": "us-east-1", "checksums": "when_supported", "tls": True}
-    new = write(tmp_path / "new", section({"RT-001": "deviates"}, settings=settings))
+    more = {"region": "us-east-1", "checksums": "when_supported", "tls": True}
+    new = write(tmp_path / "new", section({"RT-001": "deviates"}, settings=more))
     assert main(["compare", str(old), str(new)]) == 1
     shown = capsys.readouterr().out
     assert "  sdk: botocore 1.35.99 → botocore 1.44.5\n  checksums: when_required → when_supported\n" in shown
