@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import memory, overhead, profiles
+from benchmarks import memory, overhead, parallel, profiles
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
     "memory": memory.main,
     "overhead": overhead.main,
+    "parallel": parallel.main,
 }
 
 

@@ -1,0 +1,75 @@
+"""Ten small backends at once: how long they take together over the slowest of them alone, and what memory it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from providers import discover
+from providers.provider import Launch, LaunchKind
+
+SMALL: Final = (
+    "local_disk",
+    "moto",
+    "rclone",
+    "rclone-memory",
+    "nanio",
+    "gofakes3",
+    "s3s-fs",
+    "versitygw",
+    "ministack",
+    "s3rver-20minutes",
+    "s3rver",
+    "seaweedfs",
+)
+"""The first ten that are installed here are taken."""
+COUNT: Final = 10
+
+
+def main() -> None:
+    known = discover()
+    ready = [name for name in SMALL if any(_starts_at_once(launch) for launch in known[name].launches)][:COUNT]
+    alone = {name: _run([name])[0] for name in ready}
+    for name, took_s in sorted(alone.items(), key=lambda item: item[1]):
+        print(f"{name:18} alone {took_s:6.1f} s", flush=True)
+    for jobs in (os.cpu_count() or 1, len(ready)):
+        together_s, processor_s = _run(ready, "--jobs", str(jobs))
+        slowest = max(alone.values())
+        print(
+            f"{len(ready)} together, {jobs} at once: {together_s:.1f} s, {together_s / slowest:.2f} of the slowest, "
+            f"{processor_s:.1f} s of processor time on {os.cpu_count()} cores, "
+            f"largest process of ours {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB",
+            flush=True,
+        )
+
+
+def _starts_at_once(launch: Launch) -> bool:
+    found = launch.availability()
+    return launch.kind in (LaunchKind.EMBEDDED, LaunchKind.PROCESS) and found.ready and not found.note
+
+
+def _run(names: list[str], *options: str) -> tuple[float, float]:
+    """Judge them in quick mode; return the seconds that it took, and those of processor time, servers not counted."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.jsonl"
+        words = ("run", *names, "--quick", "--seed", "1", *options, "--report", str(report))
+        subprocess.run([sys.executable, "-m", "conformance.cli.main", *words], capture_output=True, check=False)
+        took_s = time.perf_counter() - started
+        footers = [json.loads(text) for text in report.read_text().splitlines() if '"type":"footer"' in text]
+    if len(footers) != len(names) or any(footer["counts"]["error"] for footer in footers):
+        raise SystemExit(f"not all of {', '.join(names)} could be judged; the figures would mean nothing")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return took_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+if __name__ == "__main__":
+    main()
