@@ -21,12 +21,16 @@ TIMEOUT_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off)."""
+    """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off).
+
+    ``timed_out``: none came within ``TIMEOUT_S``.
+    """
 
     status: int
     headers: Headers = ()
     body: bytes = b""
     error: str | None = None
+    timed_out: bool = False
 
     def header(self, name: str) -> str | None:
         """Return the value of the first header of that name (any case), or ``None``."""
@@ -120,7 +124,7 @@ class HttpTransport:
         exchange.response_headers = answer.headers
         exchange.response_body = answer.body[:PREVIEW_BYTES]
         exchange.response_size = len(answer.body)
-        exchange.error = answer.error
+        exchange.error, exchange.timed_out = answer.error, answer.timed_out
         self.recorder.add(exchange)
         return answer
 
@@ -217,7 +221,7 @@ class HttpTransport:
             return None if reused else Answer(status=0, error=_describe(error))
         except (http.client.HTTPException, OSError, ValueError) as error:
             connection.close()
-            return Answer(status=0, error=_describe(error))
+            return Answer(status=0, error=_describe(error), timed_out=isinstance(error, TimeoutError))
 
     def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> Answer:
         connection = self._connect(scheme, netloc)

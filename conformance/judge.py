@@ -20,7 +20,7 @@ from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable
 from conformance.catalogue import Case, Entry
 from conformance.history import Event
 from conformance.session import Session
-from conformance.verdict import Deviation, Inconclusive, Observation, Verdict, merge, show
+from conformance.verdict import Deviation, Inconclusive, Observation, Verdict, ViewError, merge, show
 from conformance.wire import Exchange
 from reference_impl.errors import StorageError
 
@@ -137,10 +137,14 @@ class _Attempts:
     last: tuple[Deviation, tuple[Exchange, ...], dict[str, Any]] | None = None
     given_up: str = ""
     """Why the last example that could not be tried was given up."""
+    undecided: str = ""
+    """Why an example could not be decided; all further ones then end alike, as shrinking that is of no use."""
 
     def run(self, function: Callable[..., None], kwargs: dict[str, Any]) -> None:
         """Try the example of these arguments, unless the time for generating or shrinking is used up."""
         self.calls += 1
+        if self.undecided:
+            raise Inconclusive(self.undecided)
         now = time.monotonic()
         if self.failed_at is None:
             # The first is always tried: on a busy machine the time may be gone before Hypothesis has made it.
@@ -155,18 +159,24 @@ class _Attempts:
         recorder.clear()
         try:
             function(self.session, **kwargs)
-        except StorageError as error:
-            failure = Deviation(promised="the operation succeeds", observed=str(error))
-            failure.__cause__ = error
+        except (StorageError, ViewError, Deviation) as error:
+            if late := next((each for each in recorder.kept() if each.timed_out), None):
+                path = late.target.partition("?")[0]
+                raise self._undecided(f"time ran out: {late.method} {path} was not answered ({late.error})") from error
+            failure = _deviation(error)
             self._failed(failure, kwargs)
-            raise failure from error
-        except Deviation as failure:
-            self._failed(failure, kwargs)
-            raise
+            raise failure from failure.__cause__
+        except Inconclusive as reason:
+            raise self._undecided(str(reason)) from reason.__cause__
         except UnsatisfiedAssumption as reason:
             self.given_up = str(reason)
             raise
         self.completed += 1
+
+    def _undecided(self, reason: str) -> Inconclusive:
+        if self.failed_at is None:
+            self.undecided = reason
+        return Inconclusive(reason)
 
     def _sent_since(self) -> int:
         return self.session.recorder.total - self.requests_then
@@ -176,6 +186,18 @@ class _Attempts:
             self.failed_at = time.monotonic()
             self.requests_then = self.session.recorder.total
         self.last = (failure, tuple(self.session.recorder.kept()), kwargs)
+
+
+def _deviation(error: StorageError | ViewError | Deviation) -> Deviation:
+    """Return what the error says about the backend; raise one that may be a fault of ours."""
+    if isinstance(error, Deviation):
+        return error
+    if isinstance(error, ViewError) and not error.is_backends_failure:
+        raise error
+    promised = "the operation succeeds" if isinstance(error, StorageError) else "a plain request is answered"
+    failure = Deviation(promised=promised, observed=str(error))
+    failure.__cause__ = error
+    return failure
 
 
 def _shown(drawn: dict[str, Any], limit: int = 1000) -> str:
@@ -212,6 +234,8 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
     except BudgetExhausted:
         return outcome(Verdict.SKIPPED, reason=f"the run's bound of {session.recorder.budget} requests is used up")
     except Flaky:
+        if attempts.undecided:
+            return outcome(Verdict.INCONCLUSIVE, reason=attempts.undecided)
         if case.racy and attempts.last is not None:
             return _deviates(attempts, outcome)
         seen = attempts.last[0].observation.observed if attempts.last else "a failure"

@@ -10,7 +10,8 @@ from urllib.parse import unquote_plus
 
 from conformance.s3_wire import S3Wire
 from conformance.session import LEADS, MARK
-from conformance.views import S3View, ViewError
+from conformance.verdict import ViewError
+from conformance.views import S3View
 
 _RUN: Final = re.compile(rf"{MARK}[0-9a-f]{{8}}-[0-9a-f]{{6}}(-[0-9a-f]+)?")
 

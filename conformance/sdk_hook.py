@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
 from conformance.s3_wire import S3Wire
@@ -43,7 +43,12 @@ class SdkHook:
         exchange = _exchange_of(request, KEEP_BODY_BYTES if self._recorder.keeps_bodies else 0)
 
         def send() -> AWSResponse:
-            return self._http.send(request)
+            try:
+                return self._http.send(request)
+            except (ConnectTimeoutError, ReadTimeoutError):
+                # Noted here, because a clause may make such trouble itself.
+                exchange.timed_out = True
+                raise
 
         try:
             response = None

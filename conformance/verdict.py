@@ -84,6 +84,22 @@ class Inconclusive(Exception):
     """Raised by a clause that could not decide; the message says why."""
 
 
+class ViewError(Exception):
+    """The backend's own view could not be had: it did not serve a plain request of ours.
+
+    ``status`` is that of its answer, 0 where there was none.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def is_backends_failure(self) -> bool:
+        """Whether the backend itself says that it failed. A refusal (4xx) may be the fault of our request."""
+        return self.status >= 500
+
+
 def show(value: object, limit: int = 160) -> str:
     """Return a short, unambiguous text for a value in an observation; long bytes inside it are told by their number."""
     text = value if isinstance(value, str) and value.isprintable() else _spelled(value)

@@ -10,13 +10,10 @@ from urllib.parse import unquote_plus
 
 from conformance.http_transport import Answer
 from conformance.s3_wire import S3Wire
+from conformance.verdict import ViewError
 
 WRITE_RETRIES: Final = 3
 """How often a write that the backend failed (5xx, no answer) is tried again."""
-
-
-class ViewError(Exception):
-    """The backend's own view could not be had: it refused a plain request of ours."""
 
 
 class S3View:
@@ -38,7 +35,7 @@ class S3View:
             answer = self._wire.request("GET", query=sorted(query))
             root = answer.xml()
             if not answer.ok or root is None:
-                raise ViewError(f"listing {prefix!r}: {answer.summary}")
+                raise ViewError(f"listing {prefix!r}: {answer.summary}", status=answer.status)
             encoded = root.findtext("EncodingType") == "url"
             for entry in root.iterfind("Contents"):
                 key = entry.findtext("Key") or ""
@@ -69,7 +66,7 @@ class S3View:
     @staticmethod
     def _require(answer: Answer, doing: str, key: str) -> None:
         if not answer.ok:
-            raise ViewError(f"{doing} {key!r}: {answer.summary}")
+            raise ViewError(f"{doing} {key!r}: {answer.summary}", status=answer.status)
 
 
 class DiskView:

@@ -83,6 +83,8 @@ class Exchange:
     response_size: int | None = None
     error: str | None = None
     """Why there was no answer."""
+    timed_out: bool = False
+    """Whether it was our own patience that ended before an answer came."""
 
     @property
     def request_class(self) -> RequestClass:

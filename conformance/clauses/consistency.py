@@ -155,7 +155,8 @@ def _winners(session: Session, key: str, runners: int, headers: Headers) -> str:
     """Let ``runners`` put conditionally at once; return in words how many won and whose value stands."""
     # Several rounds of luck in one: all start together, each on a connection of its own.
     answers = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
-    unclear = [answer.summary for answer in answers if answer.status == 0 or answer.status >= 500]
+    # "Not implemented" is clear, and the same for all; after another failure the value may stand or not.
+    unclear = [answer.summary for answer in answers if answer.status != 501 and not 0 < answer.status < 500]
     winners = [number for number, answer in enumerate(answers) if answer.ok]
     if len(winners) > 1:
         return f"{len(winners)} winners"

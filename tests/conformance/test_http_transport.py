@@ -135,6 +135,7 @@ def test_a_slow_answer_on_a_reused_connection_is_not_asked_for_again(transport: 
         assert answer.status == 0
         assert "TimeoutError" in (answer.error or "")
         assert len(accepted) == 1
+    assert [exchange.timed_out for exchange in transport.recorder.kept()] == [False, True]
 
 
 def test_an_interrupt_in_the_middle_leaves_no_connection_that_answers_the_wrong_request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability, Clause, Level, Profile
+from conformance.http_transport import Answer
 from conformance.judge import EFFORTS, Effort, Judgement, Mode, deep, judge
+from conformance.opening import open_session
 from conformance.run import Plan, judge_all, run
 from conformance.session import Session
 from conformance.strategies import only_if
 from conformance.target import S3Endpoint
-from conformance.verdict import Deviation, Inconclusive, Verdict, compare, require
+from conformance.verdict import Deviation, Inconclusive, Verdict, ViewError, compare, require
 from conformance.wire import Exchange
 from reference_impl.errors import ErrorCode, StorageError
 from tests.bench import on_disk, on_exemplar
@@ -254,6 +257,74 @@ def test_a_clause_may_say_itself_that_it_cannot_decide(session: Session) -> None
 
     judgement = decided(session, clause)
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "too slow to tell")
+
+
+def test_what_cannot_be_decided_among_drawn_data_is_told_as_it_was_and_not_shrunk(session: Session) -> None:
+    tried: list[int] = []
+
+    @given(number=st.integers(0, 10**6))
+    def clause(session: Session, number: int) -> None:
+        tried.append(number)
+        if number:
+            raise Inconclusive("too slow to tell")
+
+    judgement = decided(session, clause)
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "too slow to tell")
+    assert [bool(number) for number in tried].count(True) == 1
+
+
+def test_a_failure_that_follows_an_answer_out_of_time_is_no_verdict_on_the_backend(session: Session) -> None:
+    late = Exchange(origin="wire", method="POST", target="/b?delete", error="TimeoutError: timed out", timed_out=True)
+
+    def deviates(session: Session) -> None:
+        session.recorder.add(late)
+        compare(30, 1000, "largest batch taken")
+
+    def fails(session: Session) -> None:
+        session.recorder.add(late)
+        raise StorageError(ErrorCode.UNAVAILABLE, operation="delete_files", key="k")
+
+    for clause in (deviates, fails):
+        for racy in (False, True):
+            judgement = decided(session, clause, racy=racy)
+            said = "time ran out: POST /b was not answered (TimeoutError: timed out)"
+            assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, said)
+
+    assert decided(session, lambda session: session.recorder.add(late)).verdict is Verdict.CONFORMS
+
+
+def test_a_backend_that_fails_at_its_own_listing_deviates_and_one_that_refuses_ours_is_an_error() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
+        with open_session(target, capabilities=frozenset({Capability.WIRE, Capability.OWN_VIEW})) as session:
+            real = session.wire.request
+
+            def judged(status: int) -> Judgement:
+                def failing(method: str, *args: Any, **more: Any) -> Answer:
+                    body = b"<Error><Code>InternalError</Code></Error>"
+                    return Answer(status=status, body=body) if method == "GET" else real(method, *args, **more)
+
+                with mock.patch.object(session.wire, "request", failing):
+                    return decided(session, lambda session: compare(session.view.keys("p"), []))
+
+            failed, refused, dead = judged(500), judged(400), judged(0)
+    assert failed.verdict is Verdict.DEVIATES
+    assert failed.observation is not None
+    assert failed.observation.observed == "listing 'p': 500 InternalError"
+    assert (refused.verdict, dead.verdict) == (Verdict.ERROR, Verdict.ERROR)
+    assert "ViewError at views.py" in refused.reason
+
+
+def test_a_crowd_that_the_backend_cannot_list_is_stored_anew_for_the_next_clause() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
+        with open_session(target, capabilities=frozenset({Capability.WIRE, Capability.OWN_VIEW})) as session:
+            first = session.crowd()
+            session.doubt_crowd()
+            with mock.patch.object(session.view, "keys", side_effect=ViewError("500 InternalError", status=500)):
+                again = session.crowd()
+            assert first.prefix != again.prefix
+            assert session.view.keys(again.prefix) == sorted(again.keys)
 
 
 def test_a_spent_budget_of_requests_skips_with_the_reason(session: Session) -> None:

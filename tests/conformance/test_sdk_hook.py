@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
-from botocore.exceptions import ClientError, IncompleteReadError
+from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
 
 from conformance.http_transport import HttpTransport
 from conformance.s3_wire import S3Wire
@@ -150,6 +152,17 @@ def test_a_delete_that_always_breaks_fails_and_only_reset_after_has_acted(world:
     with world.trouble.break_deletes(how, 99), pytest.raises(Exception, match=r"SlowDown|Connection was closed"):
         world.delete("k")
     assert world.there("k") == [left]
+
+
+def test_a_timeout_of_our_own_patience_is_told_from_one_that_the_suite_made(world: World) -> None:
+    world.put("k")
+    with world.trouble.break_deletes("timeout", 99), pytest.raises(ReadTimeoutError):
+        world.delete("k")
+    assert not any(exchange.timed_out for exchange in world.recorder.kept())
+    slow = ReadTimeoutError(endpoint_url="http://127.0.0.1")
+    with mock.patch.object(URLLib3Session, "send", side_effect=slow), pytest.raises(ReadTimeoutError):
+        world.delete("k")
+    assert world.last().timed_out
 
 
 def test_other_requests_pass_while_deletes_are_broken(world: World) -> None:
