@@ -136,7 +136,7 @@ class Backends:
             running = self._stack.enter_context(provider.choose().start(lambda _: None))
             target, capabilities, title = running.target, provider.capabilities, provider.title
             version, launch, restart = running.version, running.launch.value, running.restart
-            path = expectations.path_of(name)
+            path = expectations.of(provider)
             known = read_expectations(path) if path else {}
         plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known, declared=limits)
         session = self._stack.enter_context(

@@ -2,7 +2,8 @@
 
 Common keys: ``id`` (lower-case letters, digits, ``_`` and ``-``) and ``title``; optional ``homepage``, ``licence``,
 ``kind`` (server, service, simulator, mock), ``capabilities`` (a list; without it those that every S3 endpoint claims),
-``notes``, and a table ``[limits]`` with ``name = { value = 1000, source = "https://…" }``.
+``notes``, ``expectations`` (a file of known deviations, its path relative to this file), and a table ``[limits]`` with
+``name = { value = 1000, source = "https://…" }``.
 
 A remote endpoint::
 
@@ -49,7 +50,9 @@ from providers.provider import Availability, Declared, Kind, Launch, Provider, P
 _T = TypeVar("_T")
 _ID: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+\d*)\}")
-_COMMON: Final = frozenset({"id", "title", "homepage", "licence", "kind", "capabilities", "notes", "limits", "region"})
+_COMMON: Final = frozenset(
+    {"id", "title", "homepage", "licence", "kind", "capabilities", "notes", "limits", "region", "expectations"}
+)
 _REMOTE: Final = frozenset(
     {
         "endpoint",
@@ -102,6 +105,7 @@ def read_provider(file: Path) -> Provider:
         capabilities=reader.capabilities(),
         limits=reader.limits(),
         notes=reader.texts("notes"),
+        expectations=reader.file_beside("expectations"),
     )
 
 
@@ -251,6 +255,14 @@ class _Reader:
                 raise self.error("limits", 'a table of name = { value = 1000, source = "https://…" }')
             found[name] = Declared(value=entry["value"], source=entry["source"])
         return found
+
+    def file_beside(self, key: str) -> Path | None:
+        if key not in self.table:
+            return None
+        path = self.file.parent / self.text(key)
+        if not path.is_file():
+            raise self.error(key, f"the path of a file, seen from {self.file.parent}")
+        return path
 
     def refuse_others(self, known: frozenset[str]) -> None:
         others = sorted(set(self.table) - known)

@@ -119,6 +119,7 @@ class Provider:
 
     ``launches`` are in order of preference. ``limits`` is keyed by what is limited: ``batch_keys`` (per DeleteObjects),
     ``key_bytes``, ``segment_bytes`` (between slashes), ``url_life_s``, ``put_bytes``, ``parts``, ``part_min_bytes``.
+    ``expectations`` is a file of known deviations; the built-in providers have theirs in ``providers/expectations``.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Provider:
     capabilities: frozenset[Capability]
     limits: Mapping[str, Declared] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    expectations: Path | None = None
 
     def choose(self, launch: LaunchKind | None = None, *, installing: bool = False) -> Launch:
         """The launch of that kind; without a kind the first that is ready, or may be made so by ``installing``.

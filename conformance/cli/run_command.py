@@ -177,17 +177,20 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
         return [{**common, "provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}]
-    names = wanted(args, discover([Path(path) for path in args.provider_file]))
-    for name in names:
-        path = expectations.path_of(name)
+    known = discover([Path(path) for path in args.provider_file])
+    orders = []
+    for name in wanted(args, known):
+        path = expectations.of(known[name])
         if path is not None:
-            _check_expectations(path, must_exist=False)
-    return [{**common, "provider": name, "run_id": new_run_id()} for name in names]
+            _check_expectations(path, must_exist=known[name].expectations is not None)
+        chosen_file = args.expectations or (str(path) if path else None)
+        orders.append({**common, "provider": name, "run_id": new_run_id(), "expectations": chosen_file})
+    return orders
 
 
 def _check_expectations(path: Path, *, must_exist: bool) -> None:
     if must_exist and not path.exists():
-        raise UsageError(f"--expectations: there is no file {path}")
+        raise UsageError(f"expectations: there is no file {path}")
     try:
         read_expectations(path)
     except ExpectationError as error:

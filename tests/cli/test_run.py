@@ -51,6 +51,24 @@ def test_local_disk_ends_in_a_matrix_and_a_report(tmp_path: Path) -> None:
     assert not list((tmp_path / "state" / "runs").iterdir())
 
 
+def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> None:
+    text = "import dataclasses\nfrom pathlib import Path\nfrom providers.local_disk import PROVIDER as base\n"
+    text += "KNOWN = Path(__file__).with_name('known.toml')\n"
+    (tmp_path / "mine.py").write_text(text + "PROVIDER = dataclasses.replace(base, id='mine', expectations=KNOWN)\n")
+    given = ("run", "mine", "--provider-file", "mine.py", "--quick", "--clause", "KEY-001", "--report", "r.jsonl")
+    done = conformance(tmp_path, *given)
+    assert done.returncode == 2
+    assert "there is no file" in done.stderr
+    entry = '[[expect]]\nclause = "KEY-001"\nverdict = "{}"\nreason = "R"\nsince = 2026-01-01\nreview_by = 2099-01-01\n'
+    (tmp_path / "known.toml").write_text(entry.format("conforms"))
+    (tmp_path / "other.toml").write_text(entry.format("deviates"))
+    for more, expected in (((), True), (("--expectations", "other.toml"), False)):
+        done = conformance(tmp_path, *given, *more)
+        assert done.returncode == 0, done.stderr
+        (section,) = read(tmp_path / "r.jsonl")
+        assert [result["expected"] for result in section.results] == [expected]
+
+
 def test_an_endpoint_is_judged_in_a_bucket_of_its_own_or_in_one_that_is_given(tmp_path: Path, server: Exemplar) -> None:
     done = conformance(tmp_path, "run", *at(server), *FEW, **KEYS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -342,17 +360,18 @@ def test_what_a_killed_run_left_is_found_and_removed_and_nothing_else(tmp_path: 
         until(lambda: any(runs.glob("*/data/*")), "a data folder")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
-    (left,) = server.store.buckets
+    left = sorted(server.store.buckets)
+    assert 1 <= len(left) <= 2  # each process that judges has one
     (folder,) = runs.iterdir()
     with_keys = ("clean", *at(server))
     would = conformance(tmp_path, *with_keys, "--dry-run", **KEYS)
-    assert f"would remove bucket {left}" in would.stdout
+    assert all(f"would remove bucket {bucket}" in would.stdout for bucket in left)
     assert f"would remove {folder}" in would.stdout
-    assert list(server.store.buckets) == [left]
+    assert sorted(server.store.buckets) == left
     assert folder.exists()
     done = conformance(tmp_path, *with_keys, **KEYS)
     assert done.returncode == 0, done.stderr
-    assert f"removed bucket {left}" in done.stdout
+    assert all(f"removed bucket {bucket}" in done.stdout for bucket in left)
     assert server.store.buckets == {}
     assert list(runs.iterdir()) == []
     again = conformance(tmp_path, *with_keys, **KEYS)

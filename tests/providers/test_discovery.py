@@ -10,7 +10,7 @@ import pytest
 import providers
 from conformance.contract import Capability
 from conformance.target import S3Endpoint
-from providers import discover
+from providers import discover, expectations
 from providers.provider import Kind, LaunchError, LaunchKind, ProviderError
 
 SERVER = Path(__file__).with_name("tiny_server.py")
@@ -78,6 +78,11 @@ def test_a_python_file_adds_a_provider(tmp_path: Path) -> None:
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\ncapabilities = ["fly"]', "'fly' is none of"),
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\nkind = "toy"', "kind: 'toy' is not one of server"),
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\n[limits]\nbatch_keys = 5', "limits: .* is not a table"),
+        (
+            "a.toml",
+            'id = "a"\ntitle = "T"\nendpoint = "x"\nexpectations = "k.toml"',
+            "expectations: 'k.toml' is not the",
+        ),
     ],
 )
 def test_a_broken_file_is_named_with_what_is_wrong(tmp_path: Path, name: str, text: str, says: str) -> None:
@@ -111,6 +116,16 @@ def test_a_program_declared_in_toml_is_started_and_answers(tmp_path: Path, state
     with discover([path])["tiny"].choose().start(lambda line: None) as running:
         assert running.version == "1.2.3"
         assert isinstance(running.target, S3Endpoint)
+
+
+def test_known_deviations_lie_beside_the_file_that_names_them_or_with_the_built_in_providers(tmp_path: Path) -> None:
+    known = file(tmp_path, "known.toml", "")
+    path = file(tmp_path, "a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\nexpectations = "known.toml"')
+    assert expectations.of(discover([path])["a"]) == known
+    built_in = expectations.of(discover()["moto"])
+    assert built_in is not None
+    assert built_in.name == "moto.toml"
+    assert expectations.of(discover()["local_disk"]) is None
 
 
 def test_a_program_that_is_not_there_is_told_before_the_start(tmp_path: Path) -> None:
