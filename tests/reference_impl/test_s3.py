@@ -337,6 +337,15 @@ def test_where_the_sdk_adds_checksums_to_everything_a_batch_still_carries_md5_al
     assert [name for name in request.headers if "checksum" in name] == []
 
 
+@pytest.mark.parametrize(("size", "asks"), [(0, False), (1, False), (1024 * 1024 - 1, False), (1024 * 1024, True)])
+def test_only_before_a_large_body_the_server_is_asked(size: int, asks: bool) -> None:
+    with running(lambda request: answer(200, headers={"ETag": '"e"'})) as server:
+        open_at(server.url).upload("key", b"x" * size)
+    (request,) = server.requests
+    assert len(request.body) == size
+    assert ("expect" in request.headers) is asks
+
+
 def test_a_stream_is_joined_where_the_sdk_adds_checksums_to_every_part(storage: S3Storage, moto_url: str) -> None:
     client = make_client(
         endpoint=moto_url, region="us-east-1", access_key=KEY_ID, secret_key=SECRET, checksums="when_supported"
