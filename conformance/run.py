@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import botocore
@@ -49,6 +49,21 @@ class Plan:
     """What the backend is said to be limited to, by name."""
     search_limits: bool = False
     """Search the backend's limits as well, and hold them against those declared."""
+
+
+class Sharing(Protocol):
+    """Others that judge clauses of the same plan on the same backend, at the same time."""
+
+    footers: list[dict[str, Any]]
+    """How each of them ended: the footer of what it judged."""
+
+    def entries(self, done: Emit) -> Iterator[Entry]:
+        """Yield the clauses that are to be judged here; meanwhile pass on the results of the others."""
+        ...
+
+    def stop(self) -> None:
+        """Tell the others to stop, without waiting for it."""
+        ...
 
 
 def suite_version() -> str:
@@ -104,10 +119,11 @@ def run(
     run_id: str,
     restart: Callable[[], None] | None = None,
     log: Path | None = None,
+    sharing: Sharing | None = None,
 ) -> None:
     """Judge every clause of the plan on the target and emit each result, then the footer.
 
-    ``log``: the server's, whose end is told where the server dies.
+    ``log``: the server's, whose end is told where the server dies. ``sharing``: who else judges clauses of the plan.
 
     An interrupt removes what the run created, then emits a footer with ``complete: false`` and goes on upwards.
     Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
@@ -127,35 +143,53 @@ def run(
             target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart
         ) as session:
             session.declared_limits = plan.declared
-            judge_all(session, target, plan, done, provider=provider, log=log)
+            chosen = plan.entries if sharing is None else sharing.entries(done)
+            try:
+                judge_all(session, target, plan, done, provider=provider, entries=chosen, log=log)
+            except BaseException:
+                if sharing is not None:
+                    sharing.stop()  # they remove what is theirs while we remove what is ours
+                raise
             if plan.search_limits and alive(session):
                 found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
     finally:
         if complete or results:
+            others = sharing.footers if sharing is not None else []
             footer: dict[str, Any] = {
                 "type": "footer",
                 "counts": counts(results),
                 "duration_s": round(time.monotonic() - started, 3),
-                "requests": {kind.value: count for kind, count in recorder.by_class.items()},
+                "requests": {
+                    kind.value: count + sum(other["requests"][kind.value] for other in others)
+                    for kind, count in recorder.by_class.items()
+                },
                 "complete": complete,
             }
             if found:
                 footer["limits"] = found
-            if recorder.left_behind:
-                footer["left_behind"] = recorder.left_behind
+            left = [recorder.left_behind, *(other.get("left_behind", "") for other in others)]
+            if any(left):
+                footer["left_behind"] = "; ".join(filter(None, left))
             emit(footer)
 
 
 def judge_all(
-    session: Session, target: Target, plan: Plan, done: Emit, *, provider: str, log: Path | None = None
+    session: Session,
+    target: Target,
+    plan: Plan,
+    done: Emit,
+    *,
+    provider: str,
+    entries: Iterable[Entry] | None = None,
+    log: Path | None = None,
 ) -> None:
-    """Judge the clauses in order on an open session. A server that dies makes the rest ``error``, with the reason.
+    """Judge the clauses (of the plan, or these) in order on an open session.
 
-    The first of them tells the end of the server's log.
+    A server that dies makes the rest ``error``, with the reason; the first of them tells the end of the server's log.
     """
     dead = ""
-    for entry in plan.entries:
+    for entry in plan.entries if entries is None else entries:
         lived = not dead
         judgement, dead = judge_unless_dead(entry, session, plan, dead)
         if dead and lived and log is not None:
@@ -270,6 +304,7 @@ def _reproducer(entry: Entry, judgement: Judgement, session: Session, target: S3
         bucket=session.wire.bucket,
         addressing=target.addressing,
         redactor=session.redactor,
+        moment=evidence.moment,
     )
 
 

@@ -54,7 +54,12 @@ def add_parser(commands: Any) -> None:
     how.add_argument(
         "--limits", action="store_true", help="also search the true limits (batch, key, URL life, …) and show them"
     )
-    how.add_argument("--jobs", type=int, metavar="N", help="providers at once (default: one per core)")
+    how.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes that judge at once (default: one per core); those left over share a provider's clauses",
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--report", metavar="FILE", help="write the report document (JSON Lines)")
     out.add_argument(
@@ -67,7 +72,9 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    orders = _orders(args, os.environ)
+    orders, at_once = _orders(args, os.environ), args.jobs or os.cpu_count() or 1
+    for order in orders:
+        order["siblings"] = at_once // len(orders) - 1 if at_once >= len(orders) else 0
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     with ExitStack() as stack:
@@ -76,7 +83,7 @@ def run(args: argparse.Namespace) -> ExitCode:
         progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
         lines: dict[str, list[str]] = {name: [] for name in names}
         try:
-            for event in run_workers(orders, at_once=args.jobs or os.cpu_count() or 1):
+            for event in run_workers(orders, at_once=at_once):
                 if event.line is None:
                     # A section is written in one piece when it is whole: workers run side by side.
                     _write(report, args, lines.pop(event.provider))

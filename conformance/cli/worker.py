@@ -7,76 +7,43 @@ Beside the lines of the report there are ``{"type": "progress", "text": …}`` l
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeGuard
 
-from conformance.baseline import Expectation, read_expectations
 from conformance.bucket_checks import OpeningError
-from conformance.catalogue import entries
+from conformance.cli.orders import answering, plan_of, provider_of, stopped_or_done
+from conformance.cli.siblings import Siblings
 from conformance.contract import Capability
-from conformance.judge import EFFORTS, Effort, Mode, deep
-from conformance.report.document import line
-from conformance.run import Plan, header, run, unusable
+from conformance.run import header, run, unusable
 from conformance.target import S3Endpoint, Target
 from conformance.verdict import Verdict
-from providers import discover, expectations
+from providers import discover
 from providers.provider import Launch, LaunchError, LaunchKind, Provider, Unavailable
+
+WORTH_SHARING: Final = 10
+"""So many clauses take longer than the start of another process."""
 
 
 def main() -> None:
+    stopped_or_done(_judge)
+
+
+def _judge() -> None:
+    emit = answering()
     order = json.loads(sys.stdin.readline())
-    # The report is the only thing on standard output; whatever a library prints goes to the error stream.
-    out = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)
-    told_to_stop = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal told_to_stop
-        told_to_stop = True
-        # A terminal interrupts every process, and our parent sends one more: removing must not be cut short.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
-
-    def emit(value: dict[str, Any]) -> None:
-        out.write(line(value))
-        out.flush()
-        if told_to_stop and value["type"] == "result":
-            # Raised in a callback of the garbage collector or in a finalizer, an interrupt is printed and forgotten.
-            raise KeyboardInterrupt
 
     def progress(text: str) -> None:
         emit({"type": "progress", "provider": order["provider"], "text": text})
 
-    try:
-        _run(order, emit, progress)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(3)  # whoever asked is gone; everything is removed already
+    _run(order, emit, progress)
 
 
 def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
-    known = entries()
-    chosen = [known[id] for id in order["clauses"]]
-    provider = discover([Path(path) for path in order["provider_files"]]).get(order["provider"])
-    plan = Plan(
-        entries=chosen,
-        effort=_effort(order, len(chosen)),
-        seed=order["seed"],
-        expectations=_expectations(order),
-        max_requests=order.get("max_requests"),
-        declared=_declared(provider),
-        search_limits=bool(order.get("limits")),
-    )
+    provider = provider_of(order)
+    plan = plan_of(order, provider)
     with ExitStack() as stack:
         target: Target | None = None
         version, launch, capabilities = "unknown", order.get("launch") or "remote", frozenset[Capability]()
@@ -105,6 +72,9 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 target=target,
             )
             emit(head)
+            siblings = Siblings(order, target, capabilities) if _may_be_shared(target, order) else None
+            if siblings is not None:
+                stack.enter_context(siblings)
             run(
                 target,
                 plan,
@@ -114,6 +84,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 run_id=order["run_id"],
                 restart=restart,
                 log=log_file,
+                sharing=siblings,
             )
         except (LaunchError, OpeningError) as error:
             head = header(
@@ -138,6 +109,18 @@ def _launch(provider: Provider, order: dict[str, Any]) -> Launch:
     return provider.choose(wanted, installing=bool(order.get("install")))
 
 
+def _may_be_shared(target: Target, order: dict[str, Any]) -> TypeGuard[S3Endpoint]:
+    """Whether others may judge a part of it: not where requests are rationed, or where objects would have to travel."""
+    return (
+        order.get("siblings", 0) > 0
+        and len(order["clauses"]) >= WORTH_SHARING
+        and order.get("max_requests") is None
+        and isinstance(target, S3Endpoint)
+        and target.wrap is None
+        and target.parts is None
+    )
+
+
 def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
     mode = order.get("checksums")
     return replace(target, checksums=mode) if mode and isinstance(target, S3Endpoint) else target
@@ -147,23 +130,9 @@ def _capabilities_of_any_endpoint() -> frozenset[Capability]:
     return discover()["remote"].capabilities
 
 
-def _declared(provider: Provider | None) -> dict[str, int]:
-    return {name: declared.value for name, declared in provider.limits.items()} if provider is not None else {}
-
-
 def _endpoint(given: dict[str, Any]) -> S3Endpoint:
     ca_file = given.pop("ca_file", None)
     return S3Endpoint(ca_file=Path(ca_file) if ca_file else None, **given)
-
-
-def _effort(order: dict[str, Any], clauses: int) -> Effort:
-    mode = Mode(order["mode"])
-    return deep(order["budget_s"], clauses) if mode is Mode.DEEP and order.get("budget_s") else EFFORTS[mode]
-
-
-def _expectations(order: dict[str, Any]) -> dict[str, Expectation]:
-    path = order.get("expectations") or expectations.path_of(order["provider"])
-    return read_expectations(Path(path)) if path else {}
 
 
 if __name__ == "__main__":

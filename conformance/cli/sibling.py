@@ -1,0 +1,65 @@
+"""A second process for a provider that another one has brought up: judges the clauses that it is handed, one by one.
+
+Started by :mod:`conformance.cli.siblings`. The order comes in on the first line of standard input, then the ids of
+clauses until the end of it; out go ``{"type": "ready"}``, the results and a footer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conformance.bucket_checks import OpeningError
+from conformance.catalogue import Entry, entries
+from conformance.cli.orders import answering, plan_of, provider_of, stopped_or_done
+from conformance.contract import Capability
+from conformance.run import Emit, run
+from conformance.target import S3Endpoint
+
+
+def main() -> None:
+    stopped_or_done(_judge)
+
+
+def _judge() -> None:
+    emit = answering()
+    order = json.loads(sys.stdin.readline())
+    given = order["target"]
+    target = S3Endpoint(**{**given, "ca_file": Path(given["ca_file"]) if given["ca_file"] else None})
+    try:
+        run(
+            target,
+            plan_of(order, provider_of(order)),
+            emit,
+            provider=order["provider"],
+            capabilities=frozenset(Capability(name) for name in order["capabilities"]),
+            run_id=order["run_id"],
+            sharing=_HandedOut(emit),
+        )
+    except OpeningError as error:
+        # The first process has a session; it judges alone.
+        print(f"no second session: {error}", file=sys.stderr)
+
+
+class _HandedOut:
+    """The clauses that come in, as a :class:`conformance.run.Sharing`."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.footers: list[dict[str, Any]] = []
+
+    def entries(self, _done: Emit) -> Iterator[Entry]:
+        known = entries()
+        self._emit({"type": "ready"})
+        for text in sys.stdin:
+            yield known[text.strip()]
+
+    def stop(self) -> None:
+        pass  # whoever hands out is told by others
+
+
+if __name__ == "__main__":
+    main()

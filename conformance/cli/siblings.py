@@ -1,0 +1,145 @@
+"""Second processes that judge clauses of the same backend, so that one provider can use more than one core.
+
+A process, not a thread: clauses shift the clock and patch calls. Each sibling opens a session of its own, with names of
+its own, and takes clauses from the end of the list while the worker takes them from its beginning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final, Self
+
+from conformance.catalogue import Entry, entries
+from conformance.contract import Capability
+from conformance.opening import new_run_id
+from conformance.run import Emit
+from conformance.target import S3Endpoint
+
+STOP_WAIT_S: Final = 20.0
+"""How long an interrupted sibling may take to remove what it created."""
+
+ALONE: Final = frozenset({Capability.RESTART})
+"""Clauses that may need these are judged when no sibling is at work: they take the server away from everybody."""
+
+
+class Siblings:
+    """The clauses of one provider, shared with ``count`` further processes. A :class:`conformance.run.Sharing`."""
+
+    def __init__(self, order: dict[str, Any], target: S3Endpoint, capabilities: frozenset[Capability]) -> None:
+        known = [entries()[id] for id in order["clauses"]]
+        self._alone = [entry for entry in known if _required(entry) & ALONE]
+        shared = [entry for entry in known if entry not in self._alone]
+        # Listings first, so that they fall to one process: what they look at is dear to store, and stored once.
+        self._waiting = deque(sorted(shared, key=lambda entry: entry.clause.family != "LIST"))
+        self._order = {
+            **order,
+            "target": {**asdict(target), "ca_file": str(target.ca_file) if target.ca_file else None},
+            "capabilities": sorted(capabilities),
+        }
+        self._processes: list[subprocess.Popen[str]] = []
+        self._talks: list[threading.Thread] = []
+        self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.footers: list[dict[str, Any]] = []
+        """How each sibling ended that came to its end."""
+
+    def __enter__(self) -> Self:
+        for _ in range(self._order["siblings"]):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "conformance.cli.sibling"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="ascii",
+            )
+            self._processes.append(process)
+            _tell(process, json.dumps({**self._order, "run_id": new_run_id()}))
+            self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))
+            self._talks[-1].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for process in self._processes:
+            try:
+                process.wait(STOP_WAIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for talk, process in zip(self._talks, self._processes, strict=True):
+            talk.join()
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+
+    def entries(self, done: Emit) -> Iterator[Entry]:
+        """Yield the clauses to be judged by the caller; pass on what the siblings say of the others."""
+        talking = len(self._processes)
+        while self._waiting or talking:
+            # Popped here, not asked for first: a sibling may take the last one meanwhile.
+            with contextlib.suppress(IndexError):
+                yield self._waiting.popleft()
+            while talking and not (self._waiting and self._said.empty()):
+                said = self._said.get()
+                if said is None:
+                    talking -= 1
+                elif said["type"] == "result":
+                    done(said)
+                else:
+                    self.footers.append(said)
+        yield from self._alone
+
+    def stop(self) -> None:
+        """Tell the siblings to stop, without waiting for it."""
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+
+    def _converse(self, process: subprocess.Popen[str]) -> None:
+        """Hand out a clause whenever the sibling is free, and collect what it says."""
+        assert process.stdout is not None
+        at_work: Entry | None = None
+        with process.stdout:
+            for text in process.stdout:
+                try:
+                    said = json.loads(text)
+                except json.JSONDecodeError:
+                    break  # killed half-way through a line
+                if said["type"] != "ready":
+                    self._said.put(said)
+                if said["type"] in ("ready", "result"):
+                    at_work = self._hand_out(process)
+        process.wait()
+        if at_work is not None:
+            # It died, or could not open a session of its own: nothing of it is lost.
+            self._waiting.append(at_work)
+        self._said.put(None)
+
+    def _hand_out(self, process: subprocess.Popen[str]) -> Entry | None:
+        try:
+            entry = self._waiting.pop()
+        except IndexError:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            return None
+        _tell(process, entry.clause.id)
+        return entry
+
+
+def _tell(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+
+
+def _required(entry: Entry) -> frozenset[Capability]:
+    return frozenset(capability for case in entry.cases for capability in case.requires)

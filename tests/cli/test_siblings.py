@@ -1,0 +1,96 @@
+"""Several processes that judge one provider: the same verdicts as one, and nothing lost when one of them goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import entries, select
+from conformance.cli.siblings import Siblings
+from conformance.contract import Capability
+from conformance.report.document import read
+from conformance.target import S3Endpoint
+from tests.cli.running import KEYS, conformance, environment, started, until
+from tests.faulty.exemplar import Exemplar
+
+ENOUGH = ("--quick", "--seed", "1", "--clause", "URL-00?", "--clause", "LIST-002", "--clause", "DUR-002")
+
+
+@pytest.fixture
+def server() -> Iterator[Exemplar]:
+    with Exemplar() as made:
+        yield made
+
+
+def test_the_verdicts_are_those_of_one_process(tmp_path: Path, server: Exemplar) -> None:
+    seen = []
+    for jobs in ("1", "3"):
+        args = ("run", "--endpoint", server.url, *ENOUGH, "--jobs", jobs, "--report", f"{jobs}.jsonl")
+        done = conformance(tmp_path, *args, **KEYS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (section,) = read(tmp_path / f"{jobs}.jsonl")
+        assert server.store.buckets == {}
+        assert section.footer is not None
+        assert section.footer["complete"]
+        assert sum(section.footer["requests"].values()) >= sum(result["requests"] for result in section.results)
+        assert len(section.results) == len(select(patterns=[word for word in ENOUGH if "-0" in word]))
+        seen.append(dict(section.verdicts()))
+    assert seen[0] == seen[1]
+
+
+def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exemplar) -> None:
+    args = ("run", "--endpoint", server.url, "--jobs", "2", "--seed", "1", "--report", "r.jsonl")
+    with started(tmp_path, *args, **KEYS) as process:
+        until(lambda: len(server.store.buckets) == 2, "a bucket of each")
+        process.send_signal(signal.SIGTERM)  # to the first process alone, as a CI system does
+        process.wait(60)
+    assert server.store.buckets == {}
+
+
+class _Order:
+    """An order as the worker has it, and the siblings of it under a short life."""
+
+    def __init__(self, url: str, clauses: list[str]) -> None:
+        target = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
+        order: dict[str, Any] = {
+            "provider": "endpoint",
+            "provider_files": [],
+            "clauses": clauses,
+            "mode": "quick",
+            "seed": 1,
+            "siblings": 1,
+        }
+        self.siblings = Siblings(order, target, frozenset({Capability.WIRE, Capability.RESTART}))
+
+
+def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
+    tmp_path: Path, server: Exemplar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    clauses = [id for id in entries() if id.startswith("URL-")]
+    results: list[dict[str, Any]] = []
+    with _Order(server.url, clauses).siblings as siblings:
+        process = siblings._processes[0]
+        mine = [next(given := siblings.entries(results.append))]
+        until(lambda: len(siblings._waiting) < len(clauses) - 2, "the sibling at work")
+        os.kill(process.pid, signal.SIGKILL)
+        mine += list(given)
+    judged = [entry.clause.id for entry in mine] + [result["clause"] for result in results]
+    assert sorted(judged) == sorted(clauses)
+    assert len(mine) < len(clauses)
+
+
+def test_a_clause_that_restarts_the_server_waits_until_it_is_alone(
+    tmp_path: Path, server: Exemplar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    with _Order(server.url, ["DUR-002", "KEY-001", "KEY-002"]).siblings as siblings:
+        alone = [(entry.clause.id, siblings._processes[0].poll()) for entry in siblings.entries(lambda _: None)][-1]
+    assert alone == ("DUR-002", 0)
