@@ -125,6 +125,7 @@ PROVIDER = Provider(
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SOURCE}/constants.py"),
         "parts": Declared(value=10_000, source=f"{_SOURCE}/provider.py"),
     },
+    slow=True,
     notes=(
         "Started with S3_SKIP_SIGNATURE_VALIDATION=0; header signatures are not checked even so.",
         "Conditional writes: "

@@ -26,6 +26,7 @@ PROVIDER = Provider(
     ),
     capabilities=localstack.PROVIDER.capabilities,
     limits=localstack.PROVIDER.limits,
+    slow=localstack.PROVIDER.slow,
     notes=(
         "S3_SKIP_SIGNATURE_VALIDATION is left at its default: expired, tampered and unsigned requests are served.",
         "A test that passes against it says nothing about signed URLs; judge `localstack` for those.",

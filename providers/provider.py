@@ -132,6 +132,8 @@ class Provider:
     limits: Mapping[str, Declared] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     expectations: Path | None = None
+    slow: bool = False
+    """Takes minutes where most take seconds: started first, so that a run of many does not wait for it at its end."""
 
     def choose(self, launch: LaunchKind | None = None, *, installing: bool = False) -> Launch:
         """The launch of that kind; without a kind the first that is ready, or may be made so by ``installing``.

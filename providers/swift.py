@@ -196,6 +196,7 @@ PROVIDER = Provider(
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SAMPLE}/proxy-server.conf-sample"),
         "parts": Declared(value=1000, source=f"{_SAMPLE}/proxy-server.conf-sample"),
     },
+    slow=True,
     notes=(
         "One replica on one disk: a throw-away cluster. With more replicas listings are eventually consistent.",
         "If-None-Match: * is documented for creation, If-Match is not: https://docs.openstack.org/api-ref/object-store/",

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> ExitCode:
         progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
         lines: dict[str, list[str]] = {name: [] for name in names}
         try:
-            for event in run_workers(orders, at_once=at_once):
+            for event in run_workers(sorted(orders, key=lambda order: not order["slow"]), at_once=at_once):
                 if event.line is None:
                     # A section is written in one piece when it is whole: workers run side by side.
                     _write(report, args, lines.pop(event.provider))
@@ -178,6 +178,7 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         "install": args.install,
         "skip_missing": args.skip_missing or args.all,
         "expectations": args.expectations,
+        "slow": False,
     }
     endpoint = endpoint_of(args, environ)
     if endpoint is not None:
@@ -191,7 +192,8 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         if path is not None:
             _check_expectations(path, must_exist=known[name].expectations is not None)
         chosen_file = args.expectations or (str(path) if path else None)
-        orders.append({**common, "provider": name, "run_id": new_run_id(), "expectations": chosen_file})
+        own = {"expectations": chosen_file, "slow": known[name].slow}
+        orders.append({**common, **own, "provider": name, "run_id": new_run_id()})
     return orders
 
 
