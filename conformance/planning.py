@@ -15,6 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
+from conformance.contract import Harm
 from conformance.session import Session
 from conformance.verdict import Deviation, show
 
@@ -52,9 +53,11 @@ def plans(planner: type[Planner[S]], *, most: int) -> st.SearchStrategy[list[S]]
     return plan()
 
 
-Attempt = Callable[[Sequence[S]], "tuple[int, object, object] | None"]
-"""Carries out a plan in a fresh place. Returns the index of the first step that was not answered as promised, what was
-promised and what was observed; ``None`` where there is no such step."""
+Failed = tuple[int, object, object, Harm | None]
+"""The index of the first step that was not answered as promised; what was promised, what was observed, its harm."""
+
+Attempt = Callable[[Sequence[S]], Failed | None]
+"""Carries out a plan in a fresh place. Returns ``None`` where every step is answered as promised."""
 
 SHORTEN_S: Final = 2.0
 """Seconds that looking for a shorter plan may take."""
@@ -92,9 +95,19 @@ def carry_out(
         size = max(size // 2, 1)
     # Once more, so that the transcript is that of the script. Where it does not repeat, the first time counts.
     session.recorder.clear()
-    number, promised, observed = attempt(shown) or failure
+    number, promised, observed, harm = attempt(shown) or failure
     raise Deviation(
         promised=f"step {number + 1}, {steps[number] if number >= len(shown) else shown[number]}: {show(promised)}",
         observed=show(observed),
         example="\n".join(f"{count}. {step}" for count, step in enumerate(shown, 1)),
+        harm=harm,
     )
+
+
+def loss(promised: object, observed: object, again: object, *, absent: object) -> Harm | None:
+    """Return the harm where bytes were promised, and an object with others, or none, was seen twice in a row.
+
+    Seen once, it may be an old answer that some cache gave.
+    """
+    replaced = observed == absent or isinstance(observed, bytes)
+    return Harm.LOSES_DATA if isinstance(promised, bytes) and replaced and observed == again else None

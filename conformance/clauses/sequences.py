@@ -15,7 +15,7 @@ from conformance.catalogue import also, clause
 from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE
 from conformance.contract import Capability, Level, Profile
 from conformance.model import Model
-from conformance.planning import Planner, carry_out, plans
+from conformance.planning import Failed, Planner, carry_out, loss, plans
 from conformance.session import Session
 from conformance.strategies import examples, pattern_bytes
 from reference_impl.errors import ErrorCode, StorageError
@@ -156,12 +156,13 @@ def test_a_sequence_with_signed_urls_agrees_with_a_mapping(session: Session, ste
 
 
 def _carry_out(session: Session, steps: list[Step]) -> None:
-    def attempt(steps: Sequence[Step]) -> tuple[int, object, object] | None:
+    def attempt(steps: Sequence[Step]) -> Failed | None:
         world = _World(session)
         for at, step in enumerate(steps):
             observed, promised = world.observe(step), world.promise(step)
             if observed != promised:
-                return at, promised, observed
+                again = world.observe(step) if isinstance(step, Look) else None
+                return at, promised, observed, loss(promised, observed, again, absent=ErrorCode.NOT_FOUND)
         return None
 
     # What no step of the sequence looked at is looked at in the end.

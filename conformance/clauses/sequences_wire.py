@@ -12,6 +12,7 @@ from hypothesis.stateful import precondition, rule
 from conformance.catalogue import also, clause
 from conformance.clauses.deletion import CONSISTENCY
 from conformance.clauses.wire_world import (
+    ABSENT,
     Abort,
     Begin,
     Complete,
@@ -31,7 +32,7 @@ from conformance.clauses.wire_world import (
     repaired,
 )
 from conformance.contract import Capability, Level, Profile
-from conformance.planning import Planner, carry_out, plans
+from conformance.planning import Failed, Planner, carry_out, loss, plans
 from conformance.session import Session
 from conformance.strategies import examples
 
@@ -237,12 +238,13 @@ def test_a_sequence_with_conditions_agrees_with_a_mapping(session: Session, step
 
 
 def _carry_out(session: Session, steps: list[Step]) -> None:
-    def attempt(steps: Sequence[Step]) -> tuple[int, object, object] | None:
+    def attempt(steps: Sequence[Step]) -> Failed | None:
         with World(session) as world:
             for at, step in enumerate(steps):
                 promised, observed = world.step(step)
                 if observed != promised:
-                    return at, promised, observed
+                    again = world.step(step)[1] if isinstance(step, Get) else None
+                    return at, promised, observed, loss(promised, observed, again, absent=ABSENT)
         return None
 
     # What no step of the sequence looked at is looked at in the end.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conformance.catalogue import clause
 from conformance.clock import TOLERANCE_S
-from conformance.contract import Capability, Level, Profile
+from conformance.contract import Capability, Harm, Level, Profile
 from conformance.s3_wire import content_md5
 from conformance.session import Session
 from conformance.strategies import KIB, bodies, examples, pattern_bytes
@@ -323,15 +323,21 @@ def test_a_signed_put_enforces_what_it_binds(session: Session) -> None:
     body, other = secret_content(session), secret_content(session)
     seen: dict[str, tuple[str, str]] = {}
     promised = {}
+    harms: set[Harm] = set()
     for how, (signed, sent, sent_body) in _bound(body, other).items():
         key = session.fresh_key()
         answer = session.wire.fetch_presigned("PUT", key, headers=signed, sent=sent, body=sent_body)
         left = session.view.read(key)
         seen[how] = (outcome(answer, b""), "nothing stored" if left is None else f"{len(left)} bytes stored")
         promised[how] = (REFUSED, "nothing stored")
+        if left is not None:
+            # As it was signed, and yet another body; or not as it was signed.
+            harms.add(Harm.STORES_WRONG_DATA if sent == signed else Harm.BYPASSES_AUTHENTICATION)
         name = signed[0][0]
         if name not in seen:
             answer = session.wire.fetch_presigned("PUT", key, headers=signed, body=body)
             seen[name] = (answer.summary, "stored" if session.view.read(key) == body else "not stored")
             promised[name] = ("200", "stored")
-    require_each(seen, promised, "a signed PUT")
+    gravest_first = (Harm.BYPASSES_AUTHENTICATION, Harm.STORES_WRONG_DATA)
+    harm = next((each for each in gravest_first if each in harms), None)
+    require_each(seen, promised, "a signed PUT", harm=harm)
