@@ -117,8 +117,11 @@ class Runner:
 
     def _replaced(self, workflow: Path) -> dict[str, Path]:
         found = {}
-        for text in [workflow, *([self.action / "action.yml"] if self.action else [])]:
+        read = [workflow, *([self.action / "action.yml"] if self.action else [])]
+        for text in read:
             for name in uses(yaml.safe_load(text.read_text("utf-8"))):
+                if name.startswith("./.github/workflows/"):
+                    read.append(self.workspace / name)
                 if name == OURS and self.action is not None:
                     found[name] = self.action
                 elif _USES.fullmatch(name) and not name.startswith("actions/checkout@"):

@@ -153,31 +153,59 @@ def test_a_release_is_built_checked_and_tried(tmp_path: Path) -> None:
 
 @needs_act
 @really
-def test_the_site_gets_documentation_and_matrix_and_keeps_the_history(tmp_path: Path) -> None:
+def test_the_site_has_documentation_and_matrix_and_the_history_grows(tmp_path: Path) -> None:
     workspace = _checkout(tmp_path / "workspace")
     origin = tmp_path / "origin.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", str(workspace), str(origin)], check=True)
     subprocess.run(["git", "-C", str(workspace), "remote", "add", "origin", str(origin)], check=True)
-    write(tmp_path / "night.jsonl", section({"KEY-001": "conforms"}, provider="moto"))
-    (tmp_path / "artifacts" / "nightly").mkdir(parents=True)
-    shutil.copy(tmp_path / "night.jsonl", tmp_path / "artifacts" / "nightly")
     runner = Runner(folder=tmp_path, workspace=workspace)
-    outcome = runner.run(
-        workspace / ".github/workflows/pages.yml",
-        "workflow_dispatch",
-        job="build",
-        inputs={"report": "nightly"},
-        path=_clean_python(tmp_path / "python"),
-        timeout_s=1200,
-    )
-    assert outcome.exit_code == 0, outcome.log
-    kept = subprocess.run(
+    path = _clean_python(tmp_path / "python")
+    site = tmp_path / "artifacts" / "github-pages"
+
+    # Publishing itself is left out by name: that only GitHub can do.
+    first = runner.run(workspace / ".github/workflows/pages.yml", job="deploy", path=path, timeout_s=1200)
+    assert first.exit_code == 0, first.log
+    for page in ("index.html", "contract/index.html", "providers/moto.html", "matrix/index.html"):
+        assert (site / page).is_file(), page
+    assert "acme" not in (site / "matrix" / "index.html").read_text("utf-8")
+    assert not _stored(origin), "no report, no history"
+
+    calls = _as_the_night_calls_it(workspace)
+    for day, verdict in enumerate(("conforms", "deviates"), 1):
+        started = f"2026-11-0{day}T02:00:00Z"
+        night = section({"KEY-001": verdict}, provider="acme", version=f"{day}.0", started=started)
+        write(_made(tmp_path / "artifacts" / "nightly") / "nightly.jsonl", night)
+        outcome = runner.run(calls, "workflow_dispatch", path=path, timeout_s=1200)
+        assert outcome.exit_code == 0, outcome.log
+        assert len(_stored(origin)) == day
+    assert (site / "index.html").is_file()
+    assert not (site / "matrix" / ".git").exists()
+    assert "acme" in (site / "matrix" / "index.html").read_text("utf-8").lower()
+
+
+def _as_the_night_calls_it(workspace: Path) -> Path:
+    """Write a workflow that is the last job of the nightly one, with the same permissions and inputs."""
+    (job,) = [job for job in load(ROOT / ".github/workflows/nightly.yml")["jobs"].values() if "uses" in job]
+    kept = {name: value for name, value in job.items() if name not in ("needs", "if")}
+    path = workspace / ".github" / "workflows" / "night.yml"
+    path.write_text(yaml.safe_dump({"on": "workflow_dispatch", "jobs": {"pages": kept}}), encoding="utf-8")
+    return path
+
+
+def _stored(origin: Path) -> list[str]:
+    """Return the reports on the branch that holds the history; nothing where there is no such branch."""
+    listed = subprocess.run(
         ["git", "-C", str(origin), "ls-tree", "-r", "--name-only", "history"],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert [name for name in kept.stdout.split() if name.endswith(".jsonl")]
+    return [name for name in listed.stdout.split() if name.endswith(".jsonl")]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _checkout(folder: Path) -> Path:
