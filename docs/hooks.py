@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File, Files
 
-from docs.generator import generated
+from docs.generator import findings, generated, power
+from docs.generator.clause_links import with_clause_links
 from docs.generator.inserts import with_inserts
 from docs.generator.navigation import navigation
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -25,5 +27,15 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    return with_inserts(markdown)
+def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
+    return _with_links(with_inserts(markdown), page.file.src_uri)
+
+
+def _with_links(markdown: str, path: str) -> str:
+    """Pages that a command of the suite wrote know nothing of the site: here they are joined to it."""
+    if path == findings.INDEX:
+        markdown = findings.with_overview(markdown, findings.by_backend())
+    if path == power.PAGE.name:
+        markdown = power.with_anchors(markdown)
+    by_a_command = path.startswith(("findings/", "advice/")) or path in (power.PAGE.name, "anchors.md")
+    return with_clause_links(markdown, path) if by_a_command else markdown

@@ -10,6 +10,7 @@ from typing import Final
 from conformance.baseline import Expectation
 from conformance.catalogue import FAMILIES, Entry, entries
 from conformance.contract import CONTRACT_VERSION, Capability, Level, Profile
+from docs.generator import power
 from docs.generator.expected import expected_deviations
 from docs.generator.markdown import code, folded, link, table, text
 from tests.bench import AnyFault, every_fault
@@ -89,7 +90,12 @@ def _index(by_family: Mapping[str, Sequence[Entry]], around: Around) -> str:
             "client may expect of an S3-compatible endpoint, with Amazon S3's documentation as the norm.",
             "",
             "Each clause names a fault that proves it: a store with exactly one thing broken, which the clause must "
-            "catch. “Recorded” counts clauses that are held against [recorded answers of Amazon S3](../anchors.md).",
+            "catch. “Recorded” counts clauses that are held against [recorded answers of Amazon S3](../anchors.md)."
+            + (
+                " [What the suite catches](../power.md) says which clauses noticed which fault."
+                if power.is_there()
+                else ""
+            ),
             "",
             table(("family", "about", "clauses", "MUST", "core", "recorded", "someone deviates"), rows),
             "The pages are made from the clauses themselves. The same on a terminal: `conformance list clauses`, "
@@ -156,7 +162,8 @@ def _source(source: str) -> str:
 
 def _fault(fault: AnyFault) -> str:
     origin = f" ({text(fault.origin)})" if fault.origin else ""
-    return f"{code(fault.id)}, a {_broken(fault)} where {text(fault.title)}{origin}"
+    shown = f"[{code(fault.id)}](../{power.PAGE.name}#{fault.id})" if fault.id in power.faults() else code(fault.id)
+    return f"{shown}, a {_broken(fault)} where {text(fault.title)}{origin}"
 
 
 def _broken(fault: AnyFault) -> str:

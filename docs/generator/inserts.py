@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from conformance.cli.exit_codes import ExitCode
 from conformance.contract import Capability
+from docs.generator import power
 from docs.generator.decisions import title_of
 from docs.generator.markdown import code, table
 
@@ -79,10 +80,15 @@ def _examples() -> str:
     return f"## Complete examples\n\nEach is a project of its own, with its workflow:\n\n{listed}"
 
 
+def _kill_table() -> str:
+    return f"[kill table]({power.PAGE.name})" if power.is_there() else f"kill table (`{power.COMMAND}`)"
+
+
 INSERTS: Final[Mapping[str, Callable[[], str]]] = {
     "capabilities": _capabilities,
     "examples": _examples,
     "exit-codes": _exit_codes,
+    "kill-table": _kill_table,
     "layers": _layers,
     "rules": _rules,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,6 +48,12 @@ def shortened(address: str) -> str:
     """Return an address without its scheme, at most 60 characters long, with its beginning and its end."""
     bare = address.removeprefix("https://").removeprefix("http://").rstrip("/")
     return bare if len(bare) <= 60 else f"{bare[:28]}…{bare[-31:]}"
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that Python-Markdown gives to a heading of plain text."""
+    plain = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode("ascii")
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower())
 
 
 def code(value: str) -> str:

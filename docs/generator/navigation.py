@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conformance.catalogue import FAMILIES, entries
-from docs.generator import contract, decisions, providers
+from docs.generator import contract, decisions, findings, power, providers
 from providers import discover
 
 PAGES: Final = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ def navigation() -> Nav:
         {"Providers": _providers()},
         # Publishing puts the pages of stored reports in its place.
         {"Matrix": "matrix/index.md"},
-        *_folder("Findings", "findings"),
+        *_findings(),
         *_folder("Advice", "advice"),
         {
             "Develop": [
@@ -58,8 +58,8 @@ def _contract() -> Nav:
     listed: Nav = [contract.INDEX]
     listed += [{f"{family}: {FAMILIES.get(family, '')}": contract.page_of(family)} for family in families]
     listed.append({"Recorded answers": "anchors.md"})
-    # The kill table is made by a run of hours and is not always there.
-    return [*listed, *_page("Power of the clauses", "power.md")]
+    listed += [{"What the suite catches": power.PAGE.name}] if power.is_there() else []
+    return listed
 
 
 def _providers() -> Nav:
@@ -69,8 +69,18 @@ def _providers() -> Nav:
     return listed
 
 
-def _page(title: str, path: str) -> Nav:
-    return [{title: path}] if (PAGES / path).exists() else []
+def _findings() -> Nav:
+    if not (PAGES / findings.INDEX).exists():
+        return []
+    found = findings.by_backend()
+    return [
+        {
+            "Findings": [
+                findings.INDEX,
+                *({name: [{page.title: page.path} for page in pages]} for name, pages in found.items()),
+            ]
+        }
+    ]
 
 
 def _folder(title: str, name: str) -> Nav:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from conformance.baseline import Expectation
 from conformance.catalogue import entries
 from conformance.contract import Capability
+from docs.generator import findings
 from docs.generator.expected import expected_deviations
-from docs.generator.markdown import code, link, table, text
+from docs.generator.markdown import anchor, code, link, table, text
 from providers import discover
 from providers.launch.container import ContainerLaunch
 from providers.launch.process import ProcessLaunch
 from providers.launch.remote import RemoteLaunch
 from providers.provider import Declared, Kind, Launch, LaunchKind, Provider
 
+PAGES: Final = Path(__file__).parent.parent
 INDEX: Final = "providers/index.md"
+ADVICE: Final = "advice/index.md"
 
 KINDS: Final = {
     Kind.FILE_SYSTEM: "File system",
@@ -101,6 +105,7 @@ def _provider(provider: Provider, known: Mapping[str, Expectation]) -> Iterator[
         ),
     )
     yield f"```sh\nconformance run {provider.id}\n```\n"
+    yield from _findings(provider)
     if provider.notes:
         yield "## Notes"
         yield ""
@@ -208,3 +213,27 @@ def _deviations(known: Mapping[str, Expectation]) -> Iterator[str]:
         for id, expectation in known.items()
     ]
     yield table(("clause", "level", "what it does instead", "since"), rows)
+
+
+def _findings(provider: Provider) -> Iterator[str]:
+    found = findings.of_provider(provider.id)
+    advice = _advice(provider.title)
+    if not found and not advice:
+        return
+    yield "## For those who rely on it"
+    yield ""
+    if found:
+        yield "Of its deviations these do harm: " + ", ".join(f"[{page.title}](../{page.path})" for page in found) + "."
+        yield ""
+    if advice:
+        yield f"What to set, and what not to rely on: [advice](../{ADVICE}#{advice})."
+        yield ""
+
+
+def _advice(title: str) -> str:
+    """Return the anchor of a backend in the advice, "" where it has none."""
+    path = PAGES / ADVICE
+    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+        if line.startswith("## ") and line[3:].rpartition(" ")[0] == title:
+            return anchor(line[3:])
+    return ""

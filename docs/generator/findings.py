@@ -1,0 +1,87 @@
+"""The pages of `conformance findings`, found by backend: for the navigation, the overview and the providers' pages."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from conformance.contract import Harm
+from docs.generator.markdown import anchor, table, text
+
+FOLDER: Final = Path(__file__).parent.parent / "findings"
+INDEX: Final = "findings/index.md"
+
+_TITLE: Final = re.compile(rf"# (?P<backend>.+) (?P<harm>{'|'.join(Harm)}): (?P<clauses>.+)\n")
+_VERSION: Final = re.compile(r"^\| backend \| (.+) \|$", re.MULTILINE)
+_PROVIDER: Final = re.compile(r"^\| provider \| `([^`]+)`", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingPage:
+    """One page. ``path`` is that in the site's sources, ``clauses`` as its title names them."""
+
+    path: str
+    provider: str
+    backend: str
+    backend_and_version: str
+    harm: Harm
+    clauses: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.harm}: {self.clauses}"
+
+
+def read(path: Path) -> FindingPage:
+    """Return what a page says of itself. ``ValueError`` for a page that no finding looks like."""
+    said = path.read_text(encoding="utf-8")
+    title, version, provider = _TITLE.match(said), _VERSION.search(said), _PROVIDER.search(said)
+    if not (title and version and provider):
+        raise ValueError(f"{path}: not a page of `conformance findings`")
+    return FindingPage(
+        path=f"{path.parent.name}/{path.name}",
+        provider=provider[1],
+        backend=_as_it_was(title["backend"]),
+        backend_and_version=_as_it_was(version[1]),
+        harm=Harm(title["harm"]),
+        clauses=title["clauses"],
+    )
+
+
+def _as_it_was(escaped: str) -> str:
+    return re.sub(r"\\(.)", r"\1", html.unescape(escaped))
+
+
+def by_backend(folder: Path = FOLDER) -> dict[str, list[FindingPage]]:
+    """Return the pages by backend, in the order of letters; a name with its version where two versions were judged."""
+    pages = [read(path) for path in sorted(folder.glob("*.md")) if path.name != "index.md"]
+    versions = Counter(name for name, _ in {(page.backend, page.backend_and_version) for page in pages})
+    found: dict[str, list[FindingPage]] = {}
+    for page in pages:
+        found.setdefault(page.backend if versions[page.backend] == 1 else page.backend_and_version, []).append(page)
+    return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+
+
+def of_provider(provider: str, folder: Path = FOLDER) -> list[FindingPage]:
+    return [page for pages in by_backend(folder).values() for page in pages if page.provider == provider]
+
+
+def with_overview(markdown: str, found: Mapping[str, Sequence[FindingPage]]) -> str:
+    """Return the list of findings with a table before its first backend: one row for each, which leads there."""
+    head, heading, rest = markdown.partition("\n## ")
+    if not heading:
+        return markdown
+    harms = [harm for harm in Harm if any(page.harm is harm for pages in found.values() for page in pages)]
+    rows = []
+    for name, pages in found.items():
+        counts = Counter(page.harm for page in pages)
+        leads_to = f"#{anchor(pages[0].backend_and_version)}"
+        rows.append((f"[{text(name)}]({leads_to})", *(str(counts[harm] or "") for harm in harms), str(len(pages))))
+    total = sum(map(len, found.values()))
+    overview = table(("backend", *harms, "all"), rows)
+    return f"{head}\n{total} findings in {len(found)} backends:\n\n{overview}{heading}{rest}"

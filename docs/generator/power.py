@@ -1,0 +1,30 @@
+"""The kill table (``docs/power.md``): it is made by a run of hours, so it is linked to where it is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+PAGE: Final = Path(__file__).parent.parent / "power.md"
+COMMAND: Final = "python -m tests.power --markdown docs/power.md"
+
+_ROW: Final = re.compile(r"^\| (?P<shown>\[?`(?P<fault>[a-z0-9-]+)`[^|]*) \|", re.MULTILINE)
+
+
+def is_there() -> bool:
+    return PAGE.exists()
+
+
+def faults() -> frozenset[str]:
+    """Return the faults that have a row in the table; none where there is no table."""
+    return (
+        frozenset(row["fault"] for row in _ROW.finditer(PAGE.read_text(encoding="utf-8")))
+        if is_there()
+        else frozenset()
+    )
+
+
+def with_anchors(markdown: str) -> str:
+    """Return the table with an anchor and a class in each fault's row."""
+    return _ROW.sub(lambda row: f"| {row['shown']}{{ #{row['fault']} .fault }} |", markdown)

@@ -1,0 +1,17 @@
+"""A kill table of every fault, as it would be if each clause noticed its proofs alone: for the tests of the site."""
+
+from __future__ import annotations
+
+from conformance.catalogue import entries
+from tests.bench import every_fault
+from tests.power_table import KillTable, markdown
+from tests.power_trial import Trial
+
+
+def made_up() -> str:
+    killers = {id: [clause for clause, entry in entries().items() if id in entry.proved_by] for id in every_fault()}
+    trials = [
+        Trial(fault=id, killers=tuple(found), first_kill_s=0.5, tried=tuple(entries()), duration_s=1.0)
+        for id, found in killers.items()
+    ]
+    return markdown(KillTable(faults=every_fault(), clauses=entries(), trials=trials, whole=True))
