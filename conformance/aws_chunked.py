@@ -79,7 +79,8 @@ def put_chunked(
     signed = wire.sign("PUT", url, headers, b"", payload_hash=framing.value)
     signer = _signer_from(signed, wire.keys.secret_key)
     framed = _framed(body, sent_body if sent_body is not None else body, framing, signer, chunk_bytes, trailer)
-    return wire.transport.send("PUT", url, headers=signed, body=framed, auth=Auth.HEADER)
+    changed = body if sent_body is not None else None
+    return wire.transport.send("PUT", url, headers=signed, body=framed, auth=Auth.HEADER, signed_body=changed)
 
 
 def _signer_from(headers: Headers, secret: str) -> _Signer:

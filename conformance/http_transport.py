@@ -91,6 +91,7 @@ class HttpTransport:
         signed_from: SignedFrom | None = None,
         signer: str = "own",
         age_s: float = 0.0,
+        signed_body: bytes | None = None,
     ) -> Answer:
         """Send one request as given and return the answer. ``Host`` and ``Content-Length`` are added if missing.
 
@@ -111,6 +112,7 @@ class HttpTransport:
             body=body,
             body_size=len(body),
             cut_after=cut_after,
+            signed_body=signed_body,
             auth=auth,
             signed_from=signed_from,
             signer=signer,

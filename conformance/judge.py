@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable, UnsatisfiedAssumption
 
 from conformance.catalogue import Case, Entry
+from conformance.contract import Capability
 from conformance.history import Event
 from conformance.session import Session
-from conformance.verdict import Deviation, Inconclusive, Observation, Verdict, ViewError, merge, show
+from conformance.verdict import Deviation, Inconclusive, Moment, Observation, Verdict, ViewError, merge, show
 from conformance.wire import Exchange
 from reference_impl.errors import StorageError
 
@@ -72,6 +73,7 @@ class Evidence:
     exchanges: tuple[Exchange, ...]
     history: tuple[Event, ...] = ()
     """Where clients acted at the same time: who did what from when to when."""
+    moment: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +239,7 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
         if attempts.undecided:
             return outcome(Verdict.INCONCLUSIVE, reason=attempts.undecided)
         if case.racy and attempts.last is not None:
-            return _deviates(attempts, outcome)
+            return _deviates(case, attempts, outcome)
         seen = attempts.last[0].observation.observed if attempts.last else "a failure"
         return outcome(
             Verdict.INCONCLUSIVE,
@@ -259,7 +261,7 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
     if attempts.last is None:
         return outcome(Verdict.DEVIATES, observation=failure.observation)
     if case.racy:
-        return _deviates(attempts, outcome)
+        return _deviates(case, attempts, outcome)
     first, _, kwargs = attempts.last
     handle = getattr(case.function, "hypothesis", None)
     function = handle.inner_test if handle is not None else case.function
@@ -271,9 +273,9 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
             warnings.simplefilter("ignore", HypothesisDeprecationWarning)
             again.run(function, kwargs)
     except Deviation:
-        return _deviates(again, outcome)
+        return _deviates(case, again, outcome)
     except BudgetExhausted:
-        return _deviates(attempts, outcome)
+        return _deviates(case, attempts, outcome)
     except Inconclusive as reason:
         return outcome(Verdict.INCONCLUSIVE, observation=first.observation, reason=str(reason))
     except Exception as error:
@@ -286,15 +288,22 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
     )
 
 
-def _deviates(attempts: _Attempts, outcome: Callable[..., Judgement]) -> Judgement:
+def _deviates(case: Case, attempts: _Attempts, outcome: Callable[..., Judgement]) -> Judgement:
     assert attempts.last is not None
     failure, exchanges, drawn = attempts.last
     example = failure.example or _shown(drawn)
     return outcome(
         Verdict.DEVIATES,
         observation=failure.observation,
-        evidence=Evidence(example=example, exchanges=exchanges, history=failure.history),
+        evidence=Evidence(example=example, exchanges=exchanges, history=failure.history, moment=_moment(case)),
     )
+
+
+def _moment(case: Case) -> Moment | None:
+    if not case.racy:
+        return None
+    killed = case.requires & {Capability.WRITER, Capability.RESTART, Capability.MIGRATION}
+    return Moment.KILLED if killed else Moment.SIDE_BY_SIDE
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from conformance.reproducer_literals import keys_literal, written
 from conformance.reproducer_steps import NotReplayable, Place, Step, StepMaker
 from conformance.reproducer_values import numbered_marks
 from conformance.target import Addressing
-from conformance.verdict import Observation
+from conformance.verdict import Moment, Observation
 from conformance.wire import Auth, Exchange, Redactor
 
 FEWEST_IN_A_GROUP: Final = 4
@@ -34,12 +34,16 @@ def reproducer(
     bucket: str,
     addressing: Addressing,
     redactor: Redactor,
+    moment: Moment | None = None,
 ) -> str | None:
     """Return a Python 3.9 script that sends the exchanges again and tells whether they are answered as recorded.
 
     It needs nothing but the standard library and takes endpoint, bucket and keys from its environment; nothing secret
-    is in it. ``endpoint_path`` is the path of the endpoint's URL and ``bucket`` the recorded bucket. ``None`` where no
-    exchange can be sent again: a storage without a wire, URLs that are not of Signature Version 4, a script too long.
+    is in it. ``endpoint_path`` is the path of the endpoint's URL and ``bucket`` the recorded bucket. ``moment``: what
+    the deviation hung on beside its requests; the script then says "cannot tell" in place of "gone".
+
+    ``None`` where no exchange can be sent again: a storage without a wire, URLs that are not of Signature Version 4,
+    too long a script.
     """
     if not bucket:
         return None
@@ -59,12 +63,15 @@ def reproducer(
     notes = [f"{count} of {len(exchanges)} requests could not be kept: {reason}" for reason, count in left_out.items()]
     if maker.masked:
         notes.append("parts of the recording looked like secrets and are masked")
+    same, other = _undecided(moment, notes, made)
     recorded: dict[str, Any] = {
         "PROMISED": redactor.text(observation.promised),
         "OBSERVED": redactor.text(observation.observed),
         "REGION": region,
         "VIRTUAL": addressing == "virtual",
         "NOTES": notes,
+        "SAME_TELLS_NOTHING": same,
+        "OTHER_TELLS_NOTHING": other,
         "STEPS": _numbered(made, maker.values.used),
     }
     docstring = _docstring(
@@ -72,6 +79,22 @@ def reproducer(
     )
     script = _filled(_TEMPLATE.read_text(encoding="utf-8"), docstring, recorded)
     return script if len(script) <= MOST_BYTES else None
+
+
+def _undecided(moment: Moment | None, notes: list[str], made: dict[int, Step]) -> tuple[str, str]:
+    """Return why answers as recorded, and why other answers, decide nothing; ``""`` where they do."""
+    if moment is Moment.KILLED:
+        return moment.value, moment.value
+    left_out = "; ".join(note for note in notes if "could not be kept" in note)
+    if left_out:
+        return left_out, left_out
+    if moment is not None:
+        # A mix of two values may begin as one of them does.
+        contents = [step["content"] for step in made.values() if isinstance(step.get("content"), tuple)]
+        part = any(size != first for size, first, _ in contents)
+        return f"{moment}, and not all bytes of the answers are recorded" if part else "", moment.value
+    # What is masked was sent otherwise.
+    return "", "; ".join(notes)
 
 
 def _region(exchanges: Sequence[Exchange]) -> str:
@@ -141,8 +164,8 @@ def _docstring(clause: str, statement: str, promised: str, observed: str, exampl
     if notes:
         paragraphs.append("This script is partial: " + "; ".join(notes) + ".")
     paragraphs.append(
-        "It sends the recorded requests again, one after another (also where they once ran side by side), signed anew, "
-        "and holds each answer against the recorded one: status, error code, and what is stable of the content."
+        "It sends the recorded requests again, one after another, signed anew, and holds each answer against the "
+        "recorded one: status, error code, and what is stable of the content."
     )
     text = "\n\n".join(
         textwrap.fill(_printable(item), 110, break_long_words=False, break_on_hyphens=False) for item in paragraphs
@@ -155,7 +178,7 @@ How to run it, with Python 3.9 or later and nothing else, on a bucket for trials
 
 AWS_SESSION_TOKEN, AWS_REGION and S3_CA_FILE (PEM, for https) are optional. What it wrote it removes at the end.
 Exit code: 1 the deviation is still there, 0 it is gone, 2 wrong usage, 3 the endpoint cannot be reached,
-4 the script failed itself.
+4 the script failed itself, 5 cannot tell: the deciding requests could not be kept, or once ran side by side.
 """
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') + usage
 

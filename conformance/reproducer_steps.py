@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from conformance import reproducer_urls as urls
 from conformance.reproducer_literals import Code, body_literal
-from conformance.reproducer_template import chunked, error_code, leaves, object_headers
+from conformance.reproducer_template import chunked, error_code, leaves, object_headers, unsigned
 from conformance.reproducer_values import Values, is_md5_of
 from conformance.target import Addressing
 from conformance.wire import Auth, Exchange, Headers, Redactor
@@ -61,7 +62,6 @@ _SUB_RESOURCES: Final = frozenset(
     )
 )
 _MADE_HERE: Final = (b"made by the suite", b"<Message>refused</Message>")
-_SIGNATURE: Final = re.compile(rb"(chunk-signature=|x-amz-trailer-signature:)[0-9a-f]{64}")
 
 
 class NotReplayable(Exception):
@@ -232,7 +232,7 @@ class StepMaker:
             step["headers"] = headers
         payload = _header(exchange.headers, "x-amz-content-sha256")
         if payload.startswith("STREAMING-AWS4-HMAC-SHA256"):
-            step |= _chunks(body)
+            step |= _chunks(body, exchange.signed_body)
             step["payload"] = payload
             return
         if payload and payload != hashlib.sha256(body).hexdigest() and exchange.auth is Auth.HEADER:
@@ -268,6 +268,9 @@ class StepMaker:
         status, body = exchange.status, exchange.response_body
         if status is None:
             return step
+        if exchange.error:
+            # How much of it came before it broke off is chance.
+            return step | {"broken": True}
         whole = exchange.response_size is None or exchange.response_size == len(body)
         names = {item.partition("=")[0] for item in exchange.target.partition("?")[2].split("&")}
         on_object = self._is_object(exchange) and not names & _SUB_RESOURCES
@@ -278,7 +281,8 @@ class StepMaker:
             if exchange.method == "GET":
                 step["content"] = self._read(exchange, whole)
             kept = object_headers(list(exchange.response_headers), exchange.method)
-            step["object"] = {name: self._clean(value) for name, value in sorted(kept.items())}
+            if exchange.response_headers:  # some requests are recorded without: a HEAD that is looked behind
+                step["object"] = {name: self._clean(value) for name, value in sorted(kept.items())}
         elif on_object and exchange.method == "PUT" and "partNumber" not in names and exchange.body is not None:
             etag = _header(exchange.response_headers, "etag").strip('"')
             if (
@@ -308,11 +312,14 @@ class StepMaker:
             clean = self._redactor.text(body.decode("latin-1")).encode("latin-1")
             if clean == body:
                 return body
-        return exchange.response_size, len(body), hashlib.sha256(body).hexdigest()
+        return exchange.response_size, len(body), hashlib.sha256(unsigned(body)).hexdigest()
 
 
-def _chunks(body: bytes) -> Step:
-    """Take a signed aws-chunked body apart, so that it can be signed again; refuse what does not go back together."""
+def _chunks(body: bytes, signed: bytes | None) -> Step:
+    """Take a signed aws-chunked body apart, so that it can be signed again; refuse what does not go back together.
+
+    ``signed``: what the signatures are of, where these bytes were sent in its place.
+    """
     found: list[bytes] = []
     at = 0
     while match := re.compile(rb"([0-9a-fA-F]+);chunk-signature=([0-9a-f]{64})\r\n").match(body, at):
@@ -324,14 +331,25 @@ def _chunks(body: bytes) -> Step:
         at += 2
     rest = re.fullmatch(rb"(?:([^\r\n]+)\r\nx-amz-trailer-signature:[0-9a-f]{64}\r\n\r\n)?", body[at:])
     trailer = rest[1].decode("latin-1") if rest and rest[1] else None
-    again = chunked(found, trailer, "", "", b"")
-    if _SIGNATURE.sub(rb"\1", again) != _SIGNATURE.sub(rb"\1", body):
+    if unsigned(chunked(found, trailer, found, "", "", b"")) != unsigned(body):
         raise NotReplayable("its signed chunks are framed in a way that cannot be signed again")
-    literals = [body_literal(chunk) for chunk in found]
-    if None in literals:
-        raise NotReplayable(f"its body of {len(body)} bytes is too large to be written down")
-    bytes_only = [Code(f"{item!r}.encode()") if isinstance(item, str) else item for item in literals]
-    return {"chunks": bytes_only} | ({"trailer": trailer} if trailer else {})
+    step: Step = {"chunks": _literals(found)}
+    if signed is not None:
+        ends = list(accumulate(map(len, found)))
+        step["signed_chunks"] = _literals(
+            [signed[end - len(chunk) : end] for chunk, end in zip(found, ends, strict=True)]
+        )
+    return step | ({"trailer": trailer} if trailer else {})
+
+
+def _literals(chunks: Sequence[bytes]) -> list[Code | bytes]:
+    found: list[Code | bytes] = []
+    for chunk in chunks:
+        literal = body_literal(chunk)
+        if literal is None:
+            raise NotReplayable(f"its body of {sum(map(len, chunks))} bytes is too large to be written down")
+        found.append(Code(f"{literal!r}.encode()") if isinstance(literal, str) else literal)
+    return found
 
 
 def _header(headers: Headers, name: str) -> str:

@@ -24,6 +24,14 @@ _QUERY: Final = frozenset(
 _DATES: Final = re.compile(r"(?i)(x-amz-copy-source-)?if-(un)?modified-since$")
 _SHORTEST: Final = 8
 """Shorter values ("null", "1") stand for themselves; replacing them would hit unrelated text."""
+_ANSWERED_AS: Final = {
+    "uploadId": ("UploadId",),
+    "continuation-token": ("NextContinuationToken",),
+    "marker": ("NextMarker",),
+    "key-marker": ("NextKeyMarker",),
+    "upload-id-marker": ("NextUploadIdMarker", "UploadId"),
+}
+"""Parameters that take what an answer named so: there, a short value (the upload 17) is the server's as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +54,14 @@ def seen_in(exchange: Exchange, source: int) -> list[Seen]:
     found = [
         Seen(text=value, name=name, source=source, index=0, target=path)
         for name, value in exchange.response_headers
-        if name.lower() in _HEADERS and len(value) >= _SHORTEST
+        if name.lower() in _HEADERS and value
     ]
     counts: dict[str, int] = {}
     text = exchange.response_body.decode("utf-8", "replace")
     for match in re.finditer(rf"<({_ELEMENTS})>([^<]*)</\1>", text):
         name, value = match[1], unescape(match[2], {"&quot;": '"', "&#34;": '"', "&apos;": "'"})
         index = counts[name] = counts.get(name, -1) + 1
-        if len(value) >= _SHORTEST:
+        if value:
             found.append(Seen(text=value, name=name, source=source, index=index, target=path))
     return found
 
@@ -69,9 +77,10 @@ class Values:
     def learn(self, source: int) -> None:
         self._seen = seen_in(self._exchanges[source], source) + self._seen
 
-    def _known(self, target: str) -> list[Seen]:
+    def _known(self, target: str, *, short: bool = False) -> list[Seen]:
         path = target.partition("?")[0]
-        return sorted(self._seen, key=lambda seen: seen.target != path)
+        found = [seen for seen in self._seen if short or len(seen.text) >= _SHORTEST]
+        return sorted(found, key=lambda seen: seen.target != path)
 
     def _mark(self, seen: Seen, form: str) -> str:
         self.used.add(seen.source)
@@ -88,8 +97,9 @@ class Values:
         name, equals, value = item.partition("=")
         if name not in _QUERY or not value:
             return item
-        for seen in self._known(target):
-            if seen.text == unquote(value) and seen.name != "last-modified":
+        for seen in self._known(target, short=True):
+            fits = seen.name in _ANSWERED_AS.get(name, ()) or len(seen.text) >= _SHORTEST
+            if seen.text == unquote(value) and fits and seen.name.lower() != "last-modified":
                 return f"{name}{equals}{self._mark(seen, 'raw')}"
         if name == "continuation-token":
             token = self._token_cut_off(target, source)

@@ -156,16 +156,27 @@ class _PreviewedRaw:
         self._raw.close()
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
-        return self._keep(self._raw.read(*args, **kwargs))
+        with self._telling_where_it_breaks_off():
+            return self._keep(self._raw.read(*args, **kwargs))
 
     def readinto(self, buffer: Any) -> Any:
-        count = self._raw.readinto(buffer)
+        with self._telling_where_it_breaks_off():
+            count = self._raw.readinto(buffer)
         self._keep(bytes(buffer[: min(count or 0, PREVIEW_BYTES)]))
         return count
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        for chunk in self._raw.stream(*args, **kwargs):
-            yield self._keep(chunk)
+        with self._telling_where_it_breaks_off():
+            for chunk in self._raw.stream(*args, **kwargs):
+                yield self._keep(chunk)
+
+    @contextmanager
+    def _telling_where_it_breaks_off(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._exchange.error = f"{type(error).__name__}: {error}"
+            raise
 
     def _keep(self, data: bytes) -> bytes:
         have = len(self._exchange.response_body)

@@ -80,6 +80,13 @@ class Deviation(Exception):
         self.history = tuple(history)
 
 
+class Moment(enum.StrEnum):
+    """What a deviation hung on that the same requests, sent one after another, do not bring back."""
+
+    SIDE_BY_SIDE = "the requests once ran side by side"
+    KILLED = "a process was killed in the middle"
+
+
 class Inconclusive(Exception):
     """Raised by a clause that could not decide; the message says why."""
 

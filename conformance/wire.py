@@ -70,6 +70,8 @@ class Exchange:
     body_size: int = 0
     cut_after: int | None = None
     """Bytes of the body after which the client hung up on purpose."""
+    signed_body: bytes | None = None
+    """What its chunk signatures are of, where other bytes, as many, were sent in place of these."""
     auth: Auth = Auth.NONE
     signed_from: SignedFrom | None = None
     signer: str = "own"
@@ -82,7 +84,7 @@ class Exchange:
     """At most ``PREVIEW_BYTES``."""
     response_size: int | None = None
     error: str | None = None
-    """Why there was no answer."""
+    """Why there was no answer; with a status, why its body broke off."""
     timed_out: bool = False
     """Whether it was our own patience that ended before an answer came."""
 

@@ -20,7 +20,7 @@ from conformance.run import Plan, judge_all, run
 from conformance.session import Session
 from conformance.strategies import only_if
 from conformance.target import S3Endpoint
-from conformance.verdict import Deviation, Inconclusive, Verdict, ViewError, compare, require
+from conformance.verdict import Deviation, Inconclusive, Moment, Verdict, ViewError, compare, require
 from conformance.wire import Exchange
 from reference_impl.errors import ErrorCode, StorageError
 from tests.bench import on_disk, on_exemplar
@@ -223,6 +223,18 @@ def test_one_violation_of_a_racy_clause_is_proof(session: Session) -> None:
     assert judgement.verdict is Verdict.DEVIATES, judgement
     assert judgement.observation is not None
     assert judgement.observation.observed == "torn in the fourth"
+    assert judgement.evidence is not None
+    assert judgement.evidence.moment is Moment.SIDE_BY_SIDE
+
+
+def test_the_evidence_says_where_requests_alone_do_not_bring_a_deviation_back() -> None:
+    def clause(session: Session) -> None:
+        compare(1, 2)
+
+    with on_exemplar() as session:
+        killed = decided(session, clause, racy=True, requires=Capability.RESTART)
+        plain = decided(session, clause)
+    assert [judgement.evidence and judgement.evidence.moment for judgement in (killed, plain)] == [Moment.KILLED, None]
 
 
 def test_an_error_of_the_storage_is_a_deviation(session: Session) -> None:
