@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from unittest import mock
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable, UnsatisfiedAssumption
+from hypothesis.internal.conjecture import providers
 
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability
@@ -224,7 +226,7 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
         if handle is None:
             attempts.run(case.function, {})
         else:
-            with _instrumented(case.function, attempts) as test:
+            with _instrumented(case.function, attempts) as test, _same_draws_everywhere():
                 _configured(test, case, effort, seed, named=named)(session)
     except Deviation as failure:
         return _confirm(case, attempts, failure, outcome)
@@ -321,6 +323,21 @@ def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterato
         yield function
     finally:
         handle.inner_test = inner
+
+
+@contextmanager
+def _same_draws_everywhere() -> Iterator[None]:
+    """Keep Hypothesis from mixing in what stands in the sources of loaded modules.
+
+    It counts those as the user's that lie outside of site-packages: the same seed would draw other data from a checkout
+    than from an installation, and in a process that has loaded more. No setting turns it off.
+    """
+    found = getattr(providers, "_local_constants", None)
+    if found is None or not hasattr(providers, "_get_local_constants"):
+        yield  # a release that has no such habit, or another name for it
+        return
+    with mock.patch.object(providers, "_get_local_constants", type(found)):
+        yield
 
 
 def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int, *, named: int) -> Callable[..., None]:

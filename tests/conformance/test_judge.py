@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
 
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability, Clause, Level, Profile
@@ -74,6 +75,21 @@ def test_named_examples_are_tried_first_and_all_of_them_whatever_the_time(sessio
     assert sorted(seen[:3]) == [1, 2, 3]
     assert all(100 <= number <= 200 for number in seen[3:])
     assert len(seen) > 10
+
+
+def test_what_is_drawn_hangs_on_the_seed_and_not_on_the_modules_that_happen_to_be_loaded(session: Session) -> None:
+    seen: list[str] = []
+
+    @given(text=st.text())
+    def clause(session: Session, text: str) -> None:
+        seen.append(text)
+
+    with mock.patch.object(providers, "_get_local_constants", wraps=providers._get_local_constants) as looks_at_modules:
+        assert decided(session, clause, replace(DEFAULT, examples=300)).verdict is Verdict.CONFORMS
+        assert not looks_at_modules.called
+        given(text=st.text())(lambda text: None)()
+    assert looks_at_modules.called, "this release looks elsewhere, and must be kept from that another way"
+    assert len(seen) > 200
 
 
 def test_one_generated_example_is_tried_even_when_the_time_is_up_before_it(session: Session) -> None:
