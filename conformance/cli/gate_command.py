@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from conformance.cli.exit_codes import ExitCode
 from conformance.endpoint_options import UsageError
 from conformance.gate import Finding, Standing, compare_with_baseline
 from conformance.gate_baseline import Baseline, BaselineError, read_baseline
+from conformance.report.disclosure import published
 from conformance.report.document import Section
 from conformance.report.reproducers import reproducer_of, write_reproducers
 
@@ -45,7 +47,13 @@ def add_parser(commands: Any) -> None:
         help="an earlier report, for the limits of flaky clauses; repeatable",
     )
     parser.add_argument("--reproducers", metavar="DIR", help="write the reproducers of all deviations there")
-    parser.add_argument("--markdown", metavar="FILE", help="a job summary, at most 1 MiB; - is standard output")
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="a job summary, at most 1 MiB, without the evidence of attacks that are not disclosed (SECURITY.md); - is "
+        "standard output",
+    )
+    parser.add_argument("--public", action="store_true", help="leave that evidence out of all else that is written too")
     parser.add_argument("--json", action="store_true", help="the findings as JSON lines on standard output")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is as expected, too")
     parser.set_defaults(command=run)
@@ -58,14 +66,18 @@ def run(args: argparse.Namespace) -> ExitCode:
         baseline = {name: accepted for name, accepted in baseline.items() if name in args.provider}
     history = [report_files.one(path) for path in args.history]
     history.sort(key=lambda report: max(str(section.header["started"]) for section in report), reverse=True)
-    findings = compare_with_baseline(
-        sections,
-        baseline,
+    compare = partial(
+        compare_with_baseline,
+        baseline=baseline,
         history=history,
         today=datetime.now(UTC).date(),
         strict=args.strict,
         partial=args.partial,
     )
+    public = [published(section) for section in _with_links(sections, baseline)]
+    if args.public:
+        sections = public
+    findings = compare(sections)
     written: dict[tuple[str, str], Path] = {}
     if args.reproducers:
         try:
@@ -74,7 +86,9 @@ def run(args: argparse.Namespace) -> ExitCode:
             raise UsageError(f"--reproducers {args.reproducers}: {error.strerror}") from None
     code = exit_code(findings)
     if args.markdown:
-        text = gate_markdown.render(findings, passed=code is ExitCode.OK, notes=_notes(sections, baseline))
+        text = gate_markdown.render(
+            compare(public), passed=code is ExitCode.OK, notes=_notes(sections, baseline), reports=args.reports
+        )
         if args.markdown != "-":
             report_files.write("--markdown", args.markdown, text)
     if args.json:
@@ -130,6 +144,23 @@ def _as_json(finding: Finding, written: dict[tuple[str, str], Path]) -> dict[str
         "reason": finding.reason,
         "reproducer": str(path) if path else None,
     }
+
+
+def _with_links(sections: list[Section], baseline: Baseline) -> list[Section]:
+    """Return the sections with what the baseline knows of deviations that no provider's file does: a link discloses."""
+    out = []
+    for section in sections:
+        entries = baseline[section.provider].entries if section.provider in baseline else {}
+        results = [
+            {**result, "expectation": entry.expectation.as_data()}
+            if "expectation" not in result
+            and (entry := entries.get(result["clause"])) is not None
+            and result["verdict"] in entry.expectation.verdicts
+            else result
+            for result in section.results
+        ]
+        out.append(Section(header=section.header, results=results, footer=section.footer))
+    return out
 
 
 def _notes(sections: list[Section], baseline: Baseline) -> list[str]:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Final
 
 from conformance.gate import Finding, Standing
+from conformance.report.disclosure import WITHHELD, is_withheld
 from conformance.report.markdown import MAX_BYTES, code, plain
 
 _ROOM_FOR_THE_END: Final = 200
 
 
-def render(findings: Sequence[Finding], *, passed: bool, notes: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> str:
-    """Return the summary, at most ``max_bytes`` of UTF-8. Findings that do not fit are counted at the end."""
+def render(
+    findings: Sequence[Finding],
+    *,
+    passed: bool,
+    notes: Sequence[str] = (),
+    reports: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
+) -> str:
+    """Return the summary, at most ``max_bytes`` of UTF-8. Findings that do not fit are counted at the end.
+
+    The findings are those that may be published: the summary of a job in an open repository is open, too. ``reports``:
+    the files that hold what is withheld here.
+    """
     seen = Counter(finding.standing for finding in findings)
     counts = ", ".join(f"{n} {standing}" for standing in Standing if (n := seen[standing])) or "nothing to gate"
     lines = [f"## {'✓ Gate passed' if passed else '✗ Gate failed'}", "", plain(counts), ""]
     lines += [f"- {plain(note)}" for note in notes]
     told = [finding for finding in findings if not finding.quiet]
     told.sort(key=lambda finding: not finding.fails)
+    if any(is_withheld(finding.result) for finding in told if finding.result is not None):
+        where = ", ".join(PurePath(path).name for path in reports)
+        lines.append(f"- Some evidence is {WITHHELD}. {plain(f'It is in the report: {where}')}")
     if told:
         lines += ["", "| | standing | provider | clause | reason |", "|---|---|---|---|---|"]
     used = len("\n".join(lines).encode("utf-8"))

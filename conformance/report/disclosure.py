@@ -49,6 +49,11 @@ def withheld(section: Section) -> set[str]:
     return attacks | near
 
 
+def is_withheld(result: Mapping[str, Any]) -> bool:
+    """Whether a result, as published, had something left out."""
+    return str(result.get("reason", "")).startswith(WITHHELD)
+
+
 def _tells(result: Mapping[str, Any]) -> bool:
     return result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)
 

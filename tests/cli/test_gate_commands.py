@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,63 @@ def test_a_comparison_names_the_sdk_and_each_setting_that_differs(
     assert "  sdk: botocore 1.35.99 → botocore 1.44.5\n  checksums: when_required → when_supported\n" in shown
     assert "tls" not in shown, "the older report does not say"
     assert "worse  RT-001: conforms → deviates" in shown
+
+
+SECRET = "signature-left-out-and-served"
+ATTACK = {
+    "verdict": "deviates",
+    "observation": {"promised": "403", "observed": SECRET, "harm": "bypasses authentication"},
+    "evidence": {"example": SECRET, "transcript": f"> GET /{SECRET}", "reproducer": f"print({SECRET!r})\n"},
+}
+
+
+def test_the_summary_withholds_an_attack_that_upstream_does_not_know_and_says_where_it_is(
+    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "KEY-001": "deviates", "URL-001": ATTACK}))
+    summary = tmp_path / "gate.md"
+    capsys.readouterr()
+    assert main(["gate", worse, "--baseline", baseline, "--markdown", str(summary)]) == 1
+    assert SECRET in capsys.readouterr().out, "the terminal is the reader's own"
+    text = summary.read_text("utf-8")
+    assert SECRET not in text
+    assert "| ✗ | regression | acme | URL-001 | `conforms → deviates: promised What URL-001 promises holds., " in text
+    assert "observed withheld until the project of the backend has been told; see SECURITY.md" in text
+    assert "- Some evidence is withheld until the project of the backend has been told; see SECURITY.md. " in text
+    assert "It is in the report: worse.jsonl\n" in text
+    assert str(tmp_path) not in text
+    assert "observed status 200 for KEY-001" in text, "what is no attack is told"
+
+
+def test_a_public_gate_withholds_it_everywhere_and_ends_the_same(
+    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "URL-001": ATTACK}))
+    folder = tmp_path / "reproducers"
+    command = ["gate", worse, "--baseline", baseline, "--public", "--reproducers", str(folder)]
+    capsys.readouterr()
+    for form in ([], ["--json"], ["--markdown", "-"]):
+        assert main([*command, *form]) == 1
+        printed = capsys.readouterr().out
+        assert SECRET not in printed
+        assert "withheld" in printed
+    assert [path.name for path in folder.rglob("*.py")] == ["KEY-002.py"]
+
+
+@pytest.mark.parametrize("knows", ["report", "baseline"])
+def test_the_summary_shows_an_attack_that_upstream_has_written_down(tmp_path: Path, knows: str) -> None:
+    link = "https://example.com/issues/2"
+    known = {"reason": "a mock", "link": link, "since": "2026-11-01", "review_by": "2027-05-01"}
+    attack = {**ATTACK, "expectation": known} if knows == "report" else ATTACK
+    report = write(tmp_path / "report.jsonl", section({**BEFORE, "URL-001": attack}))
+    path, summary = tmp_path / "baseline.toml", tmp_path / "gate.md"
+    accept = ["accept", report, "--baseline", str(path), "--reason", "a mock"]
+    assert main([*accept, *(["--link", link] if knows == "baseline" else [])]) == 0
+    if knows == "report":
+        path.write_text(path.read_text().replace("URL-001", "URL-099"))
+    else:
+        path.write_text(re.sub(r"review_by = \S+", "review_by = 2026-11-02", path.read_text()))
+    assert main(["gate", report, "--baseline", str(path), "--markdown", str(summary), "--partial"]) in (0, 1)
+    text = summary.read_text("utf-8")
+    assert (SECRET if knows == "report" else "URL-001") in text
+    assert "withheld" not in text
