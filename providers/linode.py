@@ -24,5 +24,6 @@ PROVIDER = Provider(
         "The region is the cluster, such as us-east-1 or nl-ams-1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Linode.yaml",
         "Advises SDKs from before January 2025 (no default checksums): https://techdocs.akamai.com/cloud-computing/docs/clients-and-tooling",
         "So checksums are sent only where required.",
+        "Limits differ by the type of endpoint: https://techdocs.akamai.com/cloud-computing/docs/object-storage-product-limits",
     ),
 )

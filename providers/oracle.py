@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
+
+_TASKS = "https://docs.oracle.com/en-us/iaas/Content/Object/Tasks"
 
 PROVIDER = Provider(
     id="oracle",
@@ -14,6 +16,10 @@ PROVIDER = Provider(
     kind=Kind.SERVICE,
     launches=(RemoteLaunch(title="Oracle Cloud Object Storage", variables=Variables.of("oracle")),),
     capabilities=S3_CAPABILITIES,
+    limits={
+        "key_bytes": Declared(value=1024, source=f"{_TASKS}/managingobjects.htm"),
+        "parts": Declared(value=10_000, source=f"{_TASKS}/usingmultipartuploads.htm"),
+    },
     notes=(
         "The endpoint holds the namespace: https://NAMESPACE.compat.objectstorage.REGION.oci.customer-oci.com",
         "No access control of objects, Signature Version 4 only: https://github.com/apache/opendal/blob/main/core/services/s3/src/compatible_services.md",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from conformance.contract import Capability
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
+
+_COMPATIBILITY = "https://storj.dev/dcs/api/s3/s3-compatibility"
 
 PROVIDER = Provider(
     id="storj",
@@ -19,10 +21,16 @@ PROVIDER = Provider(
         ),
     ),
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING},
+    limits={
+        "page_keys": Declared(value=1000, source=_COMPATIBILITY),
+        "parts": Declared(value=10_000, source=_COMPATIBILITY),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=_COMPATIBILITY),
+    },
     notes=(
         "Lists in the order of encrypted paths, not of keys.",
         "No copy of parts: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Storj.yaml",
-        "Supported calls, lifecycle not among them: https://storj.dev/dcs/api/s3/s3-compatibility",
+        "No limit to one PUT. Names are limited once encrypted (1280 bytes), so no limit of keys is declared.",
+        f"Supported calls, lifecycle not among them: {_COMPATIBILITY}",
         "Versioning: https://storj.dev/dcs/buckets/object-versioning",
     ),
 )

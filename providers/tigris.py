@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.contract import Capability
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 PROVIDER = Provider(
     id="tigris",
@@ -19,6 +19,10 @@ PROVIDER = Provider(
         ),
     ),
     capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
+    limits={
+        # 90 days, where others end at seven.
+        "url_life_s": Declared(value=7_776_000, source="https://www.tigrisdata.com/docs/objects/presigned/"),
+    },
     notes=(
         "One endpoint for the world, region `auto`: https://www.tigrisdata.com/docs/",
         "Conditions on writes: https://www.tigrisdata.com/docs/objects/conditionals",

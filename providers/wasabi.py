@@ -19,6 +19,7 @@ PROVIDER = Provider(
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
     notes=(
         "Endpoints and regions, such as eu-central-1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Wasabi.yaml",
+        "Uploads in parts as Amazon documents them: https://knowledgebase.wasabi.com/hc/en-us/articles/360030872392",
         "Versioning: https://docs.wasabi.com/docs/versioning",
         "Lifecycle: https://docs.wasabi.com/apidocs/lifecycle-policy",
     ),
