@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from conformance.bucket_checks import OpeningError
-from conformance.cli import (
-    accept_command,
-    advice_command,
-    clean_command,
-    compare_command,
-    consoles,
-    findings_command,
-    gate_command,
-    install_command,
-    list_command,
-    merge_command,
-    report_command,
-    run_command,
-    show_command,
-    site_command,
-)
+from conformance.cli import consoles
 from conformance.cli.exit_codes import ExitCode
 from conformance.cli.workers import Interrupted
 from conformance.endpoint_options import UsageError
@@ -32,8 +19,26 @@ from conformance.report.document import DocumentError
 from conformance.run import suite_version
 from providers.provider import LaunchError, ProviderError
 
+COMMANDS: Final = (
+    "run",
+    "list",
+    "show",
+    "install",
+    "merge",
+    "gate",
+    "accept",
+    "compare",
+    "report",
+    "site",
+    "findings",
+    "advice",
+    "clean",
+)
+"""Each is a module ``<name>_command`` beside this one."""
 
-def parser() -> argparse.ArgumentParser:
+
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser for a command line; of its commands only the one that ``words`` begin with, if they do."""
     top = argparse.ArgumentParser(
         prog="conformance",
         description="Judge object storage by a contract: run it before you trust a bucket.",
@@ -41,22 +46,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"bucket-conformance {suite_version()}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (
-        run_command,
-        list_command,
-        show_command,
-        install_command,
-        merge_command,
-        gate_command,
-        accept_command,
-        compare_command,
-        report_command,
-        site_command,
-        findings_command,
-        advice_command,
-        clean_command,
-    ):
-        module.add_parser(commands)
+    # Each brings libraries along that the others do not need, and a command should start at once.
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        importlib.import_module(f"conformance.cli.{name}_command").add_parser(commands)
     return top
 
 
@@ -64,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Expected errors end in one line, never in a traceback."""
     consoles.tolerate_narrow_encodings()
     try:
-        args = parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        args = parser(words).parse_args(words)
         code = int(args.command(args))
         sys.stdout.flush()
         return code
