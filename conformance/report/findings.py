@@ -62,22 +62,33 @@ class Finding:
 
 
 def collect(columns: Iterable[Column]) -> list[Finding]:
-    """Return the findings of reports, by provider and clause. Deviations that name one finding are one."""
+    """Return the findings of reports, by provider and clause. Deviations that name one finding are one.
+
+    Several runs of a provider's same version go together: a race may show in one of them alone, and is told once.
+    """
     found: list[Finding] = []
+    first: dict[tuple[str, str], Column] = {}
+    told: set[str] = set()
     for column in columns:
+        head = column.section.header
+        key = first.setdefault((str(head["provider"]), str(head["backend"]["version"])), column).key
         hidden, shown = withheld(column.section), published(column.section)
         groups: dict[str, list[Mapping[str, Any]]] = {}
         for result in shown.results:
             if harm_of(result) is not None:
                 groups.setdefault(_name(result), []).append(result)
         for name, results in groups.items():
+            slug = f"{key}-{name}".lower()
+            if slug in told:
+                continue
+            told.add(slug)
             results.sort(key=_size_of_evidence)
             harm = harm_of(results[0])
             assert harm is not None
             found.append(
                 Finding(
-                    slug=f"{column.key}-{name}".lower(),
-                    column=column,
+                    slug=slug,
+                    column=Column(key=key, section=column.section),
                     harm=harm,
                     results=tuple(results),
                     withheld=any(result["clause"] in hidden for result in results),

@@ -207,6 +207,12 @@ def test_two_versions_of_one_backend_have_pages_of_their_own() -> None:
     assert len({finding.slug for finding in found}) == 2
 
 
+def test_runs_of_one_version_go_together_so_that_a_race_that_one_of_them_saw_is_told_once() -> None:
+    seen = {"DEL-012": deviation(Harm.LOSES_DATA), "CON-002": deviation(Harm.STORES_WRONG_DATA)}
+    runs = [section({"DEL-012": deviation(Harm.LOSES_DATA), "CON-002": "conforms"}), section(seen), section(seen)]
+    assert [finding.slug for finding in collect(keyed(runs))] == ["acme-del-012", "acme-con-002"]
+
+
 def test_a_transcript_is_told_without_what_every_request_has() -> None:
     run = "conformance-6b04cfb0-d2b9f3"
     text = (
