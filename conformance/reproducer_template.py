@@ -471,10 +471,11 @@ def lists(step: dict[str, Any]) -> bool:
 
 def run(client: Client) -> int:
     first = replay(client)
-    if first and not OTHER_TELLS_NOTHING and any(map(lists, STEPS)):
-        print(f"not as recorded: {first}\nonce more, in a bucket that holds other keys too:")
+    if first and not OTHER_TELLS_NOTHING:  # what is gone is so twice: some servers answer by chance
+        beside = NEIGHBOURS if any(map(lists, STEPS)) else []
+        print(f"not as recorded: {first}\nonce more{', in a bucket that holds other keys too' if beside else ''}:")
         clean(client)
-        for neighbour in NEIGHBOURS:
+        for neighbour in beside:
             client.written.append(neighbour)
             client.send(neighbour)
         if not replay(client):
@@ -515,7 +516,10 @@ def clean(client: Client) -> None:
             continue
         seen.append(place)
         status, _, _, problem = client.send({"method": "DELETE", **place})
-        if status is None or (status >= 300 and status != 404):
+        if status is not None and (status < 300 or status == 404):
+            continue
+        there, _, _, _ = client.send({"method": "HEAD", **place})
+        if there is None or there < 300:  # else its writing was refused as well
             print(f"could not remove {name_of(place)}: {said(status)} {problem}", file=sys.stderr)
     client.written.clear()
     client.answers.clear()

@@ -142,6 +142,36 @@ def test_a_download_that_the_sdk_sees_break_off_is_recorded_as_cut_off(exemplar:
         assert _verdict(tmp_path, script, front.url)[0] == GONE
 
 
+def test_what_comes_back_at_the_second_try_is_not_gone(tmp_path: Path) -> None:
+    asked = iter((200, 500, 200))
+
+    def answer(request: Request) -> Response:
+        return Response(status=next(asked) if request.method == "POST" else 204)
+
+    with HttpFront(answer) as front:
+        with wire_to(front.url) as wire:
+            wire.delete_objects(["a/key"])
+            script = _script(wire.transport.recorder.kept())
+        code, said = _verdict(tmp_path, script, front.url)
+    assert (code, "not as recorded: step 1" in said) == (STILL_THERE, True), said
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_key_that_cannot_be_removed_is_told_only_where_it_is_there(there: bool, tmp_path: Path) -> None:
+    def answer(request: Request) -> Response:
+        if request.method == "HEAD" and there:
+            return Response(status=200)
+        return Response(status=400 if request.key else 200)
+
+    with HttpFront(answer) as front:
+        with wire_to(front.url) as wire:
+            wire.put("a//b", b"x")
+            script = _script(wire.transport.recorder.kept())
+        done = run(tmp_path, script, environment(front.url))
+    assert done.returncode == STILL_THERE, done.stdout
+    assert ("could not remove /a//b: 400" in done.stderr) == there, done.stderr
+
+
 def test_headers_that_were_not_recorded_are_not_compared(tmp_path: Path) -> None:
     shelf = Shelf()
     with HttpFront(shelf) as front:
