@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +16,10 @@ from conformance.verdict import Verdict
 MAX_BATCH: Final = 1000
 DEFAULT_BATCH: Final = 100
 MAX_URL_LIFE_S: Final = 604_800
+
+
+_LARGEST_BATCH: Final = re.compile(r"largest batch taken: (?:at least )?(\d+) keys")
+"""As DEL-015 tells it where it is not the declared one."""
 
 
 class Kind(enum.StrEnum):
@@ -57,11 +62,16 @@ class Facts:
     def deviating(self, *clauses: str) -> tuple[str, ...]:
         return tuple(clause for clause in clauses if self.verdict(clause) is Verdict.DEVIATES)
 
+    def _observed(self, clause: str) -> str:
+        return str((self.results.get(clause, {}).get("observation") or {}).get("observed", ""))
+
     def limit(self, name: str) -> int | None:
-        """Return a limit: as found by search, else as declared; ``None`` where neither is known."""
+        """Return a limit: as found by search or by its clause, else as declared; ``None`` where none is known."""
         found = ((self.section.footer or {}).get("limits") or {}).get(name) or {}
         if found.get("found") is not None:
             return int(found["found"])
+        if name == "batch_keys" and (seen := _LARGEST_BATCH.search(self._observed("DEL-015"))):
+            return int(seen[1])
         declared = found.get("declared", (self.section.header.get("declared") or {}).get(name))
         return int(declared) if declared is not None else None
 

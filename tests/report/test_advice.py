@@ -72,6 +72,11 @@ def test_an_answer_that_merely_differs_does_not_switch_urls_off() -> None:
     assert variables(judged({"URL-009": "deviates"}))["AP_S3_USE_SIGNED_URLS"] == "true"
 
 
+def largest(keys: str) -> dict[str, Any]:
+    observation = {"promised": "largest batch taken: 1000 keys", "observed": f"largest batch taken: {keys} keys"}
+    return {"verdict": "deviates", "observation": observation}
+
+
 @pytest.mark.parametrize(
     ("changed", "limits", "declared", "size"),
     [
@@ -80,6 +85,8 @@ def test_an_answer_that_merely_differs_does_not_switch_urls_off() -> None:
         ({}, {"batch_keys": {"found": None, "note": "no time", "declared": 250}}, {}, "250"),
         ({}, {}, {"batch_keys": 128}, "128"),
         ({"DEL-010": "deviates", "DEL-015": "deviates"}, {}, {}, "100"),
+        ({"DEL-010": "deviates", "DEL-015": largest("at least 1001")}, {}, {}, "1000"),
+        ({"DEL-010": "deviates", "DEL-015": largest("30")}, {}, {"batch_keys": 1000}, "30"),
         ({"DEL-001": "deviates"}, {}, {"batch_keys": 1000}, "1"),
     ],
 )
