@@ -55,7 +55,11 @@ def find_limits(session: Session) -> dict[str, Found]:
         if budget is not None and session.recorder.total >= budget:
             found[limit.name] = Found(value=None, note=f"the run's bound of {budget} requests is used up")
             continue
+        session.recorder.clear()
         found[limit.name] = limit.search(session)
+        if any(exchange.timed_out for exchange in session.recorder.kept()):
+            # What was merely slow looks refused to a search.
+            found[limit.name] = Found(value=None, note="time ran out: a request was not answered")
         session.recorder.clear()
     return found
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from unittest import mock
 
 import pytest
 
 from conformance.probe import LIMITS, Found, agrees, find_limits, largest, limits_as_data
 from conformance.session import Session
+from conformance.wire import Exchange
 from tests.bench import on_exemplar, under
 from tests.faulty.exemplar_types import Request, Response, S3Error
 from tests.faulty.exemplar_xml import error_response
@@ -186,3 +189,19 @@ def test_what_is_found_is_held_against_what_is_declared() -> None:
 def test_limits_are_named_once() -> None:
     names = [limit.name for limit in LIMITS]
     assert len(set(names)) == len(names)
+
+
+def test_a_search_in_which_a_request_ran_out_of_time_finds_nothing(exemplar: Session) -> None:
+    late = Exchange(origin="wire", method="POST", target="/b?delete", timed_out=True)
+
+    def search(session: Session) -> Found:
+        session.recorder.add(late)
+        return Found(value=30)
+
+    exemplar.recorder.add(late)  # of an earlier clause
+    quick = replace(BY_NAME["key_bytes"], search=lambda session: Found(value=1024))
+    slow = replace(BY_NAME["batch_keys"], search=search)
+    with mock.patch("conformance.probe.LIMITS", (quick, slow)):
+        found = find_limits(exemplar)
+    assert found["key_bytes"] == Found(value=1024)
+    assert found["batch_keys"] == Found(value=None, note="time ran out: a request was not answered")
