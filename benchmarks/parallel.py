@@ -1,4 +1,4 @@
-"""Ten small backends at once: how long they take together over the slowest of them alone, and what memory it takes."""
+"""Ten small backends at once: how long they take together over the slowest of them, and what memory it takes."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ COUNT: Final = 10
 def main() -> None:
     known = discover()
     ready = [name for name in SMALL if any(_starts_at_once(launch) for launch in known[name].launches)][:COUNT]
-    alone = {name: _run([name])[0] for name in ready}
+    alone = {name: _run([name], "--jobs", "1")[0] for name in ready}
     for name, took_s in sorted(alone.items(), key=lambda item: item[1]):
         print(f"{name:18} alone {took_s:6.1f} s", flush=True)
     for jobs in (os.cpu_count() or 1, len(ready)):
-        together_s, processor_s = _run(ready, "--jobs", str(jobs))
-        slowest = max(alone.values())
+        together_s, slowest_s, processor_s = _run(ready, "--jobs", str(jobs))
         print(
-            f"{len(ready)} together, {jobs} at once: {together_s:.1f} s, {together_s / slowest:.2f} of the slowest, "
-            f"{processor_s:.1f} s of processor time on {os.cpu_count()} cores, "
+            f"{len(ready)} together, {jobs} at once: {together_s:.1f} s; {together_s / slowest_s:.2f} of the slowest "
+            f"in that run, {together_s / max(alone.values()):.2f} of the slowest alone, "
+            f"{together_s / sum(alone.values()):.2f} of one after another; "
+            f"{processor_s:.1f} s of processor time without servers on {os.cpu_count()} cores, "
             f"largest process of ours {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB",
             flush=True,
         )
@@ -55,8 +56,8 @@ def _starts_at_once(launch: Launch) -> bool:
     return launch.kind in (LaunchKind.EMBEDDED, LaunchKind.PROCESS) and found.ready and not found.note
 
 
-def _run(names: list[str], *options: str) -> tuple[float, float]:
-    """Judge them in quick mode; return the seconds that it took, and those of processor time, servers not counted."""
+def _run(names: list[str], *options: str) -> tuple[float, float, float]:
+    """Judge them in quick mode; return the seconds of all, of the slowest, and of processor time without servers."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,8 @@ def _run(names: list[str], *options: str) -> tuple[float, float]:
     if len(footers) != len(names) or any(footer["counts"]["error"] for footer in footers):
         raise SystemExit(f"not all of {', '.join(names)} could be judged; the figures would mean nothing")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return took_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    slowest_s = max(footer["duration_s"] for footer in footers)
+    return took_s, slowest_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

@@ -1,34 +1,43 @@
-"""How long a profile takes on a backend, by mode, and the clauses that take most of it."""
+"""How long the command takes on one backend, from its start to its exit code, by mode, and which clauses take most."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Final
 
-from benchmarks.backends import session_on
-from conformance.catalogue import select
-from conformance.contract import Profile
-from conformance.judge import EFFORTS, Mode, judge
+BACKENDS: Final = ("local_disk", "gofakes3", "rclone", "versitygw", "minio", "seaweedfs")
+MODES: Final = {"quick": ("--quick",), "default": ()}
 
 
 def main() -> None:
-    for provider, profiles in (
-        ("local_disk", (Profile.CORE,)),
-        ("seaweedfs", (Profile.CORE,)),
-        ("seaweedfs", (Profile.CORE, Profile.S3)),
-    ):
-        for mode in (Mode.QUICK, Mode.DEFAULT):
-            with session_on(provider) as session:
-                started = time.perf_counter()
-                costs = []
-                for entry in select(profiles=profiles):
-                    judgement = judge(entry, session, EFFORTS[mode], seed=1)
-                    costs.append((judgement.duration_s, entry.clause.id))
-                total = time.perf_counter() - started
-                requests = session.recorder.total
-            slowest = ", ".join(f"{id} {cost:.1f}" for cost, id in sorted(costs, reverse=True)[:6])
-            names = "+".join(profiles)
-            print(
-                f"{provider:12} {names:8} {mode.value:8} {total:6.1f} s  {len(costs):3} clauses  "
-                f"{requests:6} requests  slowest: {slowest}",
-                flush=True,
-            )
+    for mode, options in MODES.items():
+        for provider in BACKENDS:
+            for jobs in sorted({1, os.cpu_count() or 1}):
+                print(_measured(provider, mode, jobs, options), flush=True)
+
+
+def _measured(provider: str, mode: str, jobs: int, options: tuple[str, ...]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.jsonl"
+        words = ("run", provider, *options, "--seed", "1", "--jobs", str(jobs), "--report", str(report))
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "conformance.cli.main", *words], capture_output=True, check=False)
+        total = time.perf_counter() - started
+        lines = [json.loads(text) for text in report.read_text(encoding="ascii").splitlines()]
+    results = [line for line in lines if line["type"] == "result"]
+    if any(result["verdict"] == "error" for result in results):
+        return f"{provider:12} {mode:8} could not be judged"
+    costs = sorted(((result["duration_s"], result["clause"]) for result in results), reverse=True)
+    slowest = ", ".join(f"{clause} {cost:.1f}" for cost, clause in costs[:4])
+    decided = sum(result["verdict"] != "unsupported" for result in results)
+    requests = sum(lines[-1]["requests"].values())
+    return (
+        f"{provider:12} {mode:8} {jobs} at once {total:6.1f} s  {decided:3} of {len(results)} clauses  "
+        f"{requests:6} requests  slowest: {slowest}"
+    )
