@@ -120,8 +120,9 @@ class Runner:
         read = [workflow, *([self.action / "action.yml"] if self.action else [])]
         for text in read:
             for name in uses(yaml.safe_load(text.read_text("utf-8"))):
-                if name.startswith("./.github/workflows/"):
-                    read.append(self.workspace / name)
+                if name.startswith("./"):  # what a workflow or an action of the checkout uses in its turn
+                    path = self.workspace / name
+                    read.append(path / "action.yml" if path.is_dir() else path)
                 if name == OURS and self.action is not None:
                     found[name] = self.action
                 elif _USES.fullmatch(name) and not name.startswith("actions/checkout@"):
