@@ -35,6 +35,8 @@ def _with_links(markdown: str, path: str) -> str:
     """Pages that a command of the suite wrote know nothing of the site: here they are joined to it."""
     if path == findings.INDEX:
         markdown = findings.with_overview(markdown, findings.by_backend())
+    if path.startswith("findings/"):
+        markdown = findings.with_disclosure(markdown)
     if path == power.PAGE.name:
         markdown = power.with_anchors(markdown)
     by_a_command = path.startswith(("findings/", "advice/")) or path in (power.PAGE.name, "anchors.md")

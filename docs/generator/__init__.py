@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from docs.generator import command_line, contract, decisions, providers, report_format
+from docs.generator import command_line, contract, decisions, findings, providers, report_format
 
 
 def generated() -> dict[str, str]:
@@ -13,6 +13,7 @@ def generated() -> dict[str, str]:
     return {
         **contract.pages(),
         **providers.pages(),
+        **findings.pages(),
         **command_line.pages(),
         **report_format.pages(),
         **decisions.pages(),

@@ -15,6 +15,7 @@ from docs.generator.markdown import anchor, table, text
 
 FOLDER: Final = Path(__file__).parent.parent / "findings"
 INDEX: Final = "findings/index.md"
+DISCLOSURE: Final = "security.md"
 
 _TITLE: Final = re.compile(rf"# (?P<backend>.+) (?P<harm>{'|'.join(Harm)}): (?P<clauses>.+)\n")
 _VERSION: Final = re.compile(r"^\| backend \| (.+) \|$", re.MULTILINE)
@@ -51,6 +52,16 @@ def read(path: Path) -> FindingPage:
         harm=Harm(title["harm"]),
         clauses=title["clauses"],
     )
+
+
+def pages() -> dict[str, str]:
+    """Return the page that says how findings are disclosed: the project's own, which findings name."""
+    return {DISCLOSURE: (FOLDER.parent.parent / "SECURITY.md").read_text(encoding="utf-8")}
+
+
+def with_disclosure(markdown: str) -> str:
+    """Return a page of findings with the name of that page as a link to it."""
+    return re.sub(r"`?SECURITY\.md`?", f"[SECURITY.md](../{DISCLOSURE})", markdown)
 
 
 def _as_it_was(escaped: str) -> str:

@@ -70,14 +70,16 @@ def _providers() -> Nav:
 
 
 def _findings() -> Nav:
+    disclosure = {"How they are disclosed": findings.DISCLOSURE}
     if not (PAGES / findings.INDEX).exists():
-        return []
+        return [disclosure]
     found = findings.by_backend()
     return [
         {
             "Findings": [
                 findings.INDEX,
                 *({name: [{page.title: page.path} for page in pages]} for name, pages in found.items()),
+                disclosure,
             ]
         }
     ]

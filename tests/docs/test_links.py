@@ -70,10 +70,16 @@ def test_the_list_of_findings_opens_with_a_row_for_each_backend(folder: Path) ->
 
 def test_the_navigation_holds_each_finding_under_its_backend() -> None:
     (section,) = [entry["Findings"] for entry in navigation() if "Findings" in entry]
-    listed = {name: pages for entry in section if isinstance(entry, dict) for name, pages in entry.items()}
+    listed = {name: pages for entry in section[1:-1] for name, pages in entry.items()}
     assert listed.keys() == findings.by_backend().keys()
     for name, pages in listed.items():
         assert all(page.startswith("findings/") for entry in pages for page in entry.values()), name
+
+
+def test_pages_of_findings_lead_to_how_they_are_disclosed(folder: Path) -> None:
+    page = findings.with_disclosure((folder / "index.md").read_text(encoding="utf-8"))
+    assert "is said in [SECURITY.md](../security.md)." in page
+    assert findings.pages()["security.md"].startswith("# Security\n")
 
 
 def test_a_provider_leads_to_its_findings_and_advice() -> None:
