@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from conformance import clock
 from conformance.contract import Capability
 from conformance.http_transport import Answer
 from conformance.s3_wire import S3Wire
 from conformance.session import MARK, Session
+
+REVIVAL_S: Final = 5.0
+"""Seconds that a backend which ended may take until it answers again."""
 
 
 class OpeningError(Exception):
@@ -102,7 +108,15 @@ def smoke(wire: S3Wire, run_id: str) -> None:
 
 
 def alive(session: Session) -> bool:
-    """Whether the backend still answers anything at all; asked after a deviation that may be a dead server."""
+    """Whether the backend still answers anything at all; asked after a deviation that may be a dead server.
+
+    One that a service manager starts again has ``REVIVAL_S`` to come back.
+    """
     if Capability.WIRE not in session.capabilities:
         return True
-    return session.wire.request("GET", query=(("list-type", "2"), ("max-keys", "1"))).status != 0
+    deadline = time.monotonic() + REVIVAL_S
+    while session.wire.request("GET", query=(("list-type", "2"), ("max-keys", "1"))).status == 0:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

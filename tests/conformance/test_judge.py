@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 
+from conformance.bucket_checks import alive
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability, Clause, Level, Profile
 from conformance.http_transport import Answer
@@ -443,6 +444,20 @@ def test_a_server_that_dies_makes_the_clause_and_all_after_it_errors() -> None:
         judge_all(opened, target, plan, results.append, provider="p")
     assert [result["verdict"] for result in results] == ["error", "error"]
     assert all("the backend stopped answering during TST-001" in result["reason"] for result in results)
+
+
+def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not() -> None:
+    with Exemplar("AKexemplar", "exemplar-secret") as server:
+        target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
+        with open_session(target, capabilities=frozenset({Capability.WIRE})) as session:
+            silence, back = Answer(status=0, error="RemoteDisconnected"), Answer(status=200)
+            with mock.patch.object(session.wire, "request", side_effect=[silence, silence, back]):
+                assert alive(session)
+            with (
+                mock.patch("conformance.bucket_checks.REVIVAL_S", 0.3),
+                mock.patch.object(session.wire, "request", return_value=silence),
+            ):
+                assert not alive(session)
 
 
 def test_a_run_emits_a_result_for_each_clause_and_a_footer_that_agrees() -> None:
