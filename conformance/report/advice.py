@@ -62,6 +62,10 @@ class Facts:
     def deviating(self, *clauses: str) -> tuple[str, ...]:
         return tuple(clause for clause in clauses if self.verdict(clause) is Verdict.DEVIATES)
 
+    def bears_out(self, clause: str) -> bool:
+        """Whether a deviation is of the kind that cautions warn of; a refused upload mixes no tenants."""
+        return clause != "KEY-008" or harm_of(self.results[clause]) is not None
+
     def _observed(self, clause: str) -> str:
         return str((self.results.get(clause, {}).get("observation") or {}).get("observed", ""))
 
@@ -83,7 +87,7 @@ def advise(section: Section) -> list[Advice]:
     found += [
         Advice(kind=kind, text=text, clauses=seen)
         for clauses, kind, text in _CAUTIONS
-        if (seen := facts.deviating(*clauses))
+        if (seen := tuple(clause for clause in facts.deviating(*clauses) if facts.bears_out(clause)))
     ]
     return [*found, *_unclaimed(facts)]
 

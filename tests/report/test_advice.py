@@ -96,6 +96,14 @@ def test_a_batch_is_as_large_as_is_known_to_be_taken(
     assert variables(judged(changed, limits=limits, declared=declared))["AP_S3_DELETE_BATCH_SIZE"] == size
 
 
+def test_tenants_are_not_called_mixed_where_an_upload_was_merely_refused() -> None:
+    refused = {"promised": "the operation succeeds", "observed": "500 InternalError"}
+    crossed = {"promised": "[]", "observed": "['a']", "harm": "crosses tenants"}
+    for observation, warned in ((refused, False), (crossed, True)):
+        advice = advise(judged({"KEY-008": {"verdict": "deviates", "observation": observation}}))
+        assert any("tenants" in piece.text for piece in advice) is warned
+
+
 def test_a_shorter_life_of_urls_is_kept_to() -> None:
     limits = {"url_life_s": {"found": 86_400, "open_end": False, "unit": "s"}}
     assert variables(judged(limits=limits))["AP_FILE_URL_LIFE_SECONDS"] == "86400"
