@@ -14,6 +14,7 @@ import yaml
 
 from conformance.cli.main import main
 from conformance.contract import CONTRACT_VERSION
+from conformance.report.disclosure import WITHHELD
 from conformance.report.document import read
 from tests.ci.acting import OURS, ROOT, Outcome, Runner, needs_act, really, repository
 from tests.faulty.exemplar import Exemplar
@@ -125,6 +126,19 @@ def test_a_regression_fails_the_job_and_is_told_first(tmp_path: Path, baseline: 
     assert (outcome.artifacts / "endpoint-report" / "reproducers" / "endpoint" / "RT-003.py").is_file()
 
 
+@pytest.mark.parametrize("public", ["", "false"])
+def test_an_attack_that_nobody_knows_is_shown_in_private_only(tmp_path: Path, public: str) -> None:
+    few = {"mode": "quick", "arguments": "--clause URL-017 --seed 1", "public": public}
+    with server("serves-without-a-signature") as bad:
+        outcome = act(tmp_path, {"endpoint": bad.url, **few})
+    assert outcome.exit_code == 1, outcome.log
+    kept = outcome.artifacts / "conformance"
+    shown = [outcome.summaries, (kept / "index.html").read_text("utf-8"), (kept / "summary.md").read_text("utf-8")]
+    assert [WITHHELD in text for text in shown] == [not public] * 3
+    assert (kept / "reproducers" / "endpoint" / "URL-017.py").exists() is bool(public)
+    assert "evidence" in (kept / "report.jsonl").read_text("ascii")
+
+
 @really
 def test_without_a_baseline_an_unexpected_deviation_fails_the_job(tmp_path: Path) -> None:
     with server("get-missing-gives-empty-200") as bad:
@@ -141,6 +155,7 @@ def test_without_a_baseline_an_unexpected_deviation_fails_the_job(tmp_path: Path
         ({}, "give one of the inputs endpoint, provider and storage"),
         ({"endpoint": "http://127.0.0.1:1", "provider": "moto"}, "give one of the inputs"),
         ({"provider": "moto", "mode": "thorough"}, "the input mode is quick or default"),
+        ({"provider": "moto", "public": "yes"}, "the input public is true, false or empty"),
         ({"provider": "moto", "bucket": "trials"}, "the inputs bucket and region go with endpoint"),
         ({"provider": "moto", "arguments": "--help"}, "nothing was judged"),
         ({"endpoint": "http://user:word@127.0.0.1:1"}, "write http://HOST:PORT"),
