@@ -36,13 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = sorted(random.Random(options.seed).sample(chosen, options.sample), key=chosen.index)
     wanted = [*BASELINES, *chosen]
     trials = _read(options.results, wanted)
-    waiting = [id for id in wanted if id not in trials or in_order(id, trials[id].tried)]
+    waiting = [id for id in wanted if id not in trials or in_order(id, trials[id].tried, near=options.near)]
     tried = {id: trials[id].tried for id in waiting if id in trials}
-    for done, trial in enumerate(run(waiting, jobs=options.jobs, cap_s=options.cap, tried=tried), 1):
+    trying = run(waiting, jobs=options.jobs, cap_s=options.cap, tried=tried, near=options.near)
+    for done, trial in enumerate(trying, 1):
         trials[trial.fault] = trials[trial.fault].joined(trial) if trial.fault in trials else trial
         _append(options.results, trials[trial.fault])
         print(_progress(trials[trial.fault], done, len(waiting)), flush=True)
-    table = KillTable(faults=faults, clauses=clauses, trials=list(trials.values()), whole=set(chosen) == set(faults))
+    table = KillTable(
+        faults=faults,
+        clauses=clauses,
+        trials=list(trials.values()),
+        whole=set(chosen) == set(faults),
+        near=options.near,
+    )
     print()
     for said in summary(table):
         print(said)
@@ -54,7 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    waiting: Sequence[str], *, jobs: int, cap_s: float, tried: Mapping[str, tuple[str, ...]] | None = None
+    waiting: Sequence[str],
+    *,
+    jobs: int,
+    cap_s: float,
+    tried: Mapping[str, tuple[str, ...]] | None = None,
+    near: bool = False,
 ) -> Iterator[Trial]:
     """Yield the trials of these faults as they end, without the clauses that were ``tried`` under them before.
 
@@ -69,7 +81,9 @@ def run(
         batch = queue[: jobs * WORKER_LIVES_FOR]
         broken = False
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = {pool.submit(try_fault, id, cap_s=cap_s, besides=before.get(id, ())): id for id in batch}
+            futures = {
+                pool.submit(try_fault, id, cap_s=cap_s, besides=before.get(id, ()), near=near): id for id in batch
+            }
             for future in as_completed(futures):
                 id = futures[future]
                 try:
@@ -86,7 +100,7 @@ def run(
         if broken:
             for id in [id for id in batch if id in queue]:
                 queue.remove(id)
-                yield from run([id], jobs=1, cap_s=cap_s, tried=before)
+                yield from run([id], jobs=1, cap_s=cap_s, tried=before, near=near)
         if queue:
             left = len(queue) * (time.monotonic() - begun) / (len(waiting) - len(queue))
             print(f"about {left / 60:.0f} minutes for the {len(queue)} faults left", flush=True)
@@ -105,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fault", nargs="+", default=[], metavar="ID", help="only these faults")
     parser.add_argument("--sample", type=int, metavar="N", help="only N faults, drawn by --seed")
+    parser.add_argument(
+        "--near", action="store_true", help="under each fault only the families of clauses that it is meant for"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default: 1)")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (default: one per core)"

@@ -71,9 +71,10 @@ class Trial:
         )
 
 
-def in_order(fault_id: str, besides: Container[str] = ()) -> list[Entry]:
+def in_order(fault_id: str, besides: Container[str] = (), *, near: bool = False) -> list[Entry]:
     """Return the clauses to try, those first that the fault is meant for, without those of ``besides``.
 
+    ``near``: only clauses of the families that the fault is meant for, or that name it as their proof.
     A fault of the storage class in front of a good server is out of reach for clauses that speak to the server alone.
     """
     known = entries()
@@ -83,15 +84,19 @@ def in_order(fault_id: str, besides: Container[str] = ()) -> list[Entry]:
         return chosen
     if isinstance(fault, StorageFault) and fault.on == "s3":
         chosen = [entry for entry in chosen if entry.clause.profile is Profile.CORE or entry.clause.id in fault.breaks]
+    if near:
+        families = {id.partition("-")[0] for id in fault.breaks}
+        families |= {entry.clause.family for entry in chosen if fault_id in entry.proved_by}
+        chosen = [entry for entry in chosen if entry.clause.family in families]
     return sorted(chosen, key=lambda entry: (fault_id not in entry.proved_by, entry.clause.id not in fault.breaks))
 
 
-def try_fault(fault_id: str, *, cap_s: float, besides: Container[str] = (), seed: int = 1) -> Trial:
+def try_fault(fault_id: str, *, cap_s: float, besides: Container[str] = (), near: bool = False, seed: int = 1) -> Trial:
     """Judge the clauses one after another under a fault; a clause may take ``cap_s`` seconds."""
     killers: list[str] = []
     undecided: dict[str, str] = {}
     first: float | None = None
-    clauses = in_order(fault_id, besides)
+    clauses = in_order(fault_id, besides, near=near)
     started = time.monotonic()
     try:
         with _Opened(fault_id, cap_s) as opened:

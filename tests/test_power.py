@@ -91,12 +91,31 @@ def test_the_page_names_every_fault_with_its_own_clause_in_bold_and_its_neighbou
     assert f"- `{first.fault}`: DEL-010 {TOO_LONG}" in text
 
 
+def test_the_page_says_how_it_was_made() -> None:
+    whole, near = (markdown(replace(table(*killed()), near=near)) for near in (False, True))
+    assert "python -m tests.power --markdown" in whole
+    assert "python -m tests.power --near --markdown" in near
+    assert "of the families that it is meant to break is judged" in near
+
+
 def test_the_clauses_that_a_fault_is_meant_for_come_first() -> None:
     fault = CLAUSES["RT-008"].proved_by[0]
     order = [entry.clause.id for entry in in_order(fault)]
     meant = every_fault()[fault].breaks | {"RT-008"}
     assert set(order[: len(meant)]) == meant
     assert sorted(order) == sorted(entries())
+
+
+def test_near_a_fault_are_the_families_that_it_is_meant_for_and_its_proofs() -> None:
+    near = in_order("ignores-content-md5", near=True)
+    proofs = {id for id, entry in entries().items() if "ignores-content-md5" in entry.proved_by}
+    families = {id.partition("-")[0] for id in proofs | set(every_fault()["ignores-content-md5"].breaks)}
+    assert proofs
+    assert (
+        proofs <= {entry.clause.id for entry in near} < {entry.clause.id for entry in in_order("ignores-content-md5")}
+    )
+    assert {entry.clause.family for entry in near} == families
+    assert len(in_order(GOOD_SERVER, near=True)) == len(entries())
 
 
 def test_clauses_that_were_tried_before_are_left_out() -> None:
