@@ -41,6 +41,10 @@ def every_fault() -> dict[str, AnyFault]:
     return found
 
 
+FOUND_BY_CHANCE: Final = frozenset({"CON-005", "CON-006", "CON-011", "DUR-001"})
+"""Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what more would find."""
+
+
 @contextmanager
 def on_exemplar() -> Iterator[Session]:
     """Open a session on the exemplary server."""

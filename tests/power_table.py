@@ -9,7 +9,7 @@ from typing import Final
 
 from conformance.catalogue import Entry
 from conformance.contract import CONTRACT_VERSION
-from tests.bench import AnyFault
+from tests.bench import FOUND_BY_CHANCE, AnyFault
 from tests.faulty.gateway import Fault
 from tests.faulty.local_faults import LayoutFault, StorageFault
 from tests.power_trial import BASELINES, Trial
@@ -118,8 +118,9 @@ def _page(table: KillTable) -> Iterator[str]:
         f"Contract {CONTRACT_VERSION}: {len(table.clauses)} clauses against {len(table.tried)} single faults. Each "
         "fault breaks one thing in a store that is otherwise good: in front of an S3 server, in the storage class, in "
         f"the key layout, or in the system around it. {_TRIED[table.near]} is judged under it, as in "
-        "`conformance run --quick`. A clause kills a fault when it deviates under it; both good stores without a "
-        "fault conform to all clauses."
+        f"`conformance run --quick`; {', '.join(sorted(FOUND_BY_CHANCE))}, which find by chance, once more with more "
+        "examples where a fault of their own went unnoticed. A clause kills a fault when it deviates under it; both "
+        "good stores without a fault conform to all clauses."
     )
     yield ""
     for said in summary(table):

@@ -10,14 +10,12 @@ from conformance.catalogue import entries
 from conformance.judge import Mode
 from conformance.session import Session
 from conformance.verdict import Verdict
-from tests.bench import decide, every_fault, on_disk, on_exemplar, under
+from tests.bench import FOUND_BY_CHANCE, decide, every_fault, on_disk, on_exemplar, under
 
 NAMED_BY_CLAUSES = {(clause_id, fault) for clause_id, entry in entries().items() for fault in entry.proved_by}
 NAMED_BY_FAULTS = {
     (clause_id, fault.id) for fault in every_fault().values() for clause_id in fault.breaks if clause_id in entries()
 }
-FOUND_BY_CHANCE = {"CON-005", "CON-006", "CON-011", "DUR-001"}
-"""Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what more would find."""
 
 PROOFS = sorted(NAMED_BY_CLAUSES | NAMED_BY_FAULTS)
 
