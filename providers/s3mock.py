@@ -26,7 +26,7 @@ def _command(room: Room) -> Command:
     port, other = room.ports
     return Command(
         argv=(
-            *("java", "-Xmx768m", "-jar", jar),
+            *("java", f"-Djava.io.tmpdir={room.scratch}", "-Xmx768m", "-jar", jar),
             "--server.address=127.0.0.1",
             *_listen(port, other, room.tls),
         ),

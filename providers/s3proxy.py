@@ -35,7 +35,8 @@ def _command(room: Room) -> Command:
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
     properties.chmod(0o600)
     jar = str(_ENVIRONMENT.program("s3proxy.jar"))
-    return Command(argv=("java", "-Xmx512m", "-jar", jar, "--properties", str(properties)))
+    scratch = f"-Djava.io.tmpdir={room.scratch}"
+    return Command(argv=("java", scratch, "-Xmx512m", "-jar", jar, "--properties", str(properties)))
 
 
 def _endpoint(room: Room) -> dict[str, str]:

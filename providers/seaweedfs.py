@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Final
 
 from conformance.contract import Capability
@@ -25,7 +26,7 @@ _WIKI = "https://github.com/seaweedfs/seaweedfs/wiki"
 
 
 def _command(room: Room) -> Command:
-    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = room.ports
+    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin, admin_grpc = room.ports
     identity = {
         "name": "conformance",
         "credentials": [{"accessKey": room.access_key, "secretKey": room.secret_key}],
@@ -52,13 +53,24 @@ def _command(room: Room) -> Command:
         "volume.port.grpc": volume_grpc,
         "filer.port": filer,
         "filer.port.grpc": filer_grpc,
+        # Without its page the administration listens all the same.
+        "admin.port": admin,
+        "admin.port.grpc": admin_grpc,
         "admin.ui": "false",
         "webdav": "false",
     }
     if room.tls:
         options |= {"s3.cert.file": room.tls.certificate, "s3.key.file": room.tls.key}
     argv = (f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in options.items()))
-    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv))
+    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv), leaves=_sockets(room))
+
+
+def _sockets(room: Room) -> tuple[Path, ...]:
+    """Its parts talk through sockets of fixed names, in /tmp whatever TMPDIR says; only two of them can be moved."""
+    s3, s3_grpc, _, master_grpc, _, volume_grpc, filer, filer_grpc, _, admin_grpc = room.ports
+    parts = {"s3": s3, "filer": filer, "s3-grpc": s3_grpc, "master-grpc": master_grpc, "volume-grpc": volume_grpc}
+    parts |= {"filer-grpc": filer_grpc, "admin-grpc": admin_grpc}
+    return tuple(Path(f"/tmp/seaweedfs-{part}-{port}.sock") for part, port in parts.items())
 
 
 def _version(_: Answer) -> str:
@@ -95,7 +107,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
-            ports=8,
+            ports=10,
             https=True,
         ),
         ContainerLaunch(

@@ -18,6 +18,7 @@ from typing import Final
 
 import platformdirs
 
+from providers.launch import supervisor
 from providers.provider import LaunchError
 
 APPLICATION: Final = "bucket-conformance"
@@ -123,6 +124,7 @@ def remove_leftovers(progress: Callable[[str], None] = lambda _: None) -> tuple[
         for pid in leftover.pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        supervisor.remove_leaves(leftover.path)
         # The lock goes last, so that a removal that is cut short is still recognised as a dead run's.
         for entry in sorted(leftover.path.iterdir(), key=lambda path: path.name == _LOCK):
             if entry.is_dir() and not entry.is_symlink():

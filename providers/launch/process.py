@@ -49,6 +49,11 @@ class Room:
     tls: Certificates | None = None
 
     @property
+    def scratch(self) -> Path:
+        """The folder for temporary files, as TMPDIR names it; for programs that must be told in another way."""
+        return _scratch(self.work)
+
+    @property
     def scheme(self) -> str:
         return "https" if self.tls else "http"
 
@@ -59,10 +64,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A program with arguments, and the variables added to a minimal environment."""
+    """A program with arguments, and the variables added to a minimal environment.
+
+    ``leaves``: files that it makes outside of its room, whatever it is told, and does not remove when it is killed.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    leaves: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +170,9 @@ class ProcessLaunch:
                 secret_key=secret_key,
                 tls=certificates.make_certificates(folder.work / "tls") if self.tls else None,
             )
+            room.scratch.mkdir()
             command = self.command(room)
+            (folder.path / supervisor.LEAVES).write_text("\n".join(map(str, command.leaves)), encoding="utf-8")
             server = _Server(
                 title=self.title,
                 supervisor=supervisor_of,
@@ -350,14 +361,16 @@ def random_credentials() -> tuple[str, str]:
     return access_key, "".join(secrets.choice(letters) for _ in range(40))
 
 
+def _scratch(work: Path) -> Path:
+    return work / "tmp"
+
+
 def _minimal_environment(folder: RunFolder) -> dict[str, str]:
     """Nothing of ours but the PATH: our credentials, proxies and settings are no business of a server under test."""
-    scratch = folder.work / "tmp"
-    scratch.mkdir(exist_ok=True)
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder.work),
-        "TMPDIR": str(scratch),
+        "TMPDIR": str(_scratch(folder.work)),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",

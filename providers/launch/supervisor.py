@@ -25,6 +25,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 KILL_DEADLINE_S = 10.0
 PARENT_CHECK_S = 0.5
+LEAVES = "leaves"
 
 
 def main(folder: Path, parent: int) -> None:
@@ -145,7 +146,16 @@ def _reap() -> None:
             pass
 
 
+def remove_leaves(folder: Path) -> None:
+    """Remove what the server of this run folder makes elsewhere, as the file ``LEAVES`` in it says, a path a line."""
+    with contextlib.suppress(OSError):
+        for path in (folder / LEAVES).read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+
+
 def _remove(folder: Path) -> None:
+    remove_leaves(folder)
     # A killed server's last file may still appear while the tree is being walked: try again a few times.
     for _ in range(5):
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,12 +9,17 @@ from pathlib import Path
 
 from providers.launch.process import Command, ProcessLaunch, Room
 
+ELSEWHERE = "made-elsewhere-"
 SERVER = Path(__file__).with_name("tiny_server.py")
 
 
 def tiny(mode: str, *more: str, deadline_s: float = 20.0) -> ProcessLaunch:
     def command(room: Room) -> Command:
-        return Command(argv=(sys.executable, "-S", str(SERVER), mode, str(room.ports[0]), str(room.data), *more))
+        # As some servers do, it has a file outside of its folder, here in the folder of all state.
+        elsewhere = room.data.parents[2] / f"{ELSEWHERE}{room.ports[0]}"
+        elsewhere.touch()
+        argv = (sys.executable, "-S", str(SERVER), mode, str(room.ports[0]), str(room.data), *more)
+        return Command(argv=argv, leaves=(elsewhere,))
 
     return ProcessLaunch(
         name="tiny", title="Tiny", command=command, version=lambda answer: answer.server, deadline_s=deadline_s

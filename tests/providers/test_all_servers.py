@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,6 +41,8 @@ def test_an_installed_server_starts_and_tells_its_version(state: Path, provider_
         assert launch.ready(ask(running.target, timeout_s=10.0).status)
         assert any(sign.isdigit() for sign in running.version)
     assert list((state / "runs").iterdir()) == []
+    # Files that a server makes there in spite of TMPDIR bear its port, if any name of ours.
+    assert not list(Path(tempfile.gettempdir()).glob(f"*[!0-9]{urlsplit(running.target.url).port}[!0-9]*"))
 
 
 @pytest.mark.parametrize("provider_id", [id for id, launch in SERVERS.items() if launch.https])

@@ -17,7 +17,7 @@ from providers.launch.folders import leftovers, remove_leftovers
 from providers.launch.ports import reserved_ports
 from providers.launch.process import Command, ProcessLaunch
 from providers.provider import LaunchError, Running
-from tests.providers.launching import is_alive, pids_below, tiny, wait_until
+from tests.providers.launching import ELSEWHERE, is_alive, pids_below, tiny, wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 
@@ -50,7 +50,9 @@ def test_a_server_answers_inside_and_is_gone_with_folder_and_log_outside(state: 
         assert is_alive(pid)
         assert running.log is not None
         assert running.log.exists()
+        assert len(list(state.glob(f"{ELSEWHERE}*"))) == 1
     assert not is_alive(pid)
+    assert not list(state.glob(f"{ELSEWHERE}*"))
     assert list((state / "runs").iterdir()) == []
     assert list((state / "logs").iterdir()) == []
 
@@ -164,6 +166,7 @@ def test_nothing_is_left_when_the_run_is_killed_by_sigkill(state: Path) -> None:
     run.wait()
     wait_until("the servers end", lambda: not any(is_alive(pid) for pid in pids))
     wait_until("the folder goes", lambda: list((state / "runs").iterdir()) == [])
+    assert not list(state.glob(f"{ELSEWHERE}*"))
 
 
 def test_a_run_that_goes_on_is_no_leftover(state: Path) -> None:
@@ -196,6 +199,7 @@ def test_what_a_run_leaves_whose_supervisor_is_killed_too_is_found_and_removed(s
     assert len(remove_leftovers(lines.append)) == 1
     assert str(found.path) in lines[0]
     assert not found.path.exists()
+    assert not list(state.glob(f"{ELSEWHERE}*"))
     assert list((state / "logs").iterdir()) == []
     wait_until("the orphans end", lambda: not any(is_alive(pid) for pid in pids))
     assert remove_leftovers() == ()
