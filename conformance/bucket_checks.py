@@ -8,19 +8,12 @@ from typing import Final
 from conformance import clock
 from conformance.contract import Capability
 from conformance.http_transport import Answer
+from conformance.opening_error import OpeningError
 from conformance.s3_wire import S3Wire
 from conformance.session import MARK, Session
 
 REVIVAL_S: Final = 5.0
 """Seconds that a backend which ended may take until it answers again."""
-
-
-class OpeningError(Exception):
-    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's."""
-
-    def __init__(self, message: str, *, usage: bool = False) -> None:
-        super().__init__(message)
-        self.usage = usage
 
 
 def probe_clock(wire: S3Wire) -> float:

@@ -40,6 +40,11 @@ class Entry:
     proved_by: tuple[str, ...]
     cases: list[Case] = field(default_factory=list)
 
+    @property
+    def required(self) -> frozenset[Capability]:
+        """What any of its cases requires."""
+        return frozenset(capability for case in self.cases for capability in case.requires)
+
 
 class CatalogueError(Exception):
     """A clause was registered wrongly; raised at import, so that it cannot go unnoticed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.bucket_checks import OpeningError, require_bucket, unusable
+from conformance.bucket_checks import require_bucket, unusable
 from conformance.http_transport import HttpTransport
+from conformance.opening_error import OpeningError
 from conformance.removal import (
     abort_uploads,
     is_bucket_of_a_run,

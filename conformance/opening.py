@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from conformance.bucket_checks import OpeningError, probe_clock, require_bucket, smoke
+from conformance.bucket_checks import probe_clock, require_bucket, smoke
 from conformance.contract import Capability
 from conformance.http_transport import HttpTransport
+from conformance.opening_error import OpeningError
 from conformance.opening_parts import reference_parts
 from conformance.opening_writer import DiskWriters, S3Writers, importable
 from conformance.other_hands import DiskHands, S3Hands

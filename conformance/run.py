@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -17,14 +16,16 @@ import botocore
 from botocore.config import Config
 
 from conformance.baseline import Expectation, is_expected
-from conformance.bucket_checks import OpeningError, alive
+from conformance.bucket_checks import alive
 from conformance.catalogue import Entry
 from conformance.claims import as_reason, claims_data, probe_claims
 from conformance.contract import CONTRACT_VERSION, Capability
 from conformance.history import as_data
 from conformance.judge import Effort, Judgement, judge
 from conformance.opening import open_session
+from conformance.opening_error import OpeningError
 from conformance.probe import find_limits, limits_as_data
+from conformance.release import suite_version
 from conformance.report.document import SCHEMA, counts
 from conformance.reproducer import reproducer
 from conformance.session import Session
@@ -64,13 +65,6 @@ class Sharing(Protocol):
     def stop(self) -> None:
         """Tell the others to stop, without waiting for it."""
         ...
-
-
-def suite_version() -> str:
-    try:
-        return version("bucket-conformance")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def header(
@@ -225,16 +219,12 @@ def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> 
 def _with_claims(entry: Entry, judgement: Judgement, session: Session) -> Judgement:
     """Return the judgement with what the backend makes of the capabilities that are missing in its reason."""
     before = session.recorder.total
-    more = as_reason(probe_claims(session, _required(entry)))
+    more = as_reason(probe_claims(session, entry.required))
     return replace(
         judgement,
         reason=f"{judgement.reason}; {more}" if more else judgement.reason,
         requests=session.recorder.total - before,
     )
-
-
-def _required(entry: Entry) -> frozenset[Capability]:
-    return frozenset(capability for case in entry.cases for capability in case.requires)
 
 
 def result_line(
@@ -262,7 +252,7 @@ def result_line(
         value["reason"] = judgement.reason
     if judgement.verdict is Verdict.UNSUPPORTED:
         # Asked already by then, and remembered.
-        claims = claims_data(probe_claims(session, _required(entry)))
+        claims = claims_data(probe_claims(session, entry.required))
         if claims:
             value["claims"] = claims
     if judgement.observation is not None:

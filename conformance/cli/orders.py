@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ from conformance.catalogue import entries
 from conformance.judge import EFFORTS, Effort, Mode, deep
 from conformance.report.document import line
 from conformance.run import Plan
-from providers import discover, expectations
+from conformance.target import S3Endpoint
+from providers import discover
 from providers.provider import Provider
 
 
@@ -49,8 +54,29 @@ def _effort(order: dict[str, Any], clauses: int) -> Effort:
 
 
 def _expectations(order: dict[str, Any]) -> dict[str, Expectation]:
-    path = order.get("expectations") or expectations.path_of(order["provider"])
+    path = order.get("expectations")
     return read_expectations(Path(path)) if path else {}
+
+
+def endpoint_data(endpoint: S3Endpoint) -> dict[str, Any]:
+    """Return an endpoint as an order carries it to another process: over a pipe, as its secrets are in it."""
+    return {**asdict(endpoint), "ca_file": str(endpoint.ca_file) if endpoint.ca_file else None}
+
+
+def endpoint_from(given: dict[str, Any]) -> S3Endpoint:
+    """Return the endpoint that an order carries."""
+    ca_file = given.get("ca_file")
+    return S3Endpoint(**{**given, "ca_file": Path(ca_file) if ca_file else None})
+
+
+def await_order() -> dict[str, Any] | None:
+    """Load what judging needs, then wait for the order; ``None`` where whoever started us has none after all."""
+    entries()
+    # What is loaded stays: the collector of garbage need not look through it again and again, least of all at the end.
+    gc.freeze()
+    atexit.register(gc.freeze)
+    text = sys.stdin.readline()
+    return json.loads(text) if text else None
 
 
 def answering() -> Callable[[dict[str, Any]], None]:

@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> ExitCode:
         progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
         lines: dict[str, list[str]] = {name: [] for name in names}
         try:
-            for event in run_workers(sorted(orders, key=lambda order: not order["slow"]), at_once=at_once):
+            slow_first = sorted(orders, key=lambda order: not order["slow"])
+            for event in run_workers(slow_first, at_once=at_once, first=args.worker):
                 if event.line is None:
                     # A section is written in one piece when it is whole: workers run side by side.
                     _write(report, args, lines.pop(event.provider))

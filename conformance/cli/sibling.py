@@ -6,18 +6,15 @@ clauses until the end of it; out go ``{"type": "ready"}``, the results and a foo
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from conformance.bucket_checks import OpeningError
 from conformance.catalogue import Entry, entries
-from conformance.cli.orders import answering, plan_of, provider_of, stopped_or_done
+from conformance.cli.orders import answering, await_order, endpoint_from, plan_of, provider_of, stopped_or_done
 from conformance.contract import Capability
+from conformance.opening_error import OpeningError
 from conformance.run import Emit, run
-from conformance.target import S3Endpoint
 
 
 def main() -> None:
@@ -26,12 +23,12 @@ def main() -> None:
 
 def _judge() -> None:
     emit = answering()
-    order = json.loads(sys.stdin.readline())
-    given = order["target"]
-    target = S3Endpoint(**{**given, "ca_file": Path(given["ca_file"]) if given["ca_file"] else None})
+    order = await_order()
+    if order is None:
+        return
     try:
         run(
-            target,
+            endpoint_from(order["target"]),
             plan_of(order, provider_of(order)),
             emit,
             provider=order["provider"],

@@ -14,10 +14,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Final, Self
 
 from conformance.catalogue import Entry, entries
+from conformance.cli.orders import endpoint_data
 from conformance.contract import Capability
 from conformance.opening import new_run_id
 from conformance.run import Emit
@@ -31,19 +31,19 @@ ALONE: Final = frozenset({Capability.RESTART})
 
 
 class Siblings:
-    """The clauses of one provider, shared with ``count`` further processes. A :class:`conformance.run.Sharing`."""
+    """The clauses of one provider, shared with further processes. A :class:`conformance.run.Sharing`.
 
-    def __init__(self, order: dict[str, Any], target: S3Endpoint, capabilities: frozenset[Capability]) -> None:
+    The processes begin with the context, so that they load while the backend is brought up; they judge from
+    :meth:`share` on. Where that is never called, they leave.
+    """
+
+    def __init__(self, order: dict[str, Any]) -> None:
         known = [entries()[id] for id in order["clauses"]]
-        self._alone = [entry for entry in known if _required(entry) & ALONE]
+        self._alone = [entry for entry in known if entry.required & ALONE]
         shared = [entry for entry in known if entry not in self._alone]
         # Listings first, so that they fall to one process: what they look at is dear to store, and stored once.
         self._waiting = deque(sorted(shared, key=lambda entry: entry.clause.family != "LIST"))
-        self._order = {
-            **order,
-            "target": {**asdict(target), "ca_file": str(target.ca_file) if target.ca_file else None},
-            "capabilities": sorted(capabilities),
-        }
+        self._order = order
         self._processes: list[subprocess.Popen[str]] = []
         self._talks: list[threading.Thread] = []
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -60,12 +60,21 @@ class Siblings:
                 encoding="ascii",
             )
             self._processes.append(process)
-            _tell(process, json.dumps({**self._order, "run_id": new_run_id()}))
-            self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))
-            self._talks[-1].start()
         return self
 
+    def share(self, target: S3Endpoint, capabilities: frozenset[Capability]) -> None:
+        """Let them open sessions of their own on the backend, and ask for clauses."""
+        order = {**self._order, "target": endpoint_data(target), "capabilities": sorted(capabilities)}
+        for process in self._processes:
+            _tell(process, json.dumps({**order, "run_id": new_run_id()}))
+            self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))
+            self._talks[-1].start()
+
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Tell them to stop, and wait until they have removed what they created: while the backend still runs."""
         self.stop()
         for process in self._processes:
             try:
@@ -73,9 +82,12 @@ class Siblings:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for talk, process in zip(self._talks, self._processes, strict=True):
+        for talk in self._talks:
             talk.join()
+        for process in self._processes:
             assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdout.close()
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
 
@@ -139,7 +151,3 @@ def _tell(process: subprocess.Popen[str], text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(text + "\n")
         process.stdin.flush()
-
-
-def _required(entry: Entry) -> frozenset[Capability]:
-    return frozenset(capability for case in entry.cases for capability in case.requires)

@@ -6,17 +6,14 @@ Beside the lines of the report there are ``{"type": "progress", "text": …}`` l
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from conformance.bucket_checks import OpeningError
-from conformance.cli.orders import answering, plan_of, provider_of, stopped_or_done
+from conformance.cli.orders import answering, await_order, endpoint_from, plan_of, provider_of, stopped_or_done
 from conformance.cli.siblings import Siblings
 from conformance.contract import Capability
+from conformance.opening_error import OpeningError
 from conformance.run import header, run, unusable
 from conformance.target import S3Endpoint, Target
 from conformance.verdict import Verdict
@@ -33,7 +30,9 @@ def main() -> None:
 
 def _judge() -> None:
     emit = answering()
-    order = json.loads(sys.stdin.readline())
+    order = await_order()
+    if order is None:
+        return
 
     def progress(text: str) -> None:
         emit({"type": "progress", "provider": order["provider"], "text": text})
@@ -49,9 +48,21 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
         version, launch, capabilities = "unknown", order.get("launch") or "remote", frozenset[Capability]()
         restart, log_file = None, None
         title = order["provider"]
+
+        def head() -> dict[str, Any]:
+            return header(
+                provider=order["provider"],
+                backend=title,
+                backend_version=version,
+                launch=launch,
+                plan=plan,
+                target=target,
+            )
+
+        siblings = stack.enter_context(Siblings(order)) if _worth_sharing(order, provider) else None
         try:
             if order.get("endpoint") is not None:
-                target, launch = _with_checksums(_endpoint(order["endpoint"]), order), LaunchKind.REMOTE.value
+                target, launch = _with_checksums(endpoint_from(order["endpoint"]), order), LaunchKind.REMOTE.value
                 capabilities = _capabilities_of_any_endpoint()
             else:
                 assert provider is not None
@@ -63,18 +74,12 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 target, version = _with_checksums(running.target, order), running.version
                 launch = running.launch.value
                 restart, log_file = running.restart, running.log
-            head = header(
-                provider=order["provider"],
-                backend=title,
-                backend_version=version,
-                launch=launch,
-                plan=plan,
-                target=target,
-            )
-            emit(head)
-            siblings = Siblings(order, target, capabilities) if _may_be_shared(target, order) else None
-            if siblings is not None:
-                stack.enter_context(siblings)
+            emit(head())
+            sharing = None
+            if siblings is not None and _may_be_shared(target):
+                siblings.share(target, capabilities)
+                stack.callback(siblings.end)  # while the backend still runs
+                sharing = siblings
             run(
                 target,
                 plan,
@@ -84,20 +89,12 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 run_id=order["run_id"],
                 restart=restart,
                 log=log_file,
-                sharing=siblings,
+                sharing=sharing,
             )
         except (LaunchError, OpeningError) as error:
-            head = header(
-                provider=order["provider"],
-                backend=title,
-                backend_version=version,
-                launch=launch,
-                plan=plan,
-                target=target,
-            )
             skipped = bool(order.get("skip_missing")) and isinstance(error, Unavailable)
             verdict = Verdict.SKIPPED if skipped else Verdict.ERROR
-            unusable(head, plan, emit, error, header_sent=target is not None, verdict=verdict)
+            unusable(head(), plan, emit, error, header_sent=target is not None, verdict=verdict)
             log = getattr(error, "log", "")
             if log:
                 progress(f"its log ends:\n{log[-2000:]}")
@@ -109,16 +106,19 @@ def _launch(provider: Provider, order: dict[str, Any]) -> Launch:
     return provider.choose(wanted, installing=bool(order.get("install")))
 
 
-def _may_be_shared(target: Target, order: dict[str, Any]) -> TypeGuard[S3Endpoint]:
-    """Whether others may judge a part of it: not where requests are rationed, or where objects would have to travel."""
+def _worth_sharing(order: dict[str, Any], provider: Provider | None) -> bool:
+    """Whether others should judge a part of it: not where requests are rationed, or where there is little to judge."""
     return (
         order.get("siblings", 0) > 0
         and len(order["clauses"]) >= WORTH_SHARING
         and order.get("max_requests") is None
-        and isinstance(target, S3Endpoint)
-        and target.wrap is None
-        and target.parts is None
+        and (provider is None or any(launch.kind is not LaunchKind.EMBEDDED for launch in provider.launches))
     )
+
+
+def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint]:
+    """Whether others can reach it: not where objects of Python would have to travel."""
+    return isinstance(target, S3Endpoint) and target.wrap is None and target.parts is None
 
 
 def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
@@ -128,11 +128,6 @@ def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
 
 def _capabilities_of_any_endpoint() -> frozenset[Capability]:
     return discover()["remote"].capabilities
-
-
-def _endpoint(given: dict[str, Any]) -> S3Endpoint:
-    ca_file = given.pop("ca_file", None)
-    return S3Endpoint(ca_file=Path(ca_file) if ca_file else None, **given)
 
 
 if __name__ == "__main__":

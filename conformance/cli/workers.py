@@ -37,6 +37,35 @@ class Interrupted(KeyboardInterrupt):
         self.killed = tuple(killed)
 
 
+@dataclass(slots=True, kw_only=True)
+class Idle:
+    """A worker process that loads, and waits to be told what to judge."""
+
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def dismiss(self) -> None:
+        """End it where it still waits: it has done nothing so far."""
+        if self.process.poll() is None:
+            self.process.kill()
+            with self.process, self.errors:
+                pass
+
+
+def start_idle() -> Idle:
+    """Start a worker ahead of its order: it loads while the order is made up."""
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance.cli.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="ascii",
+    )
+    return Idle(process=process, errors=errors)
+
+
 @dataclass(slots=True)
 class _Workers:
     """The processes that run, and what they say. ``None`` in the queue: we are told to stop."""
@@ -71,8 +100,10 @@ class _Workers:
         return list(self.running)
 
 
-def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int) -> Iterator[Event]:
+def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int, first: Idle | None = None) -> Iterator[Event]:
     """Start the orders, ``at_once`` at a time, and yield what the workers say, as they say it.
+
+    ``first``: a worker that waits already, for the first of the orders.
 
     On an interrupt (SIGINT, SIGTERM) the workers are told to stop, and waited for while they remove what they created;
     what they say until then is yielded, and :class:`Interrupted` is raised at the end.
@@ -84,7 +115,8 @@ def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int) -> Iterator[E
         while waiting or workers.running:
             while waiting and len(workers.running) < at_once:
                 order = waiting.pop(0)
-                workers.running[order["provider"]] = _start(order, workers.events)
+                worker, first = first or start_idle(), None
+                workers.running[order["provider"]] = _order(worker, order, workers.events)
             event = workers.next()
             if event is None:
                 yield from workers.stop()
@@ -102,22 +134,13 @@ def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int) -> Iterator[E
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def _start(order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> subprocess.Popen[str]:
-    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by the reader
-    process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        encoding="ascii",
-    )
-    assert process.stdin is not None
+def _order(worker: Idle, order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> subprocess.Popen[str]:
+    assert worker.process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.close()
-    threading.Thread(target=_read, args=(order["provider"], process, errors, events), daemon=True).start()
-    return process
+        worker.process.stdin.write(json.dumps(order) + "\n")
+        worker.process.stdin.close()
+    threading.Thread(target=_read, args=(order["provider"], worker.process, worker.errors, events), daemon=True).start()
+    return worker.process
 
 
 def _read(

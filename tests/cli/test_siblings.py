@@ -52,20 +52,21 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
     assert server.store.buckets == {}
 
 
-class _Order:
-    """An order as the worker has it, and the siblings of it under a short life."""
+def _one_sibling(clauses: list[str]) -> Siblings:
+    order: dict[str, Any] = {
+        "provider": "endpoint",
+        "provider_files": [],
+        "clauses": clauses,
+        "mode": "quick",
+        "seed": 1,
+        "siblings": 1,
+    }
+    return Siblings(order)
 
-    def __init__(self, url: str, clauses: list[str]) -> None:
-        target = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
-        order: dict[str, Any] = {
-            "provider": "endpoint",
-            "provider_files": [],
-            "clauses": clauses,
-            "mode": "quick",
-            "seed": 1,
-            "siblings": 1,
-        }
-        self.siblings = Siblings(order, target, frozenset({Capability.WIRE, Capability.RESTART}))
+
+def _share(siblings: Siblings, url: str) -> None:
+    target = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
+    siblings.share(target, frozenset({Capability.WIRE, Capability.RESTART}))
 
 
 def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
@@ -75,7 +76,8 @@ def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
         monkeypatch.setenv(name, value)
     clauses = [id for id in entries() if id.startswith("URL-")]
     results: list[dict[str, Any]] = []
-    with _Order(server.url, clauses).siblings as siblings:
+    with _one_sibling(clauses) as siblings:
+        _share(siblings, server.url)
         process = siblings._processes[0]
         mine = [next(given := siblings.entries(results.append))]
         until(lambda: len(siblings._waiting) < len(clauses) - 2, "the sibling at work")
@@ -91,6 +93,14 @@ def test_a_clause_that_restarts_the_server_waits_until_it_is_alone(
 ) -> None:
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    with _Order(server.url, ["DUR-002", "KEY-001", "KEY-002"]).siblings as siblings:
+    with _one_sibling(["DUR-002", "KEY-001", "KEY-002"]) as siblings:
+        _share(siblings, server.url)
         alone = [(entry.clause.id, siblings._processes[0].poll()) for entry in siblings.entries(lambda _: None)][-1]
     assert alone == ("DUR-002", 0)
+
+
+def test_those_that_get_nothing_to_share_leave() -> None:
+    with _one_sibling(["KEY-001"]) as siblings:
+        (process,) = siblings._processes
+    assert process.returncode is not None
+    assert siblings.footers == []

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conformance.bucket_checks import OpeningError
+from conformance.opening_error import OpeningError
 from conformance.catalogue import select
 from conformance.judge import EFFORTS, Mode, judge
 from conformance.leftovers import clean_endpoint

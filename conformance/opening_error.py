@@ -1,0 +1,11 @@
+"""What is raised where there is nothing to judge; alone here, so that the command line need not load what raises it."""
+
+from __future__ import annotations
+
+
+class OpeningError(Exception):
+    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's."""
+
+    def __init__(self, message: str, *, usage: bool = False) -> None:
+        super().__init__(message)
+        self.usage = usage
