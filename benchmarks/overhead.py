@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import itertools
+import threading
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from benchmarks.backends import session_on
@@ -13,9 +17,20 @@ from conformance.contract import Profile
 from conformance.judge import EFFORTS, Mode, judge
 from conformance.wire import Exchange, Recorder
 
+SERVERS: Final = ("rclone", "seaweedfs")
+"""A small one and a large one; both install within seconds."""
+
 
 class _KeepingRecorder(Recorder):
-    """Keeps the exchanges of the whole run instead of the last example's."""
+    """Keeps the exchanges of the whole run instead of the last example's, and which thread sent each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[tuple[int, Exchange]] = []
+
+    def add(self, exchange: Exchange) -> None:
+        self.sent.append((threading.get_ident(), exchange))
+        super().add(exchange)
 
     def clear(self) -> None:
         pass
@@ -25,20 +40,28 @@ class _KeepingRecorder(Recorder):
 
 
 def main() -> None:
-    with session_on("seaweedfs") as session:
+    for server in SERVERS:
+        _measure(server)
+
+
+def _measure(server: str) -> None:
+    with session_on(server) as session:
         keeping = _KeepingRecorder()
         session.transport.recorder = keeping
         started = time.perf_counter()
         for entry in select(profiles=[Profile.S3]):
-            judge(entry, session, EFFORTS[Mode.QUICK], seed=1)
+            # Races are left out: how long a server lets writers of one key wait for each other is chance (SeaweedFS:
+            # none to three whole seconds).
+            if not any(case.racy for case in entry.cases):
+                judge(entry, session, EFFORTS[Mode.QUICK], seed=1)
         run_s = time.perf_counter() - started
-        sent = [exchange for exchange in keeping.kept() if _can_be_repeated(exchange)]
+        sent = [(thread, exchange) for thread, exchange in keeping.sent if _can_be_repeated(exchange)]
         started = time.perf_counter()
         _replay(session.wire.endpoint.url, sent)
         replay_s = time.perf_counter() - started
     print(
-        f"seaweedfs, profile s3, quick: {len(sent)} requests, run {run_s:.2f} s, bare replay {replay_s:.2f} s, "
-        f"ratio {run_s / replay_s:.2f}"
+        f"{server}, profile s3, quick: {len(keeping.sent)} requests, run {run_s:.2f} s; "
+        f"bare replay of {len(sent)} of them {replay_s:.2f} s; ratio {run_s / replay_s:.2f}"
     )
 
 
@@ -47,8 +70,7 @@ def _can_be_repeated(exchange: Exchange) -> bool:
     headers = {name.lower(): value for name, value in exchange.headers}
     announced = headers.get("content-length", "0")
     return (
-        exchange.origin == "wire"
-        and exchange.cut_after is None
+        exchange.cut_after is None
         and exchange.status is not None
         and exchange.body is not None
         and announced == str(len(exchange.body))
@@ -56,9 +78,35 @@ def _can_be_repeated(exchange: Exchange) -> bool:
     )
 
 
-def _replay(url: str, exchanges: list[Exchange]) -> None:
-    """Send the same bytes over one kept-alive connection; expired or repeated signatures do not matter here."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+def _replay(url: str, sent: list[tuple[int, Exchange]]) -> None:
+    """Send the same bytes again; expired or repeated signatures do not matter here.
+
+    What one thread sent goes over one kept-alive connection; what several sent at once is sent at once.
+    """
+    host, alone = urlsplit(url).netloc, threading.get_ident()
+    connection = http.client.HTTPConnection(host, timeout=10)
+    for at_once, group in itertools.groupby(sent, key=lambda pair: pair[0] != alone):
+        if not at_once:
+            _send(connection, (exchange for _, exchange in group))
+            continue
+        by_thread: dict[int, list[Exchange]] = defaultdict(list)
+        for thread, exchange in group:
+            by_thread[thread].append(exchange)
+        threads = [threading.Thread(target=_send_anew, args=(host, each)) for each in by_thread.values()]
+        for sender in threads:
+            sender.start()
+        for sender in threads:
+            sender.join()
+    connection.close()
+
+
+def _send_anew(host: str, exchanges: Iterable[Exchange]) -> None:
+    connection = http.client.HTTPConnection(host, timeout=10)
+    _send(connection, exchanges)
+    connection.close()
+
+
+def _send(connection: http.client.HTTPConnection, exchanges: Iterable[Exchange]) -> None:
     for exchange in exchanges:
         try:
             connection.putrequest(exchange.method, exchange.target, skip_host=True, skip_accept_encoding=True)
@@ -68,4 +116,3 @@ def _replay(url: str, exchanges: list[Exchange]) -> None:
             connection.getresponse().read()
         except (http.client.HTTPException, OSError):
             connection.close()
-    connection.close()
