@@ -139,11 +139,26 @@ def bad_ids() -> st.SearchStrategy[str]:
     return st.sampled_from(sorted(BAD_IDS.values())) | spoiled
 
 
+class _Pattern(bytes):
+    """Bytes that say how to make them again: Hypothesis spells each example out before it tries it, and a body of
+    20 MiB took longer to spell than to upload."""
+
+    spelled: str
+
+    def __repr__(self) -> str:
+        return self.spelled
+
+
 def pattern_bytes(size: int, salt: int = 0) -> bytes:
     """Return ``size`` bytes with a period of 251, so that a lost, repeated or moved block shows, and so that a
     reproducer can make them again in one line."""
     block = bytes((index * 7 + salt) % 256 for index in range(251))
-    return (block * (size // 251 + 1))[:size]
+    made = (block * (size // 251 + 1))[:size]
+    if size <= 256:
+        return made
+    pattern = _Pattern(made)
+    pattern.spelled = f"pattern_bytes({size}, salt={salt})"
+    return pattern
 
 
 SIZES: Final = (0, 1, KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 20 * MIB)
