@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from conformance.opening import open_session
 from conformance.session import Session
@@ -19,3 +26,14 @@ def session_on(provider_id: str) -> Iterator[Session]:
         open_session(running.target, capabilities=provider.capabilities) as session,
     ):
         yield session
+
+
+def timed_run(*words: str) -> tuple[float, list[dict[str, Any]]]:
+    """Run ``conformance run`` in a process of its own; return its seconds from start to exit and its report's lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.jsonl"
+        command = [sys.executable, "-m", "conformance.cli.main", "run", *words, "--report", str(report)]
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=False)
+        took_s = time.perf_counter() - started
+        return took_s, [json.loads(text) for text in report.read_text(encoding="ascii").splitlines()]

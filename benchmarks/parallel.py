@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Final
 
+from benchmarks.backends import timed_run
 from providers import discover
 from providers.provider import Launch, LaunchKind
 
@@ -59,13 +54,8 @@ def _starts_at_once(launch: Launch) -> bool:
 def _run(names: list[str], *options: str) -> tuple[float, float, float]:
     """Judge them in quick mode; return the seconds of all, of the slowest, and of processor time without servers."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.jsonl"
-        words = ("run", *names, "--quick", "--seed", "1", *options, "--report", str(report))
-        subprocess.run([sys.executable, "-m", "conformance.cli.main", *words], capture_output=True, check=False)
-        took_s = time.perf_counter() - started
-        footers = [json.loads(text) for text in report.read_text().splitlines() if '"type":"footer"' in text]
+    took_s, lines = timed_run(*names, "--quick", "--seed", "1", *options)
+    footers = [line for line in lines if line["type"] == "footer"]
     if len(footers) != len(names) or any(footer["counts"]["error"] for footer in footers):
         raise SystemExit(f"not all of {', '.join(names)} could be judged; the figures would mean nothing")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Final
+
+from benchmarks.backends import timed_run
 
 BACKENDS: Final = ("local_disk", "gofakes3", "rclone", "versitygw", "minio", "seaweedfs")
 MODES: Final = {"quick": ("--quick",), "default": ()}
@@ -23,13 +19,7 @@ def main() -> None:
 
 
 def _measured(provider: str, mode: str, jobs: int, options: tuple[str, ...]) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.jsonl"
-        words = ("run", provider, *options, "--seed", "1", "--jobs", str(jobs), "--report", str(report))
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "conformance.cli.main", *words], capture_output=True, check=False)
-        total = time.perf_counter() - started
-        lines = [json.loads(text) for text in report.read_text(encoding="ascii").splitlines()]
+    total, lines = timed_run(provider, *options, "--seed", "1", "--jobs", str(jobs))
     results = [line for line in lines if line["type"] == "result"]
     if any(result["verdict"] == "error" for result in results):
         return f"{provider:12} {mode:8} could not be judged"
