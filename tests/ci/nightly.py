@@ -1,7 +1,7 @@
 """``python -m tests.ci.nightly``: what the nightly workflow judges, one job each, as lines for ``$GITHUB_OUTPUT``.
 
-``started`` are the providers that start by themselves, ``containers`` those that start as a container too, ``live``
-the services with the beginning of their variables' names. Adding a provider changes nothing here.
+``started`` are the providers that start by themselves, ``containers`` those of them that start as a process and as a
+container too, ``live`` the services with the beginning of their variables' names. Adding a provider changes nothing here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,9 @@ ANY_ENDPOINT = "remote"
 def plan(providers: Iterable[Provider], *, seed: int) -> dict[str, str]:
     """Return the outputs: JSON each. One seed for all, so that jobs of one provider can be merged and compared."""
     chosen = sorted(providers, key=lambda provider: provider.id)
-    started = [
-        provider.id
-        for provider in chosen
-        if {launch.kind for launch in provider.launches} & {LaunchKind.EMBEDDED, LaunchKind.PROCESS}
-    ]
-    containers = [
-        provider.id for provider in chosen if LaunchKind.CONTAINER in {launch.kind for launch in provider.launches}
-    ]
+    kinds = {provider.id: {launch.kind for launch in provider.launches} for provider in chosen}
+    started = [id for id, found in kinds.items() if found - {LaunchKind.REMOTE}]
+    containers = [id for id, found in kinds.items() if found >= {LaunchKind.PROCESS, LaunchKind.CONTAINER}]
     live = [
         {"provider": provider.id, "variables": launch.variables.access_key.removesuffix("_ACCESS_KEY_ID")}
         for provider in chosen
