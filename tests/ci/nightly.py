@@ -1,7 +1,8 @@
 """``python -m tests.ci.nightly``: what the nightly workflow judges, one job each, as lines for ``$GITHUB_OUTPUT``.
 
 ``started`` are the providers that start by themselves, ``containers`` those of them that start as a process and as a
-container too, ``live`` the services with the beginning of their variables' names. Adding a provider changes nothing here.
+container too, ``live`` the services with the beginning of their variables' names. Adding a provider changes nothing
+here.
 """
 
 from __future__ import annotations
