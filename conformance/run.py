@@ -137,7 +137,7 @@ def run(
             target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart
         ) as session:
             session.declared_limits = plan.declared
-            chosen = plan.entries if sharing is None else sharing.entries(done)
+            chosen = None if sharing is None else sharing.entries(done)
             try:
                 judge_all(session, target, plan, done, provider=provider, entries=chosen, log=log)
             except BaseException:
