@@ -201,6 +201,7 @@ def _contradictions(pages: Sequence[Page], size: int, most: int) -> list[str]:
         "paging-never-ends",
         "truncated-without-token",
         "page-of-a-key-hides-its-siblings",
+        "names-beyond-the-prefix-are-more",
     ),
     effort=0.5,
 )
@@ -236,7 +237,7 @@ def test_pages_say_what_is_true_of_them(session: Session, shape: tuple[int, int,
 
 
 @also("LIST-007", effort=0.3)
-@examples("tails", [["foo", "foo1"], ["foo", "foo/a", "foo1"]])
+@examples("tails", [["foo", "foo1"], ["foo", "foo/a", "foo1"], ["foo", "fop"]])
 @given(tails=st.lists(st.sampled_from(["foo", "foo-", "foo/a", "foo/b", "foo1", "fop"]), max_size=5, unique=True))
 def test_a_page_of_the_key_that_a_prefix_names_says_what_follows(session: Session, tails: list[str]) -> None:
     prefix = session.fresh_prefix()

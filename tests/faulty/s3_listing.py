@@ -259,6 +259,30 @@ def full_page_says_truncated(request: Request, forward: Forward) -> Response:
     return _rewritten(request, forward, change)
 
 
+@fault(
+    "names-beyond-the-prefix-are-more",
+    "a full page says that there is more where the next name in the folder does not begin with the prefix",
+    breaks=["LIST-007"],
+    origin="VersityGW looks whether another name follows before it compares that name with the prefix",
+)
+def names_beyond_the_prefix_are_more(request: Request, forward: Forward) -> Response:
+    query = request.query
+    prefix = query.get("prefix", "")
+    end = prefix + "\U0010ffff"
+    if query.get("continuation-token") == END:
+        return _changed(request, forward, request.with_query(drop=["continuation-token"], start_after=end))
+
+    def change(body: str) -> str:
+        full = len(ENTRY.findall(body)) + len(COMMON.findall(body)) == int(query.get("max-keys", "1000"))
+        if not full or TOKEN.search(body):
+            return body
+        folder = prefix[: prefix.rfind("/") + 1]
+        anew = request.with_query(drop=["continuation-token", "delimiter"], prefix=folder, start_after=end)
+        return _with_more(body) if ENTRY.search(forward.trusted(anew).body.decode()) else body
+
+    return _rewritten(request, forward, change)
+
+
 @fault("key-count-is-max-keys", "KeyCount repeats max-keys", breaks=["LIST-007"])
 def key_count_is_max_keys(request: Request, forward: Forward) -> Response:
     most = request.query.get("max-keys", "1000")
