@@ -57,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="seed of the generated data")
     group.addoption("--conformance-report", metavar="FILE", help="write the report document (JSON Lines)")
+    group.addoption(
+        "--conformance-public",
+        action="store_true",
+        help="leave the evidence of attacks that are not disclosed out of the report and of what fails",
+    )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -105,18 +110,26 @@ class ClauseItem(pytest.Item):
 
     def runtest(self) -> None:
         self.result = _backends(self.config).judge(self.backend, self.entry)
-        verdict, level = self.result["verdict"], self.result["level"]
-        reason = self.result.get("reason", "")
+        shown = self._shown()
+        verdict, level, reason = shown["verdict"], shown["level"], shown.get("reason", "")
         if verdict == "deviates":
-            if self.result["expected"]:
-                pytest.xfail(f"expected: {self.result['expectation']['reason']}")
+            if shown["expected"]:
+                pytest.xfail(f"expected: {shown['expectation']['reason']}")
             if level != "MUST":
-                pytest.xfail(f"{level}: {_sentence(self.result)}")
-            raise ClauseFailure(_text(self.result))
+                pytest.xfail(f"{level}: {_sentence(shown)}")
+            raise ClauseFailure(_text(shown))
         if verdict == "error":
             raise ClauseFailure(f"the harness failed, which says nothing about the backend: {reason}")
         if verdict != "conforms":
             pytest.skip(f"{verdict}: {reason}")
+
+    def _shown(self) -> dict[str, Any]:
+        """Return the result as pytest may show it: at once, and so before the neighbours are judged."""
+        if not self.config.getoption("--conformance-public"):
+            return self.result
+        from conformance.report.disclosure import published_alone
+
+        return published_alone(self.result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, ClauseFailure):
@@ -138,11 +151,12 @@ def _sentence(result: dict[str, Any]) -> str:
 
 def _text(result: dict[str, Any]) -> str:
     evidence, seen = result.get("evidence", {}), result.get("observation", {})
+    why = "" if evidence else result.get("reason", "")
     lines = [
         f"{result['clause']} ({result['level']}): {result['statement']}",
         f"  promised   {seen.get('promised')}",
         f"  observed   {seen.get('observed')}",
-        f"  example    {evidence.get('example') or 'the only one'}",
+        f"  because    {why}" if why else f"  example    {evidence.get('example') or 'the only one'}",
         *(f"  source     {source}" for source in result["sources"]),
     ]
     if evidence.get("transcript"):
@@ -204,13 +218,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     sections = session.config.stash.get(_SECTIONS, {})
     if not path or hasattr(session.config, "workerinput"):
         return
-    from conformance.report.document import counts, line
+    from conformance.report.disclosure import published
+    from conformance.report.document import Section, counts, line
 
+    public = session.config.getoption("--conformance-public")
     # Clauses that -k or -m left out are the operator's choice; clauses that never had their turn are missing.
     whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not session.shouldfail
     try:
         with Path(path).open("w", encoding="ascii") as out:
-            for header, results in sections.values():
+            for header, found in sections.values():
+                results = published(Section(header=header, results=found)).results if public else found
                 out.write(line({**header, "clauses": len(results)}))
                 out.writelines(line(result) for result in results)
                 duration = round(sum(result["duration_s"] for result in results), 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.cli import report_files
 from conformance.cli.exit_codes import ExitCode
+from conformance.report.disclosure import published
 from conformance.report.merge import document
 
 
@@ -20,11 +21,15 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("reports", nargs="+", metavar="REPORT")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: standard output)")
+    parser.add_argument(
+        "--public", action="store_true", help="leave out the evidence of attacks that are not disclosed (SECURITY.md)"
+    )
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    text = document(report_files.merged(args.reports))
+    sections = report_files.merged(args.reports)
+    text = document(published(section) for section in sections) if args.public else document(sections)
     if args.output:
         report_files.write("--output", args.output, text)
     else:

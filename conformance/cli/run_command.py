@@ -25,6 +25,7 @@ from conformance.endpoint_options import UsageError, add_endpoint_options, endpo
 from conformance.judge import Mode
 from conformance.opening import new_run_id
 from conformance.report import footnotes, terminal
+from conformance.report.disclosure import published
 from conformance.report.document import Section, line
 from conformance.report.reproducers import write_reproducers
 from conformance.verdict import Verdict
@@ -66,6 +67,11 @@ def add_parser(commands: Any) -> None:
         "--json", action="store_true", help="the report document on standard output, and nothing else there"
     )
     out.add_argument("--reproducers", metavar="DIR", help="write the reproducers of all deviations there")
+    out.add_argument(
+        "--public",
+        action="store_true",
+        help="leave the evidence of attacks that are not disclosed out of all that is written (SECURITY.md)",
+    )
     out.add_argument("--expectations", metavar="FILE", help="known deviations (TOML) instead of the provider's own")
     out.add_argument("-v", "--verbose", action="store_true", help="show expected deviations too")
     parser.set_defaults(command=run)
@@ -81,29 +87,27 @@ def run(args: argparse.Namespace) -> ExitCode:
         report = stack.enter_context(ReportFile(args.report))
         names = [order["provider"] for order in orders]
         progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
-        lines: dict[str, list[str]] = {name: [] for name in names}
         try:
             slow_first = sorted(orders, key=lambda order: not order["slow"])
             for event in run_workers(slow_first, at_once=at_once, first=args.worker):
                 if event.line is None:
                     # A section is written in one piece when it is whole: workers run side by side.
-                    _write(report, args, lines.pop(event.provider))
+                    _write(report, args, sections, event.provider)
                     _note_end(event, sections, broken)
                     continue
                 progress.tell(event.provider, event.line)
                 if event.line["type"] != "progress":
-                    lines[event.provider].append(line(event.line))
                     _collect(sections, event.provider, event.line)
         except Interrupted as interrupt:
             # Without a footer: whoever reads the report is told that it is cut off.
             for name in interrupt.killed:
-                _write(report, args, lines[name])
+                _write(report, args, sections, name)
             _say_left_behind(sections)
             raise
     for provider, why in broken.items():
         print(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
     _say_left_behind(sections)
-    shown = [sections[name] for name in names if name in sections]
+    shown = [_shown(sections[name], args) for name in names if name in sections]
     written, unwritten = _reproducers(shown, args.reproducers)
     if shown and not args.json:
         console = consoles.output()
@@ -240,7 +244,16 @@ class ReportFile:
                 self._file.close()
 
 
-def _write(report: ReportFile, args: argparse.Namespace, lines: list[str]) -> None:
+def _shown(section: Section, args: argparse.Namespace) -> Section:
+    return published(section) if args.public else section
+
+
+def _write(report: ReportFile, args: argparse.Namespace, sections: Mapping[str, Section], provider: str) -> None:
+    """Write what there is of a provider's section; its footer is missing where the run was interrupted."""
+    if provider not in sections:
+        return
+    section = _shown(sections[provider], args)
+    lines = [line(value) for value in (section.header, *section.results, section.footer) if value is not None]
     report.write(lines)
     if args.json:
         sys.stdout.writelines(lines)

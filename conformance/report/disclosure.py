@@ -67,6 +67,17 @@ def published(section: Section) -> Section:
     return Section(header=section.header, results=results, footer=section.footer)
 
 
+ATTACKED: Final = frozenset({"SEC", "URL"})
+"""The families whose clauses can find an attack."""
+
+
+def published_alone(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as it may be published while those of its neighbours are not known: rather too little."""
+    harm = harm_of(result)
+    near = (harm is not None and harm.is_attack) or str(result["clause"]).partition("-")[0] in ATTACKED
+    return _bare(result) if near and _tells(result) and not is_disclosed(result) else dict(result)
+
+
 def published_columns(columns: Iterable[Column]) -> list[Column]:
     """Return the columns with all of their sections as they may be published."""
     return [Column(key=column.key, section=published(column.section)) for column in columns]

@@ -20,12 +20,15 @@ from unittest import mock
 import pytest
 
 from conformance.cli.main import main
+from conformance.report.disclosure import WITHHELD
 from conformance.report.document import DocumentError, read
 from tests.cli.running import KEYS, conformance, environment, started, until
 from tests.faulty.exemplar import Exemplar
 from tests.faulty.exemplar_http import HttpFront
 from tests.faulty.exemplar_types import Request, Response
+from tests.faulty.gateway import FaultyServer, all_faults
 from tests.faulty.raw_client import boto_client
+from tests.faulty.upstreams import InProcess
 
 FEW = ("--quick", "--clause", "KEY-001", "--clause", "URL-001", "--clause", "URL-018")
 
@@ -141,6 +144,28 @@ def test_a_deviation_from_a_must_is_exit_code_1_and_shown_within_the_width(tmp_p
         assert "observed" in shown.stdout
         assert max(map(len, shown.stdout.splitlines())) <= width, shown.stdout
         assert all(char == "\n" or char.isprintable() for char in shown.stdout + shown.stderr)
+
+
+def test_a_run_for_the_public_withholds_what_shows_an_attack_and_ends_the_same(tmp_path: Path) -> None:
+    with FaultyServer(all_faults()["serves-without-a-signature"], upstream=InProcess(Exemplar())) as bad:
+        args = ("run", "--endpoint", bad.url, "--quick", "--seed", "1", "--clause", "URL-017")
+        done = {
+            name: conformance(
+                tmp_path, *args, "--report", f"{name}.jsonl", "--reproducers", f"{name}-scripts", *more, **KEYS
+            )
+            for name, more in (("whole", ()), ("public", ("--public",)), ("piped", ("--public", "--json")))
+        }
+    assert {name: run.returncode for name, run in done.items()} == dict.fromkeys(done, 1), done
+    [whole], [public] = read(tmp_path / "whole.jsonl"), read(tmp_path / "public.jsonl")
+    assert public.verdicts() == whole.verdicts()
+    seen = whole.results[0]["observation"]["observed"]
+    for name, run in done.items():
+        hidden = name != "whole"
+        shown, report = " ".join(run.stdout.split()), (tmp_path / f"{name}.jsonl").read_text("ascii")
+        assert [WITHHELD in text for text in (shown, report)] == [hidden] * 2, name
+        assert [seen in shown, '"evidence"' in report] == [not hidden] * 2, name
+        assert (tmp_path / f"{name}-scripts" / "endpoint" / "URL-017.py").exists() is not hidden
+    assert done["piped"].stdout == (tmp_path / "piped.jsonl").read_text("ascii")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from conformance.report.disclosure import WITHHELD
 from conformance.report.document import read
+from tests.cli.running import KEYS
 from tests.faulty.exemplar import Exemplar
+from tests.faulty.gateway import FaultyServer, all_faults
+from tests.faulty.upstreams import InProcess
 
 STORAGE = """
 from reference_impl.local import LocalStorage
@@ -72,6 +76,25 @@ def test_clauses_run_on_a_provider_and_fill_the_reports(tmp_path: Path) -> None:
     assert section.header["clauses"] == 2
 
 
+@pytest.mark.parametrize("public", [False, True])
+def test_what_others_may_read_withholds_an_attack_and_nothing_else(tmp_path: Path, public: bool) -> None:
+    with FaultyServer(all_faults()["serves-without-a-signature"], upstream=InProcess(Exemplar())) as bad:
+        done = clauses(
+            tmp_path,
+            f"--conformance-endpoint={bad.url}",
+            *("-k", "URL-017", "--junitxml=junit.xml", "--conformance-report=report.jsonl"),
+            *(["--conformance-public"] if public else []),
+            **KEYS,
+        )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "URL-017 (MUST): " in done.stdout
+    report, junit = ((tmp_path / name).read_text("utf-8") for name in ("report.jsonl", "junit.xml"))
+    assert [WITHHELD in text for text in (done.stdout, report, junit)] == [public] * 3
+    assert ["GET /" in text for text in (done.stdout, report, junit)] == [not public] * 3
+    (section,) = read(tmp_path / "report.jsonl")
+    assert section.verdicts() == {"URL-017": "deviates"}
+
+
 def test_a_storage_of_ones_own_fails_by_promise_example_and_source_and_again_with_lf(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(STORAGE)
     judged = ("--conformance-storage=mine:make", "-k", "RT-001 or KEY-001", "--conformance-profile=core")
@@ -81,6 +104,8 @@ def test_a_storage_of_ones_own_fails_by_promise_example_and_source_and_again_wit
     for label in ("promised", "observed", "example", "source"):
         assert f"  {label} " in done.stdout
     assert "Traceback" not in done.stdout
+    public = clauses(tmp_path, *judged, "--conformance-public")
+    assert "  example " in public.stdout, "what is no attack is told"
     again = clauses(tmp_path, *judged, "--lf")
     assert "1 failed" in again.stdout
     assert "KEY-001[mine:make]" not in again.stdout

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import re
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance.catalogue import entries
 from conformance.cli.main import main
 from conformance.contract import Harm
 from conformance.report import html, junit, markdown
 from conformance.report.columns import columns, keyed
-from conformance.report.disclosure import WITHHELD, harm_of, published, published_columns
+from conformance.report.disclosure import ATTACKED, WITHHELD, harm_of, published, published_alone, published_columns
 from conformance.report.document import Section, read
 from conformance.report.findings import collect, told_short
 from conformance.report.findings_pages import MARK, page
 from conformance.report.findings_pages import write as write_pages
 from conformance.report.protections import BY_HARM
 from conformance.report.site import build
-from tests.report.documents import section, write
+from tests.report.documents import result, section, write
 
 SECRET = "?signature-left-out=this-is-the-attack"
 
@@ -175,6 +178,34 @@ def test_reports_are_whole_unless_they_are_for_the_public(tmp_path: Path, option
     out = tmp_path / "scripts"
     assert main(["report", path, "--reproducers", str(out), *option]) == 0
     assert (out / "acme" / "URL-017.py").exists() is not hidden
+
+
+def test_a_whole_report_is_merged_into_one_to_hand_on(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.jsonl", attack(Harm.BYPASSES_AUTHENTICATION, None))
+    out = tmp_path / "public.jsonl"
+    assert main(["merge", whole, "--public", "-o", str(out)]) == 0
+    assert SECRET not in out.read_text("ascii")
+    (kept,), (shown,) = read(Path(whole)), read(out)
+    assert shown.verdicts() == kept.verdicts()
+    assert SECRET in str(kept.results)
+
+
+def test_a_result_alone_is_withheld_for_a_neighbour_that_may_come() -> None:
+    clear, near, far = (result(clause, "deviates") for clause in ("URL-001", "URL-002", "RT-001"))
+    clear["expectation"] = known(link="https://example.com/issues/2")
+    by_hand = {**far, "expectation": known(harm="breaks out")}
+    assert [WITHHELD in str(published_alone(one)) for one in (clear, near, far, by_hand)] == [False, True, False, True]
+    assert "evidence" in published_alone(far)
+
+
+def test_the_families_that_can_find_an_attack_are_those_whose_clauses_name_one() -> None:
+    marks = ("Harm.BYPASSES_AUTHENTICATION", "Harm.BREAKS_OUT", "bypass(")
+    found = set()
+    for entry in entries().values():
+        module = sys.modules[entry.cases[0].function.__module__]
+        if any(mark in inspect.getsource(module) for mark in marks):
+            found.add(entry.clause.family)
+    assert found == ATTACKED
 
 
 def test_the_command_writes_the_pages_and_removes_those_of_before(
