@@ -208,7 +208,8 @@ class HttpTransport:
                 if broken is not None:
                     raise broken from None
                 raise
-            headers = tuple(response.getheaders())
+            # As they came: the policy that getheaders() applies costs more than the rest of the answer.
+            headers = tuple(response.headers.raw_items())
             try:
                 body = response.read()
                 if broken is not None or (response.getheader("connection") or "").lower() == "close":

@@ -9,14 +9,13 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
-from unittest import mock
 from urllib.parse import parse_qs
 
 TEMPORARY_KEY: Final = "ASIACONFORMANCELENT1"
@@ -60,14 +59,25 @@ def identity_service() -> Iterator[IdentityService]:
         with tempfile.TemporaryDirectory() as folder:
             token_file = Path(folder, "token")
             token_file.write_text(token, encoding="ascii")
-            with mock.patch.dict(os.environ, _pod(server.server_port, token_file)):
-                for name in _OTHER_SOURCES:
-                    os.environ.pop(name, None)
+            with _environment(_pod(server.server_port, token_file), without=_OTHER_SOURCES):
                 yield service
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def _environment(extra: Mapping[str, str], *, without: Iterable[str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(extra)
+    for name in without:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 _OTHER_SOURCES: Final = (

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
-from unittest import mock
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -22,6 +21,7 @@ from hypothesis.internal.conjecture import providers
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability
 from conformance.history import Event
+from conformance.patching import replaced
 from conformance.session import Session
 from conformance.verdict import Deviation, Inconclusive, Moment, Observation, Verdict, ViewError, merge, show
 from conformance.wire import Exchange
@@ -336,7 +336,7 @@ def _same_draws_everywhere() -> Iterator[None]:
     if found is None or not hasattr(providers, "_get_local_constants"):
         yield  # a release that has no such habit, or another name for it
         return
-    with mock.patch.object(providers, "_get_local_constants", type(found)):
+    with replaced(providers, "_get_local_constants", type(found)):
         yield
 
 

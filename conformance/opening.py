@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from conformance.bucket_checks import probe_clock, require_bucket, smoke
 from conformance.contract import Capability
@@ -22,6 +21,7 @@ from conformance.opening_error import OpeningError
 from conformance.opening_parts import reference_parts
 from conformance.opening_writer import DiskWriters, S3Writers, importable
 from conformance.other_hands import DiskHands, S3Hands
+from conformance.patching import replaced
 from conformance.removal import remove_run, run_prefixes
 from conformance.s3_wire import S3Wire
 from conformance.sdk_hook import SdkHook, SdkInterference
@@ -36,7 +36,6 @@ from reference_impl.keys import KeyLayout
 from reference_impl.local import LocalStorage
 from reference_impl.s3 import S3Storage
 from reference_impl.s3_client import make_client
-from reference_impl.signed_urls import UrlServer
 
 ALWAYS_S3 = frozenset(
     {
@@ -198,6 +197,9 @@ def _open_disk(
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         stack.callback(transport.close)
+        # A web server is loaded only by those who judge a disk.
+        from reference_impl.signed_urls import UrlServer
+
         server = stack.enter_context(UrlServer(LocalStorage(root, secret=secret)))
 
         def signing_with(secret: bytes) -> Storage:
@@ -240,7 +242,7 @@ class _DiskInterference:
                 raise PermissionError(13, "refused by the suite", name)
             real(path, dir_fd=dir_fd)
 
-        with mock.patch("os.unlink", refusing), mock.patch("os.remove", refusing):
+        with replaced(os, "unlink", refusing), replaced(os, "remove", refusing):
             yield
 
     def break_deletes(self, how: str, times: int) -> contextlib.AbstractContextManager[None]:

@@ -6,12 +6,14 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email.policy import Compat32
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from conformance import clock
@@ -22,6 +24,16 @@ from conformance.wire import Auth, Headers, SignedFrom
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 
 Query = Sequence[tuple[str, str]]
+
+
+class _AsGiven(Compat32):
+    """Headers as they were given. The default looks for surrogates in each of them, at each look at it."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return value
+
+
+_AS_GIVEN: Final = _AsGiven()
 
 
 class _PayloadAuth(S3SigV4Auth):
@@ -140,6 +152,7 @@ class S3Wire:
     ) -> list[tuple[str, str]]:
         """Return ``headers`` with those of Signature Version 4 added (Authorization, X-Amz-Date, …)."""
         request = AWSRequest(method=method, url=url, data=body)
+        request.headers = HTTPHeaders(policy=_AS_GIVEN)
         for name, value in headers:
             request.headers[name] = value
         auth = _PayloadAuth(

@@ -153,10 +153,9 @@ def pattern_bytes(size: int, salt: int = 0) -> bytes:
     """Return ``size`` bytes with a period of 251, so that a lost, repeated or moved block shows, and so that a
     reproducer can make them again in one line."""
     block = bytes((index * 7 + salt) % 256 for index in range(251))
-    made = (block * (size // 251 + 1))[:size]
     if size <= 256:
-        return made
-    pattern = _Pattern(made)
+        return (block * 2)[:size]
+    pattern = _Pattern(memoryview(block * (size // 251 + 1))[:size])
     pattern.spelled = f"pattern_bytes({size}, salt={salt})"
     return pattern
 
