@@ -51,7 +51,7 @@ class ObjectStat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteFailure:
-    """One key that the backend refused to delete, with the backend's own code (``"AccessDenied"``) and the ours."""
+    """One key that the backend refused to delete, with the backend's own code (``"AccessDenied"``) and ours."""
 
     key: str
     code: ErrorCode
@@ -108,7 +108,8 @@ class Storage(Protocol):
         is never held whole in memory; it need not be seekable. If the stream raises, that exception is re-raised,
         nothing is stored and the old value stays. ``content_type`` defaults to ``application/octet-stream``.
 
-        Errors: ``INVALID_KEY``, ``NO_SPACE``, ``TOO_LARGE``, ``CONFLICT``, ``INTEGRITY``.
+        Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (a body that gives no bytes, a content type that is no header),
+        ``NO_SPACE``, ``TOO_LARGE``, ``CONFLICT``, ``INTEGRITY``.
         """
         ...
 
@@ -123,19 +124,23 @@ class Storage(Protocol):
         """Open the value for streaming, ``with storage.open(key) as stream``; ``read(n)`` gives up to ``n`` bytes.
 
         The bytes are those of one version, also when the key is overwritten or deleted meanwhile. Reading past a
-        cut-off raises ``INTEGRITY`` and never looks like the end. ``NOT_FOUND`` is raised by entering the context.
+        cut-off raises ``INTEGRITY`` and never looks like the end. ``NOT_FOUND`` and ``INVALID_KEY`` are raised by
+        entering the context.
         """
         ...
 
     def stat(self, key: str) -> ObjectStat:
         """Return the stat of ``key``. Agrees with ``download`` about existence.
 
-        Errors: ``NOT_FOUND``, ``INVALID_KEY``.
+        Errors: ``NOT_FOUND``, ``INVALID_KEY``, ``INTEGRITY`` (an answer that was cut off).
         """
         ...
 
     def exists(self, key: str) -> bool:
-        """Whether ``key`` is stored. A backend that refuses to say raises; that is never ``False``."""
+        """Whether ``key`` is stored. A backend that refuses to say raises; that is never ``False``.
+
+        Errors: those of ``stat`` but ``NOT_FOUND``.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
@@ -143,7 +148,9 @@ class Storage(Protocol):
 
         Lazy: pages are fetched as they are consumed. Objects present during the whole iteration appear; those
         created or deleted meanwhile may or may not. ``prefix`` is a plain string, not a folder: ``"a"`` also matches
-        ``"ab"``.
+        ``"ab"``. One that no key can start with lists nothing.
+
+        Errors: ``INTEGRITY`` (a page that was cut off); what was yielded before stays true.
         """
         ...
 
@@ -152,7 +159,8 @@ class Storage(Protocol):
 
         Returns when every key is gone. Otherwise raises :class:`DeleteError`, whose ``result`` names the deleted, the
         refused (with code) and the unknown; all batches are tried first. Requests name at most ``batch_size``
-        distinct keys each. ``INVALID_KEY`` for any key is raised before anything is deleted.
+        distinct keys each. ``INVALID_KEY`` for any key is raised before anything is deleted, and so is
+        ``INVALID_ARGUMENT`` for a single string, which would otherwise mean its characters.
         """
         ...
 
@@ -161,16 +169,18 @@ class Storage(Protocol):
 
         The URL is bound to method, key, expiry and, where ``file_name`` is given, to a ``Content-Disposition:
         attachment`` with that name (RFC 6266, RFC 8187). Existence is not checked. Warns with
-        :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier.
+        :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier. A storage may be configured with
+        another life to start from; given none, it is seven days.
 
-        Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (life out of range, never rounded down).
+        Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (life out of range, never rounded down), ``UNSUPPORTED`` (a
+        storage that was not configured to sign).
         """
         ...
 
     def signed_upload_url(self, key: str, *, expires_in: int = MAX_URL_LIFE_S, content_type: str | None = None) -> str:
         """Return a URL that stores the body of one PUT under ``key``, for ``expires_in`` seconds (1 … 604800).
 
-        Where ``content_type`` is given the PUT must send exactly that header. Errors as ``signed_url``.
+        Where ``content_type`` is given the PUT must send exactly that header. Warnings and errors as ``signed_url``.
         """
         ...
 
@@ -178,7 +188,7 @@ class Storage(Protocol):
         """Write, read, list and remove one probe object; raise naming the missing permission.
 
         Errors: ``ACCESS_DENIED`` with the permission's name (``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject``,
-        ``s3:ListBucket``) in ``hint``, ``BUCKET_NOT_FOUND``, ``INVALID_CREDENTIALS``, ``UNAVAILABLE``.
+        ``s3:ListBucket``) in ``hint``; every other one as the failing step raised it, with what was being tried.
         """
         ...
 
@@ -198,6 +208,14 @@ def require_key(key: str, operation: str) -> str:
             ErrorCode.INVALID_KEY, operation, key, f"{size} bytes in UTF-8, at most {MAX_KEY_BYTES} are allowed"
         )
     return key
+
+
+def require_collection(keys: Iterable[str]) -> Iterable[str]:
+    """Return ``keys`` unless it is one string, whose characters would be taken for the keys to delete."""
+    if isinstance(keys, str):
+        hint = f"delete_files takes the keys as an iterable; pass [{keys!r}] to delete one"
+        raise StorageError(ErrorCode.INVALID_ARGUMENT, "delete_files", keys, hint)
+    return keys
 
 
 def require_url_life(expires_in: object, operation: str, key: str) -> int:

@@ -65,12 +65,13 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         return code
     except SettingsError as error:
         problems = [{"name": one.name, "value": one.value, "allowed": one.allowed} for one in error.problems]
-        return _fail(args, USAGE, str(error), {"code": "settings", "problems": problems})
+        document = {"code": "settings", "problems": problems, "warnings": error.warnings}
+        return _fail(args, USAGE, str(error), document)
     except UsageError as error:
         return _fail(args, USAGE, str(error), {"code": "usage", "hint": str(error)})
     except StorageError as error:
-        document = {"code": error.code.value, "operation": error.operation, "key": error.key, "hint": error.hint}
-        return _fail(args, FAILED, str(error), document)
+        failure = {"code": error.code.value, "operation": error.operation, "key": error.key, "hint": error.hint}
+        return _fail(args, FAILED, str(error), failure)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -84,8 +85,8 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _fail(args: argparse.Namespace, code: int, said: str, document: dict[str, Any]) -> int:
-    for line in said.splitlines():
-        print(plain(f"error: {line}" if line == said.splitlines()[0] else line), file=sys.stderr)
+    for line in f"error: {said}".splitlines():
+        print(plain(line), file=sys.stderr)
     to_stdout = getattr(args, "command", "") == "get" and args.file == "-"
     if args.json and not to_stdout:
         print(json.dumps({"error": document}))
@@ -230,7 +231,10 @@ def _add_retention(commands: Any, common: argparse.ArgumentParser) -> None:
     show = add("show", "retention_show", "settings", "show the lifecycle rules of the bucket")
     show.add_argument("--explain", action="store_true", help="count the stored files that each rule matches")
     apply = add(
-        "apply", "retention_apply", "settings", "set lifecycle rules, one per owner and type; keep foreign ones"
+        "apply",
+        "retention_apply",
+        "settings",
+        "set lifecycle rules, one per owner and type, in place of all that were set so before; keep foreign ones",
     )
     for scope in ("platform", "project"):
         apply.add_argument(

@@ -114,7 +114,7 @@ def ls(storage: Storage, args: argparse.Namespace, console: Console) -> int:
 def rm(storage: Storage, args: argparse.Namespace, console: Console) -> int:
     wanted = args.keys
     if wanted == ["-"]:
-        wanted = [line.removesuffix("\n") for line in sys.stdin if line != "\n"]
+        wanted = _lines_of_stdin()
     code = 0
     try:
         result = storage.delete_files(wanted)
@@ -136,6 +136,15 @@ def rm(storage: Storage, args: argparse.Namespace, console: Console) -> int:
     for key in result.unknown:
         console.note(f"unknown {key!r}: the request broke off; deleting it again is safe")
     return code
+
+
+def _lines_of_stdin() -> list[str]:
+    # Read as bytes: only a line feed ends a key, and what is no UTF-8 is the caller's mistake, in every locale.
+    try:
+        lines = sys.stdin.buffer.read().decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"stdin is not UTF-8 at byte {error.start}; write one key per line in UTF-8") from None
+    return [line for line in lines if line]
 
 
 def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:

@@ -18,6 +18,7 @@ from reference_impl.api import (
     DeleteFailure,
     DeleteResult,
     ObjectStat,
+    require_collection,
     require_key,
     require_url_life,
 )
@@ -215,25 +216,22 @@ class LocalStorage:
                 yield stat
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
-        if isinstance(keys, str):
-            hint = f"delete_files takes the keys as an iterable; pass [{keys!r}] to delete one"
-            raise StorageError(ErrorCode.INVALID_ARGUMENT, "delete_files", keys, hint)
-        paths = {key: segments_of(key, "delete_files") for key in keys}
+        paths = {key: segments_of(key, "delete_files") for key in require_collection(keys)}
         if not paths:
             return DeleteResult()
-        deleted: tuple[str, ...] = ()
-        failed: tuple[DeleteFailure, ...] = ()
+        deleted: list[str] = []
+        failed: list[DeleteFailure] = []
         with self._opened("delete_files") as (root_fd, exact):
             for key, path in paths.items():
                 try:
                     remove_file(root_fd, path, exact=exact)
-                    deleted += (key,)
+                    deleted.append(key)
                 except OSError as error:
                     why = storage_error(error, "delete_files", key)
-                    failed += (
-                        DeleteFailure(key=key, code=why.code, backend_code=_errno_name(error), message=why.hint),
+                    failed.append(
+                        DeleteFailure(key=key, code=why.code, backend_code=_errno_name(error), message=why.hint)
                     )
-        result = DeleteResult(deleted=deleted, failed=failed)
+        result = DeleteResult(deleted=tuple(deleted), failed=tuple(failed))
         if failed:
             hint = f"{len(failed)} of {len(paths)} keys could not be deleted; first: {failed[0].message}"
             raise DeleteError(failed[0].code, result, hint)
@@ -303,6 +301,9 @@ def _pieces(body: bytes | BinaryIO, key: str) -> Iterator[memoryview]:
     if isinstance(body, bytes | bytearray | memoryview):
         yield memoryview(body).cast("B")
         return
+    if not hasattr(body, "read"):
+        hint = f"body is {type(body).__name__}; pass bytes or a stream in binary mode"
+        raise StorageError(ErrorCode.INVALID_ARGUMENT, "upload", key, hint)
     while True:
         # Typed by hand: callers do pass text files and non-blocking sockets, whatever the annotation says.
         piece: object = body.read(PIECE_BYTES)

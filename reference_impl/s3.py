@@ -20,6 +20,7 @@ from reference_impl.api import (
     CredentialsEndBeforeUrl,
     DeleteResult,
     ObjectStat,
+    require_collection,
     require_key,
     require_url_life,
 )
@@ -204,7 +205,7 @@ class S3Storage:
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
         """See :meth:`reference_impl.api.Storage.delete_files`. Batches run in parallel; a failure stops no other."""
-        distinct = dict.fromkeys(keys)
+        distinct = dict.fromkeys(require_collection(keys))
         for key in distinct:
             require_key(key, "delete_files")
         return delete_keys(

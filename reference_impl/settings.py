@@ -76,15 +76,19 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The environment describes no usable storage. ``problems`` holds everything that is wrong, not only the first."""
+    """The environment describes no usable storage. ``problems`` holds everything that is wrong, not only the first.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(problems)
+    ``warnings`` are those of :class:`Settings`: a variable that is missing may be there under a misspelt name.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], warnings: tuple[str, ...] = ()) -> None:
+        super().__init__(problems, warnings)
         self.problems = problems
+        self.warnings = warnings
 
     def __str__(self) -> str:
         head = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''} in the settings:"
-        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+        return "\n".join([head, *(f"  {line}" for line in (*self.problems, *self.warnings))])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,9 @@ class Settings:
     """A checked configuration. ``repr`` shows no secrets.
 
     ``url_life_s`` is in seconds. ``access_key_id`` and ``secret_access_key`` are both ``None`` with ``use_irsa``.
-    ``warnings`` holds sentences on variables that look misspelt: they are ignored, as other programs may use them.
+    ``use_signed_urls`` is for whoever hands out files: whether readers get signed URLs, or the bytes through it. The
+    storage signs whenever it is asked to. ``warnings`` holds sentences on variables that look misspelt: they are
+    ignored, as other programs may use them.
     """
 
     location: Location = "local"
@@ -141,7 +147,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     )
     _check_together(reader, settings)
     if reader.problems:
-        raise SettingsError(tuple(reader.problems))
+        raise SettingsError(tuple(reader.problems), settings.warnings)
     return settings
 
 

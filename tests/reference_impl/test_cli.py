@@ -124,6 +124,11 @@ def test_check_says_what_worked_or_what_is_wrong(bucket: Bucket, tmp_path: Path)
 def test_a_misspelt_variable_is_a_warning_on_stderr(local: LocalStorage, tmp_path: Path) -> None:
     code, _, err = run("ls", variables=on_disk(local) | {"AP_S3_BUCKETS": "x"}, home=tmp_path)
     assert (code, err.startswith("warning: AP_S3_BUCKETS")) == (0, True)
+    variables = {"AP_FILE_STORAGE_LOCATION": "s3", "AP_S3_BUCKETS": "files", "AP_S3_REGION": "eu-west-1"}
+    code, out, err = run("ls", "--json", variables=variables, home=tmp_path)
+    [warning] = json.loads(out)["error"]["warnings"]
+    assert (code, warning) == (2, "AP_S3_BUCKETS is not read by this storage; is AP_S3_BUCKET meant?")
+    assert err.splitlines()[-1] == f"  {warning}"
 
 
 def test_a_signed_url_serves_the_file_under_the_name_asked_for(bucket: Bucket, tmp_path: Path) -> None:
@@ -158,6 +163,19 @@ def test_rm_names_each_key_that_could_not_be_deleted(local: LocalStorage, tmp_pa
     code, out, _ = run("rm", "-", variables=on_disk(local), home=tmp_path, stdin=b"a\n\n")
     assert (code, out) == (0, "1 key deleted or never there\n")
     assert not local.exists("a")
+
+
+def test_rm_takes_keys_from_stdin_byte_for_byte_and_refuses_what_is_no_utf_8(
+    local: LocalStorage, tmp_path: Path
+) -> None:
+    for key in ("a\r", "a", "b\x85c"):
+        local.upload(key, b"1")
+    # As in a locale of UTF-8, where Python decodes the standard streams strictly.
+    variables = on_disk(local) | {"PYTHONIOENCODING": "utf-8:strict"}
+    code, out, err = run("rm", "-", variables=variables, home=tmp_path, stdin=b"a\n\xff\n")
+    assert (code, out, err) == (2, "", "error: stdin is not UTF-8 at byte 2; write one key per line in UTF-8\n")
+    assert run("rm", "-", variables=variables, home=tmp_path, stdin="a\r\nb\x85c".encode())[0] == 0
+    assert [stat.key for stat in local.list()] == ["a"]
 
 
 def test_keys_cannot_steer_the_terminal(local: LocalStorage, tmp_path: Path) -> None:

@@ -211,8 +211,10 @@ def test_a_stream_that_raises_stores_nothing_and_its_own_error_comes_out(storage
     assert not (storage.root / "new").exists()
 
 
-@pytest.mark.parametrize("body", [io.StringIO("text"), type("Empty", (), {"read": lambda self, size: None})()])
-def test_a_stream_that_gives_no_bytes_is_refused(storage: LocalStorage, body: object) -> None:
+@pytest.mark.parametrize(
+    "body", ["text", None, io.StringIO("text"), type("Empty", (), {"read": lambda self, size: None})()]
+)
+def test_a_body_that_gives_no_bytes_is_refused(storage: LocalStorage, body: object) -> None:
     with refused(ErrorCode.INVALID_ARGUMENT):
         storage.upload("k", body)  # type: ignore[arg-type]
     assert tree(storage.root) == {}

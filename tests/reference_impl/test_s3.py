@@ -310,6 +310,12 @@ def test_batches_on_the_wire_are_the_ceiling_of_count_by_size_and_name_each_key_
     assert result.deleted == tuple(keys)
 
 
+def test_deleting_takes_the_keys_as_a_collection_and_not_one_string() -> None:
+    with running(lambda request: error(500, "InternalError")) as stub:
+        failing(ErrorCode.INVALID_ARGUMENT, lambda: open_at(stub.url).delete_files("ab"))
+        assert stub.requests == []
+
+
 def test_deleting_nothing_sends_nothing() -> None:
     with running(lambda request: error(500, "InternalError")) as stub:
         assert open_at(stub.url).delete_files(iter([])).requests == 0
