@@ -75,6 +75,8 @@ class Harm(enum.StrEnum):
     """An object is removed, emptied or replaced that should have stayed."""
     STORES_WRONG_DATA = "stores wrong data"
     """Bytes that were known to be damaged or cut off are kept as if they were whole."""
+    SERVES_WRONG_DATA = "serves wrong data"
+    """Bytes are given as a whole object that nobody ever stored."""
     CROSSES_TENANTS = "crosses tenants"
     """What is done for one owner reaches what belongs to another."""
     LEAKS = "leaks"

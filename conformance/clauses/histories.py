@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from conformance.catalogue import clause
 from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
+from conformance.clauses.history_harm import harm_of
 from conformance.contract import Capability, Level, Profile
 from conformance.history import NEVER, WRITES, Event, Op, Said, Undecided, violation
 from conformance.history_drawing import draw_text
@@ -137,7 +138,8 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
         return [event for events in pool.map(client, range(len(scripts))) for event in events]
 
 
-def _require_an_order(session: Session, events: list[Event], mark: int) -> None:
+def _require_an_order(session: Session, events: list[Event], mark: int, look: Callable[[str], str | None]) -> None:
+    """Raise ``Deviation`` where there is none. ``look`` downloads a key of the events once more."""
     try:
         found = violation(events, seconds=CHECK_S)
     except Undecided as error:
@@ -148,12 +150,14 @@ def _require_an_order(session: Session, events: list[Event], mark: int) -> None:
     if failed:
         # A request that a client tried twice may have acted twice, which no single moment can stand for.
         raise Inconclusive(f"{len(failed)} requests failed and were tried again while the history was recorded")
+    key = found[0].key
     raise Deviation(
         promised="the answers to concurrent clients fit one order of their operations",
         observed=f"no order explains {len(found)} of {len(events)} operations, whatever became of the others: "
         + "; ".join(map(str, found)),
         example=draw_text(found),
         history=found,
+        harm=harm_of(found, [event for event in events if event.key == key], lambda: look(key)),
     )
 
 
@@ -196,8 +200,16 @@ def test_a_concurrent_history_has_an_order(session: Session, scripts: tuple[Scri
                 return Said.UNKNOWN, name if op is Op.PUT else None
             raise
 
+    def look(key: str) -> str | None:
+        try:
+            return values.of_body(storage.download(keys[int(key[1:])]))
+        except StorageError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise LookupError(str(error)) from error
+            return None
+
     mark = session.recorder.mark()
-    _require_an_order(session, _record(scripts, keys, values, perform), mark)
+    _require_an_order(session, _record(scripts, keys, values, perform), mark, look)
 
 
 @clause(
@@ -246,8 +258,16 @@ def test_a_concurrent_history_with_conditions_has_an_order(session: Session, scr
                 last_read.__dict__[key] = (value, answer.header("etag") or "")
                 return Said.DONE, value
 
+    def look(key: str) -> str | None:
+        answer = wire.get(keys[int(key[1:])])
+        if answer.status == 404:
+            return None
+        if not answer.ok:
+            raise LookupError(answer.summary)
+        return values.of_body(answer.body)
+
     mark = session.recorder.mark()
-    _require_an_order(session, _record(scripts, keys, values, perform), mark)
+    _require_an_order(session, _record(scripts, keys, values, perform), mark, look)
 
 
 def _done(clearly: bool) -> Said:

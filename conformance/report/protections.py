@@ -33,7 +33,10 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
     "CON-002": "Let one writer only write a key at a time; a lock of the application must see to that.",
     "CON-003": "Do not build locks or counters on If-None-Match: keep them in a database.",
     "CON-004": "Do not build locks or counters on If-Match: keep them in a database.",
+    "CON-005": "Let nobody read a key while it is written: upload to a new key, and tell readers of it once the upload "
+    "was answered.",
     "CON-007": "Do not build locks or counters on If-Match: keep them in a database.",
+    "CON-011": "Do not build locks or counters on conditional writes: keep them in a database.",
     "DUR-001": "Keep what must not be lost elsewhere too until it was read back.",
     "DUR-002": "Keep what must not be lost elsewhere too; this backend is no place for the only copy.",
     "SEC-001": "Serve keys only after they were parsed by the layout, and keep the storage's folder to itself.",
@@ -46,6 +49,7 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
 BY_HARM: Final[Mapping[Harm, str]] = {
     Harm.LOSES_DATA: "Keep a copy of what must not be lost on another backend until this is mended.",
     Harm.STORES_WRONG_DATA: "Compare what was stored with what was sent, by a checksum of your own.",
+    Harm.SERVES_WRONG_DATA: "Compare what was downloaded with a checksum of your own; where they differ, read again.",
     Harm.CROSSES_TENANTS: "Give each tenant a bucket and a key pair of its own.",
     Harm.LEAKS: "Keep logs and reports of this backend to yourself, and change what leaked.",
     Harm.BYPASSES_AUTHENTICATION: "Do not hand out signed URLs of this backend, and let nobody but the application "
