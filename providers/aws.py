@@ -33,6 +33,7 @@ PROVIDER = Provider(
         ),
         "key_bytes": Declared(value=1024, source=f"{_GUIDE}/object-keys.html"),
         "url_life_s": Declared(value=604_800, source=f"{_GUIDE}/ShareObjectPreSignedURL.html"),
+        "put_bytes": Declared(value=5 * 1024**3, source=f"{_GUIDE}/upload-objects.html"),
         "parts": Declared(value=10_000, source=f"{_GUIDE}/qfacts.html"),
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_GUIDE}/qfacts.html"),
         "page_keys": Declared(

@@ -25,11 +25,14 @@ PROVIDER = Provider(
     capabilities=S3_CAPABILITIES,
     limits={
         "batch_keys": Declared(value=1000, source="https://docs.cloud.google.com/storage/docs/xml-api/post-bucket"),
-        "key_bytes": Declared(value=1024, source=_QUOTAS),
-        "parts": Declared(value=10_000, source=_QUOTAS),
-        "part_min_bytes": Declared(value=5 * 1024**2, source=_QUOTAS),
+        "key_bytes": Declared(value=1024, source="https://cloud.google.com/storage/docs/naming-objects"),
+        "put_bytes": Declared(value=5 * 1024**4, source=f"{_QUOTAS}#objects"),
+        "parts": Declared(value=10_000, source=f"{_QUOTAS}#requests"),
+        "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_QUOTAS}#requests"),
+        # As its own client library has it.
         "url_life_s": Declared(
-            value=604_800, source="https://cloud.google.com/storage/docs/access-control/signed-urls"
+            value=604_800,
+            source="https://github.com/googleapis/python-storage/blob/main/google/cloud/storage/_signing.py",
         ),
     },
     notes=(

@@ -7,6 +7,7 @@ from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
 from providers.provider import Declared, Kind, Provider
 
+_CALLS = "https://www.scaleway.com/en/docs/object-storage/api-cli/using-api-call-list"
 _MULTIPART = "https://www.scaleway.com/en/docs/object-storage/api-cli/multipart-uploads/"
 
 PROVIDER = Provider(
@@ -22,14 +23,17 @@ PROVIDER = Provider(
             endpoint="https://s3.{region}.scw.cloud",
         ),
     ),
-    capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
+    capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.VERSIONING, Capability.LIFECYCLE},
     limits={
+        "batch_keys": Declared(value=1000, source=_CALLS),
+        "page_keys": Declared(value=1000, source=_CALLS),
         "parts": Declared(value=1000, source=_MULTIPART),
         "part_min_bytes": Declared(value=5_000_000, source=_MULTIPART),
     },
     notes=(
         "Regions fr-par, it-mil, nl-ams, pl-waw: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml",
         "Conditional writes: https://www.scaleway.com/en/docs/object-storage/api-cli/using-conditional-writes",
-        "Supported calls: https://www.scaleway.com/en/docs/object-storage/api-cli/using-api-call-list",
+        f"Supported calls, versioning among them: {_CALLS}",
+        "No page read states a limit of keys, of one PUT or of the life of URLs; none is declared.",
     ),
 )

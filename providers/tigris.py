@@ -15,7 +15,11 @@ PROVIDER = Provider(
     kind=Kind.SERVICE,
     launches=(
         RemoteLaunch(
-            title="Tigris", variables=Variables.of("tigris"), endpoint="https://t3.storage.dev", region="auto"
+            title="Tigris",
+            variables=Variables.of("tigris"),
+            endpoint="https://t3.storage.dev",
+            region="auto",
+            addressing="virtual",
         ),
     ),
     capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
@@ -25,6 +29,9 @@ PROVIDER = Provider(
     },
     notes=(
         "One endpoint for the world, region `auto`: https://www.tigrisdata.com/docs/",
+        "Asks for virtual-host style; other pages give the endpoint as https://t3.storageapi.dev: "
+        "https://www.tigrisdata.com/docs/objects/multipart-uploads/",
+        "Parts within Amazon's limits, by the same page; no page read states a limit of keys, batches or of one PUT.",
         "Conditions on writes: https://www.tigrisdata.com/docs/objects/conditionals",
         "Supported calls, versioning not among them: https://www.tigrisdata.com/docs/api/s3",
     ),

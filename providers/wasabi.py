@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.contract import Capability
 from providers.declared_file import S3_CAPABILITIES
 from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Kind, Provider
+from providers.provider import Declared, Kind, Provider
 
 PROVIDER = Provider(
     id="wasabi",
@@ -17,9 +17,14 @@ PROVIDER = Provider(
         RemoteLaunch(title="Wasabi", variables=Variables.of("wasabi"), endpoint="https://s3.{region}.wasabisys.com"),
     ),
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
+    limits={
+        # Its own answer to customers, as they quote it.
+        "put_bytes": Declared(value=5_000_000_000, source="https://github.com/pglombardo/PasswordPusher/issues/1895"),
+    },
     notes=(
         "Endpoints and regions, such as eu-central-1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Wasabi.yaml",
-        "Uploads in parts as Amazon documents them: https://knowledgebase.wasabi.com/hc/en-us/articles/360030872392",
+        "Uploads in parts as Amazon documents them: https://docs.wasabi.com/docs/how-does-wasabi-handle-multipart-uploads",
+        "No page read states in numbers a limit of keys, batches, parts or of the life of URLs; none is declared.",
         "Versioning: https://docs.wasabi.com/docs/versioning",
         "Lifecycle: https://docs.wasabi.com/apidocs/lifecycle-policy",
     ),
