@@ -49,10 +49,23 @@ def _one_file(tls: Certificates) -> str:
     return str(path)
 
 
+# It keeps objects below a folder that it names itself and no variable moves, whatever TMPDIR says. The name
+# is changed before its provider reads it, so that what it stores goes with the run's folder.
+_START: Final = """\
+import sys
+from localstack.services.s3 import provider
+if not provider.DEFAULT_S3_TMP_DIR:
+    raise SystemExit("this LocalStack keeps objects elsewhere")
+provider.DEFAULT_S3_TMP_DIR = sys.argv.pop(1)
+from localstack.runtime.main import main
+main()
+"""
+
+
 def serve(room: Room, *, skip_signatures: bool) -> Command:
     """Start with the check of signatures left out, as it ships, or switched on."""
     return Command(
-        argv=(str(ENVIRONMENT.program("python")), "-m", "localstack.runtime.main"),
+        argv=(str(ENVIRONMENT.program("python")), "-c", _START, str(room.data / "objects")),
         env={
             **_QUIET,
             "OVERRIDE_IN_DOCKER": "0",
