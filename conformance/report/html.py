@@ -55,9 +55,19 @@ def policy(script: str = "") -> str:
     return f'<meta http-equiv="Content-Security-Policy" content="{content}">'
 
 
-def render(columns: Sequence[Column], *, title: str = "Object storage conformance", nav: str = "") -> str:
-    """Return the page. ``nav`` is HTML that stands beside the title (the links of a site)."""
-    data = matrix(columns)
+def render(
+    columns: Sequence[Column],
+    *,
+    title: str = "Object storage conformance",
+    nav: str = "",
+    histories: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page.
+
+    ``nav`` is HTML that stands beside the title (the links of a site), ``histories`` says by key which page tells of a
+    column's earlier runs.
+    """
+    data = matrix(columns, histories=histories or {})
     script = asset("html_panel.js") + asset("html_page.js")
     return "".join(
         (
@@ -88,8 +98,11 @@ def _json(value: object) -> str:
 
 
 def _top(title: str, nav: str, data: Mapping[str, Any]) -> str:
-    columns = len(data["columns"])
-    facts = f"{columns} provider{'s' * (columns != 1)} · {len(data['clauses'])} clauses"
+    columns, providers = len(data["columns"]), len({column["provider"] for column in data["columns"]})
+    clauses = len(data["clauses"])
+    facts = f"{providers} provider{'s' * (providers != 1)} · {clauses} clause{'s' * (clauses != 1)}"
+    if columns > providers:
+        facts = f"{columns} reports of {facts}"
     return (
         f'<header class="top"><div class="brand"><h1>{escape(title)}</h1><p class="facts">{facts}</p>{nav}</div>'
         '<div class="tools" id="tools"></div></header>\n'
@@ -177,7 +190,10 @@ def _legend() -> str:
     items = "".join(
         f'<span class="{letter}">{_sign(letter)} <b>{NAMES[letter]}</b> {MEANINGS[letter]}</span>' for letter in SIGNS
     )
-    return f'<p class="legend">{items}<span>Counts are conforming of decided (conforms + deviates).</span></p>\n'
+    return (
+        f'<p class="legend">{items}<span><i class="striped"></i> <b>expected</b> known, with its reason</span>'
+        "<span>Counts are conforming of decided (conforms + deviates).</span></p>\n"
+    )
 
 
 def _listed(data: Mapping[str, Any]) -> str:

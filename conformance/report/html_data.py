@@ -6,6 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from conformance.catalogue import FAMILIES
@@ -30,6 +31,8 @@ _TERSE: Final = 24
 """An observation as short as this ("500") explains nothing without the promise beside it."""
 MAX_PACKED: Final = 2_000_000
 """Characters that the packed evidence may take in a page; longer texts are cut until it fits."""
+_SCRIPT: Final = 4
+"""How many times longer than another text a script may be."""
 _CUTS: Final = (200_000, 24_000, 6_000, 1_500, 400, 0)
 
 
@@ -47,8 +50,11 @@ def why(result: Mapping[str, Any]) -> str:
     return text if len(text) <= WHY_LENGTH else text[: WHY_LENGTH - 1] + "…"
 
 
-def matrix(columns: Sequence[Column]) -> dict[str, Any]:
-    """Return the matrix: clauses, columns, a letter per verdict (upper case: not expected), and why in few words."""
+def matrix(columns: Sequence[Column], *, histories: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the matrix: clauses, columns, a letter per verdict (upper case: not expected), and why in few words.
+
+    ``histories`` says by key which page tells of a column's earlier runs.
+    """
     stated: dict[str, Mapping[str, Any]] = {}
     for column in columns:
         for result in column.section.results:
@@ -77,19 +83,20 @@ def matrix(columns: Sequence[Column]) -> dict[str, Any]:
         "families": [[family, FAMILIES.get(family, "")] for family in present],
         "clauses": clauses,
         "sources": list(sources),
-        "columns": [_head(column) for column in columns],
+        "columns": [_head(column, histories.get(column.key, "")) for column in columns],
         "verdicts": verdicts,
         "why": reasons,
     }
 
 
-def _head(column: Column) -> dict[str, Any]:
+def _head(column: Column, history: str) -> dict[str, Any]:
     head, foot = column.section.header, column.section.footer or {}
     return {
         "key": column.key,
         "provider": head["provider"],
         "backend": head["backend"]["name"],
         "version": head["backend"]["version"],
+        "history": history,
         "facts": [
             [name, _fact(value)]
             for name, value in (
@@ -115,8 +122,8 @@ def _head(column: Column) -> dict[str, Any]:
 
 def _fact(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {item}" for name, item in value.items())
-    return str(value)
+        return ", ".join(f"{name} {_fact(item)}" for name, item in value.items())
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def packed_details(columns: Sequence[Column]) -> str:
@@ -125,12 +132,23 @@ def packed_details(columns: Sequence[Column]) -> str:
     Unpacked it is ``{"lines": […], "cells": {"KEY/CLAUSE": {…}}}``; a text there is a list of runs
     ``first, count, first, count, …`` of lines.
     """
+    longest = max((_longest(result) for column in columns for result in column.section.results), default=0)
+    # Cuts that shorten nothing give the same as the next: packing megabytes again and again is what takes the time.
+    shortening = (most for most in _CUTS if most < longest)
     packed = ""
-    for most in _CUTS:
+    for most in dict.fromkeys((min(longest, _CUTS[0]), *shortening)):
         packed = _packed(columns, most)
         if len(packed) <= MAX_PACKED:
             break
     return packed
+
+
+def _longest(result: Mapping[str, Any]) -> int:
+    """Return the smallest cut that leaves a result whole."""
+    seen, evidence = result.get("observation") or {}, result.get("evidence") or {}
+    texts = (result.get("reason"), *seen.values(), evidence.get("example"), evidence.get("transcript"))
+    script = -(-len(evidence.get("reproducer") or "") // _SCRIPT)
+    return max(script, *(len(str(text or "")) for text in texts))
 
 
 def _packed(columns: Sequence[Column], most: int) -> str:
@@ -164,7 +182,7 @@ def _cell(result: Mapping[str, Any], lines: dict[str, int], most: int) -> dict[s
     script = evidence.get("reproducer")
     if script:
         # Half a script is of no use: it is whole or it is not there.
-        value["reproducer"] = _runs(script, lines) if len(script) <= max(most * 4, 2000) else []
+        value["reproducer"] = _runs(script, lines) if len(script) <= max(most * _SCRIPT, 2000) else []
     if evidence.get("history"):
         value["history"] = evidence["history"][:500]
     return value

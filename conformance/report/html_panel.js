@@ -136,7 +136,8 @@ function listed(column, members) {
 function ofProvider(column) {
   const one = data.columns[column];
   const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.verdicts[column][at]));
-  return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}</p><dl class="versus">${one.facts.map(([name, fact]) => `<dt>${h(name)}</dt><dd>${h(fact)}</dd>`).join("")}</dl>` +
+  const history = one.history ? ` · <a href="${h(one.history)}">earlier runs</a>` : "";
+  return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}${history}</p><dl class="versus">${one.facts.map(([name, fact]) => `<dt>${h(name)}</dt><dd>${h(fact)}</dd>`).join("")}</dl>` +
     `<h3>${bad.length ? "Not as promised" : "Everything that was decided is as promised"}</h3>${listed(column, bad)}${adviceOf(one)}${limitsOf(one)}`;
 }
 

@@ -39,7 +39,8 @@ def build(folder: Path, sections: Sequence[Section], *, title: str = "Object sto
     by_key = {column.key: runs[column.section.provider] for column in columns}
     (folder / "providers").mkdir(parents=True, exist_ok=True)
     nav = '<nav class="facts"><a href="changes.html">History: who changed when</a></nav>'
-    _write(folder / "index.html", html.render(columns, title=title, nav=nav))
+    histories = {column.key: f"providers/{column.key}.html" for column in columns}
+    _write(folder / "index.html", html.render(columns, title=title, nav=nav, histories=histories))
     _write(folder / "changes.html", _changes_page(by_key, title))
     for column in columns:
         _write(folder / "providers" / f"{column.key}.html", _provider_page(column, by_key[column.key], title))
@@ -138,7 +139,7 @@ def _chart(runs: Sequence[Run]) -> str:
     """Draw conforming of decided over the runs, one step per run: a version may take back what another gave."""
     if len(runs) < 2:
         return ""
-    width, height, left = 900, 120, 44
+    width, height, left = 450, 90, 40
     points = []
     for run in runs:
         held = share({Verdict(verdict): n for verdict, n in counts(run.section.results).items()})
@@ -154,7 +155,7 @@ def _chart(runs: Sequence[Run]) -> str:
         kind = "d" if run.changed(Direction.WORSE) else "c"
         version = f"{run.section.header['backend']['version']}"
         marks.append(
-            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(run.day)} '
+            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(run.day)} '
             f"{escape(version)}: {100 * value:.1f} %</title></circle>"
         )
     return (

@@ -11,6 +11,7 @@ import pytest
 
 from conformance.report import html
 from conformance.report.columns import keyed
+from conformance.report.site import build
 from tests.report.browser import chromium
 from tests.report.documents import section
 
@@ -122,6 +123,38 @@ def test_a_click_leads_from_family_to_clause_to_evidence_and_back(page_of: Open)
     assert page.url.endswith("#acme/URL")
     page.keyboard.press("Escape")
     assert panel.is_hidden()
+
+
+def test_the_whole_of_a_cell_is_its_link(page_of: Open) -> None:
+    page = page_of()
+    page.click("[data-family=URL]")
+    cell = page.locator("tr.clause td", has=page.locator("[data-at='bolt/URL-003']"))
+    box = cell.bounding_box()
+    text = cell.locator(".why").bounding_box()
+    assert text["y"] + text["height"] < box["y"] + box["height"] - 12, "the row is taller than the cell's text"
+    page.mouse.click(box["x"] + box["width"] - 8, box["y"] + box["height"] - 4)
+    page.wait_for_selector("#panel h2")
+    assert "#bolt/URL-003?" in page.url
+
+
+@pytest.mark.parametrize(("window", "table"), [(390, 426), (800, 800), (1280, 980)])
+def test_columns_take_the_room_that_there_is_up_to_what_is_read_at_a_glance(
+    page_of: Open, window: int, table: int
+) -> None:
+    page = page_of(width=window)
+    first, second = (head.bounding_box()["width"] for head in page.locator("thead th:not(.corner)").all())
+    assert first == pytest.approx(second, abs=1)
+    assert page.locator("#matrix").bounding_box()["width"] == pytest.approx(table, abs=1)
+
+
+def test_a_column_of_a_site_leads_to_its_earlier_runs(browser: Any, tmp_path: Path) -> None:
+    build(tmp_path, SECTIONS)
+    page = browser.new_page()
+    page.goto((tmp_path / "index.html").as_uri() + "#bolt")
+    page.click("#panel >> text=earlier runs")
+    page.wait_for_selector(".site h1")
+    assert page.locator("h1").inner_text() == "bolt"
+    page.close()
 
 
 def test_a_link_to_one_cell_opens_it(page_of: Open) -> None:
