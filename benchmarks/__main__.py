@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import memory, overhead, parallel, profiles
+from benchmarks import memory, overhead, pages, parallel, profiles
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
     "memory": memory.main,
     "overhead": overhead.main,
     "parallel": parallel.main,
+    "pages": pages.main,
 }
 
 
