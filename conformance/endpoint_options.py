@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import ssl
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -105,8 +106,14 @@ def _of_settings(environ: Mapping[str, str]) -> dict[str, Any]:
         settings = load_settings({**environ, "AP_FILE_STORAGE_LOCATION": "s3"})
     except SettingsError as error:
         raise UsageError(f"--env: {error}") from None
+    for warning in settings.warnings:
+        # Unset, AP_S3_ENDPOINT means AWS: a misspelt one would send the keys of another server there, unnoticed.
+        print(f"conformance: --env: warning: {warning}", file=sys.stderr)
     if settings.use_irsa:
-        raise UsageError("--env: AP_S3_USE_IRSA is set, but single requests need keys: give AP_S3_ACCESS_KEY_ID")
+        raise UsageError(
+            "--env: AP_S3_USE_IRSA is true, but the clauses sign requests of their own and need keys: unset it and "
+            "give AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY"
+        )
     region = settings.region or "us-east-1"
     return {
         "url": settings.endpoint or f"https://s3.{region}.amazonaws.com",

@@ -222,6 +222,19 @@ def main_in_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str
     return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
 
+def test_a_variable_that_env_cannot_use_or_that_looks_misspelt_is_named(tmp_path: Path, server: Exemplar) -> None:
+    variables = {"AP_S3_BUCKET": "theirs", "AP_S3_REGION": "us-east-1", "AP_S3_ENDPOINT": server.url}
+    done = conformance(tmp_path, "run", "--env", *FEW, **variables, AP_S3_USE_IRSA="true")
+    assert (done.returncode, "unset it and give AP_S3_ACCESS_KEY_ID" in done.stderr) == (2, True)
+    keys = {"AP_S3_ACCES_KEY_ID": "exemplar", "AP_S3_SECRET_ACCESS_KEY": "exemplar-secret"}
+    done = conformance(tmp_path, "run", "--env", *FEW, **variables, **keys)
+    assert done.returncode == 2
+    assert "AP_S3_ACCES_KEY_ID is not read by this storage; is AP_S3_ACCESS_KEY_ID meant?" in done.stderr
+    keys = {"AP_S3_ACCESS_KEY_ID": "exemplar", "AP_S3_SECRET_ACCESS_KEY": "exemplar-secret", "AP_S3_REGON": "eu"}
+    done = conformance(tmp_path, "run", "--env", *FEW, **variables, **keys)
+    assert done.stderr.startswith("conformance: --env: warning: AP_S3_REGON is not read"), done.stderr
+
+
 def test_missing_credentials_are_named(tmp_path: Path) -> None:
     done = conformance(tmp_path, "run", "--endpoint", "http://127.0.0.1:1")
     assert done.returncode == 2
