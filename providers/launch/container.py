@@ -25,6 +25,9 @@ _ENGINE_TIMEOUT_S: Final = 2
 _LOCAL_ENGINE: Final = "unix:///var/run/docker.sock"
 _POLL_S: Final = 0.05
 _TAIL_CHARACTERS: Final = 16_384
+VERSION_LABEL: Final = "org.opencontainers.image.version"
+_NO_VERSION: Final = re.compile(r"development|\(?devel\)?\b|unknown\b", re.IGNORECASE)
+"""What a server says of its version that nobody stamped one into, such as ``DEVELOPMENT.GOGET``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,8 @@ class ContainerLaunch:
     """An image whose ``port`` serves S3.
 
     ``environment`` and ``command`` are made from the (access key, secret key) that the server should accept.
-    ``version_command`` is run inside; the first group of ``version_pattern`` in what it prints is the version.
+    ``version_command`` is run inside; the first group of ``version_pattern`` in what it prints is the version. Where
+    that tells none, the image's label for it does, or else the image's id.
     """
 
     name: str
@@ -163,13 +167,21 @@ class ContainerLaunch:
                     container.stop(force=True, delete_volume=True)
 
     def _version(self, container: Any) -> str:
-        """What the server in the container says of itself, or the image where it says nothing."""
-        if self.version_command:
-            code, said = container.get_wrapped_container().exec_run(list(self.version_command))
-            found = re.search(self.version_pattern, bytes(said).decode("utf-8", "replace"))
-            if code == 0 and found:
-                return f"{found[1]} ({self.image.reference})"
-        return self.image.reference
+        """The version that the server says, or its image's label; beside it, or alone, the image that it is of."""
+        wrapped = container.get_wrapped_container()
+        reference = self.image.reference
+        version = self._said(wrapped) or str((wrapped.image.labels or {}).get(VERSION_LABEL, ""))
+        if version:
+            return f"{version} ({reference})"
+        # A tag may name another image tomorrow.
+        return reference if "@sha256:" in reference else f"{reference} ({wrapped.image.short_id})"
+
+    def _said(self, wrapped: Any) -> str:
+        if not self.version_command:
+            return ""
+        code, said = wrapped.exec_run(list(self.version_command))
+        found = re.search(self.version_pattern, bytes(said).decode("utf-8", "replace"))
+        return found[1] if code == 0 and found and not _NO_VERSION.match(found[1]) else ""
 
     def _begin(self, container: Any) -> None:
         try:

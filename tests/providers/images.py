@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from providers import discover
-from providers.launch.container import ContainerLaunch
+from providers.launch.container import VERSION_LABEL, ContainerLaunch
 from providers.launch.environment import Environment
+from providers.launch.probe import Answer
 from providers.launch.process import ProcessLaunch
 from providers.provider import Provider
 
@@ -79,7 +80,13 @@ def make_image(client: Any, provider: Provider) -> str:
             packed.name,
             repository=f"{REPOSITORY}/{provider.id}",
             tag="installed",
-            changes=[f"ENTRYPOINT {json.dumps(list(holds.entry))}", "ENV PATH=/usr/bin:/bin HOME=/tmp", "WORKDIR /tmp"],
+            changes=[
+                f"ENTRYPOINT {json.dumps(list(holds.entry))}",
+                "ENV PATH=/usr/bin:/bin HOME=/tmp",
+                "WORKDIR /tmp",
+                # None of the three asks the server, so there need be no answer.
+                f"LABEL {VERSION_LABEL}={launch.version(Answer(status=0, server=''))}",
+            ],
         )
     return f"{REPOSITORY}/{provider.id}:installed"
 

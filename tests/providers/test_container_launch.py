@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from conformance.report.document import read
 from conformance.target import S3Endpoint
 from providers import discover
-from providers.launch.container import ContainerLaunch, Image
+from providers.launch.container import VERSION_LABEL, ContainerLaunch, Image
 from providers.launch.probe import ask
 from providers.launch.process import ProcessLaunch
 from providers.provider import LaunchError, LaunchKind, Provider
@@ -43,6 +45,38 @@ def test_without_an_engine_it_says_so_and_a_client_on_the_path_does_not_count(mo
     assert availability.missing.startswith("no container engine answers")
     with pytest.raises(LaunchError, match="start Docker or Podman"), launch().start(lambda line: None):
         pass
+
+
+class InAContainer:
+    """What ``_version`` asks of a container: a command in it, and its image."""
+
+    def __init__(self, prints: bytes, *, labels: dict[str, str] | None = None, code: int = 0) -> None:
+        self.image = SimpleNamespace(labels=labels, short_id="sha256:0123456789")
+        self._answer = code, prints
+
+    def exec_run(self, command: list[str]) -> tuple[int, bytes]:
+        return self._answer
+
+    def get_wrapped_container(self) -> InAContainer:
+        return self
+
+
+@pytest.mark.parametrize(
+    ("inside", "version"),
+    [
+        (InAContainer(b"minio version RELEASE.2025 (x)"), "RELEASE.2025 (example/none:1)"),
+        (InAContainer(b"minio version DEVELOPMENT.GOGET", labels={VERSION_LABEL: "v0.1"}), "v0.1 (example/none:1)"),
+        (InAContainer(b"minio version DEVELOPMENT.GOGET"), "example/none:1 (sha256:0123456789)"),
+        (InAContainer(b"no such file", code=127, labels={}), "example/none:1 (sha256:0123456789)"),
+    ],
+)
+def test_where_the_server_says_no_version_its_image_does(inside: InAContainer, version: str) -> None:
+    assert replace(launch(), version_command=("minio", "--version"))._version(inside) == version
+
+
+def test_an_image_by_digest_needs_no_id_beside_it() -> None:
+    pinned = replace(launch(), image=Image(name="example/none", tag="1", digest="sha256:ab"))
+    assert pinned._version(InAContainer(b"")) == "example/none:1@sha256:ab"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +114,10 @@ def test_a_container_serves_on_the_loopback_restarts_and_is_removed(client: Any,
         assert isinstance(running.target, S3Endpoint)
         assert ask(running.target, timeout_s=30.0).status == 200
         assert running.target.url.startswith("http://127.0.0.1:")
-        assert running.version.endswith((f" ({reference})", reference))
+        # A server built here has no version stamped in; then its image tells it, as the program's launch does.
+        version = running.version.removesuffix(f" ({reference})")
+        assert version != running.version
+        assert version[0].isdigit() or version.startswith(("v", "RELEASE."))
         assert len(containers() - before) == 1
         assert running.restart is not None
         running.restart()
