@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from benchmarks.backends import session_on
 from conformance.catalogue import select
 from conformance.contract import Profile
-from conformance.judge import EFFORTS, Mode, judge
+from conformance.effort import EFFORTS, Mode
+from conformance.judge import judge
 from conformance.wire import Exchange, Recorder
 
 SERVERS: Final = ("rclone", "seaweedfs")

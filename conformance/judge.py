@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import time
 import traceback
@@ -11,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -20,51 +19,13 @@ from hypothesis.internal.conjecture import providers
 
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability
+from conformance.effort import Effort, Mode
 from conformance.history import Event
 from conformance.patching import replaced
 from conformance.session import Session
 from conformance.verdict import Deviation, Inconclusive, Moment, Observation, Verdict, ViewError, merge, show
 from conformance.wire import Exchange
 from reference_impl.errors import StorageError
-
-
-class Mode(enum.StrEnum):
-    """How hard a run tries. Every mode tries every clause and all of its named boundaries."""
-
-    QUICK = "quick"
-    DEFAULT = "default"
-    DEEP = "deep"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """What a run may spend on a case: examples beside the named ones, seconds for finding; on shrinking seconds and
-    requests, as some endpoints bill each."""
-
-    mode: Mode
-    examples: int
-    case_s: float
-    shrink_s: float
-    shrink_requests: int = 1000
-
-
-EFFORTS: Final = {
-    Mode.QUICK: Effort(mode=Mode.QUICK, examples=2, case_s=1.0, shrink_s=1.0, shrink_requests=300),
-    Mode.DEFAULT: Effort(mode=Mode.DEFAULT, examples=20, case_s=4.0, shrink_s=3.0),
-    Mode.DEEP: Effort(mode=Mode.DEEP, examples=500, case_s=60.0, shrink_s=20.0, shrink_requests=10_000),
-}
-
-
-def deep(budget_s: float, cases: int) -> Effort:
-    """Return the effort that spreads ``budget_s`` seconds over so many cases."""
-    each = max(budget_s / max(cases, 1), 1.0)
-    return Effort(
-        mode=Mode.DEEP,
-        examples=max(50, int(each * 40)),
-        case_s=each,
-        shrink_s=max(3.0, each / 2),
-        shrink_requests=10_000,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from conformance.opening_writer import DiskWriters, S3Writers, importable
 from conformance.other_hands import DiskHands, S3Hands
 from conformance.patching import replaced
 from conformance.removal import remove_run, run_prefixes
+from conformance.run_ids import new_run_id
 from conformance.s3_wire import S3Wire
 from conformance.sdk_hook import SdkHook, SdkInterference
 from conformance.session import MARK, Session
@@ -61,11 +61,6 @@ ALWAYS_DISK = frozenset(
         Capability.FILE_TREE,
     }
 )
-
-
-def new_run_id() -> str:
-    """Return an id for the names of a run: sortable by time, and unlike any other."""
-    return f"{int(time.time()):x}-{secrets.token_hex(3)}"
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conformance.contract import Capability
-from conformance.session import Session
+
+if TYPE_CHECKING:  # reports name the limits, and need not load what finds them
+    from conformance.session import Session
 
 MIB: Final = 1024 * 1024
 

@@ -14,11 +14,12 @@ from typing import Any
 from conformance.baseline import Expectation, ExpectationError, read_expectations
 from conformance.catalogue import Entry
 from conformance.contract import Capability
+from conformance.effort import EFFORTS, Mode
 from conformance.endpoint_options import UsageError, endpoint_of
-from conformance.judge import EFFORTS, Mode
-from conformance.opening import new_run_id, open_session
+from conformance.opening import open_session
 from conformance.opening_error import OpeningError
 from conformance.run import Plan, error_line, header, judge_unless_dead, result_line
+from conformance.run_ids import new_run_id
 from conformance.session import Session
 from conformance.target import S3Endpoint, StorageFactory, Target
 from providers import discover, expectations

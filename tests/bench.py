@@ -10,7 +10,8 @@ from typing import Final
 
 from conformance.catalogue import entries
 from conformance.contract import Capability
-from conformance.judge import EFFORTS, Judgement, Mode, judge
+from conformance.effort import EFFORTS, Mode
+from conformance.judge import Judgement, judge
 from conformance.opening import open_session
 from conformance.session import Session
 from conformance.target import DiskRoot, S3Endpoint

@@ -12,7 +12,8 @@ from typing import Any, Final, Self
 
 from conformance.catalogue import Entry, entries
 from conformance.contract import Profile
-from conformance.judge import EFFORTS, Effort, Mode, judge
+from conformance.effort import EFFORTS, Effort, Mode
+from conformance.judge import judge
 from conformance.session import Session
 from conformance.verdict import Verdict
 from tests.bench import FOUND_BY_CHANCE, every_fault, on_disk, on_exemplar, under

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from conformance.catalogue import UnknownClause, select
-from conformance.judge import EFFORTS, Judgement, Mode, judge
+from conformance.effort import EFFORTS, Mode
+from conformance.judge import Judgement, judge
 from conformance.session import Session
 from conformance.verdict import Verdict
 from tests.bench import on_disk, on_exemplar

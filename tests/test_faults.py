@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from conformance.catalogue import entries
-from conformance.judge import Mode
+from conformance.effort import Mode
 from conformance.session import Session
 from conformance.verdict import Verdict
 from tests.bench import FOUND_BY_CHANCE, decide, every_fault, on_disk, on_exemplar, under

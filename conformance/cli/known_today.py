@@ -21,6 +21,8 @@ def known_today(sections: Iterable[Section]) -> list[Section]:
 def _annotated(section: Section) -> Section:
     path = expectations.path_of(section.provider)
     known = read_expectations(path) if path else {}
+    settings = section.header["settings"]
+    known = {clause: known[clause] for clause in known if known[clause].holds_under(settings)}
     results = [_with(result, known.get(str(result["clause"]))) for result in section.results]
     return Section(header=section.header, results=results, footer=section.footer)
 

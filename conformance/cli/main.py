@@ -14,7 +14,7 @@ from typing import Final
 
 from conformance.cli import consoles
 from conformance.cli.exit_codes import ExitCode
-from conformance.cli.workers import Interrupted, start_idle
+from conformance.cli.workers import Interrupted
 from conformance.endpoint_options import UsageError
 from conformance.opening_error import OpeningError
 from conformance.release import suite_version
@@ -60,11 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Nothing is left to collect when we end, and looking for it takes longer than many a command.
     atexit.register(gc.freeze)
     words = sys.argv[1:] if argv is None else argv
-    # Loading takes most of a second, there as here: both at once.
-    worker = start_idle() if words[:1] == ["run"] and not {"-h", "--help"} & set(words) else None
     try:
         args = parser(words).parse_args(words)
-        args.worker = worker
         code = int(args.command(args))
         sys.stdout.flush()
         return code
@@ -98,9 +95,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"conformance: {what}", file=sys.stderr)
         _discard_output()
         return int(ExitCode.HARNESS)
-    finally:
-        if worker is not None:
-            worker.dismiss()
 
 
 def _discard_output() -> None:

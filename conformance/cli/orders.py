@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.baseline import Expectation, read_expectations
-from conformance.catalogue import entries
-from conformance.judge import EFFORTS, Effort, Mode, deep
+from conformance.catalogue import UnknownClause, entries, select
+from conformance.contract import Profile
+from conformance.effort import EFFORTS, Effort, Mode, deep
 from conformance.report.document import line
 from conformance.run import Plan
 from conformance.target import S3Endpoint
@@ -69,14 +70,29 @@ def endpoint_from(given: dict[str, Any]) -> S3Endpoint:
     return S3Endpoint(**{**given, "ca_file": Path(ca_file) if ca_file else None})
 
 
-def await_order() -> dict[str, Any] | None:
-    """Load what judging needs, then wait for the order; ``None`` where whoever started us has none after all."""
+def await_order(emit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+    """Load what judging needs, then wait for the order; ``None`` where whoever started us has none after all.
+
+    Before it orders, it may ask which clauses there are (``{"select": {"patterns": […], "profiles": […]}}``).
+    """
     entries()
     # What is loaded stays: the collector of garbage need not look through it again and again, least of all at the end.
     gc.freeze()
     atexit.register(gc.freeze)
-    text = sys.stdin.readline()
-    return json.loads(text) if text else None
+    while text := sys.stdin.readline():
+        order: dict[str, Any] = json.loads(text)
+        if "select" not in order:
+            return order
+        emit(_selected(**order["select"]))
+    return None
+
+
+def _selected(patterns: list[str], profiles: list[str]) -> dict[str, Any]:
+    try:
+        chosen = select(patterns=patterns, profiles=[Profile(name) for name in profiles])
+    except UnknownClause as error:
+        return {"type": "unknown", "message": str(error)}
+    return {"type": "selected", "clauses": [entry.clause.id for entry in chosen]}
 
 
 def answering() -> Callable[[dict[str, Any]], None]:

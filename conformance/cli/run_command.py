@@ -14,22 +14,23 @@ from pathlib import Path
 from typing import IO, Any
 
 from conformance.baseline import ExpectationError, fails, read_expectations
-from conformance.catalogue import UnknownClause, select
+from conformance.catalogue import UnknownClause
 from conformance.cli import consoles
 from conformance.cli.exit_codes import ExitCode
 from conformance.cli.progress import Progress
 from conformance.cli.selection import add_selection_options, wanted
-from conformance.cli.workers import Event, Interrupted, run_workers
+from conformance.cli.workers import Event, Idle, Interrupted, run_workers, start_idle
 from conformance.contract import Level, Profile
+from conformance.effort import Mode
 from conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
-from conformance.judge import Mode
-from conformance.opening import new_run_id
 from conformance.report import footnotes, terminal
 from conformance.report.disclosure import published
 from conformance.report.document import Section, line
 from conformance.report.reproducers import write_reproducers
+from conformance.run_ids import new_run_id
 from conformance.verdict import Verdict
 from providers import discover, expectations
+from providers.provider import LaunchKind
 
 
 def add_parser(commands: Any) -> None:
@@ -78,18 +79,22 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    orders, at_once = _orders(args, os.environ), args.jobs or os.cpu_count() or 1
-    for order in orders:
-        order["siblings"] = at_once // len(orders) - 1 if at_once >= len(orders) else 0
+    at_once = args.jobs or os.cpu_count() or 1
+    orders = _orders(args, os.environ, at_once=at_once)
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     with ExitStack() as stack:
         report = stack.enter_context(ReportFile(args.report))
         names = [order["provider"] for order in orders]
-        progress = stack.enter_context(Progress(names, len(orders[0]["clauses"]), consoles.errors()))
+        slow_first = sorted(orders, key=lambda order: not order["slow"])
+        # Of few clauses none are shared, and a pattern may choose few.
+        worker = stack.enter_context(start_idle(siblings=0 if args.clause else slow_first[0]["siblings"]))
+        clauses = _clauses(worker, args)
+        for order in orders:
+            order["clauses"] = clauses
+        progress = stack.enter_context(Progress(names, len(clauses), consoles.errors()))
         try:
-            slow_first = sorted(orders, key=lambda order: not order["slow"])
-            for event in run_workers(slow_first, at_once=at_once, first=args.worker):
+            for event in run_workers(slow_first, at_once=at_once, first=worker):
                 if event.line is None:
                     # A section is written in one piece when it is whole: workers run side by side.
                     _write(report, args, sections, event.provider)
@@ -151,13 +156,8 @@ def _say_left_behind(sections: Mapping[str, Section]) -> None:
             )
 
 
-def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    try:
-        chosen = select(patterns=args.clause or (), profiles=[Profile(p) for p in args.profile or ()])
-    except UnknownClause as error:
-        raise UsageError(str(error)) from None
-    if not chosen:
-        raise UsageError("no clause is in every one of the given profiles and patterns")
+def _orders(args: argparse.Namespace, environ: Mapping[str, str], *, at_once: int) -> list[dict[str, Any]]:
+    """Return what each provider's worker is told, all but the clauses."""
     for option, value in (("--max-requests", args.max_requests), ("--jobs", args.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"{option} is {value}; at least 1 is needed")
@@ -169,8 +169,7 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
     mode = Mode.QUICK if args.quick else Mode.DEEP if args.deep else Mode.DEFAULT
     if args.expectations:
         _check_expectations(Path(args.expectations), must_exist=True)
-    common = {
-        "clauses": [entry.clause.id for entry in chosen],
+    common: dict[str, Any] = {
         "seed": seed,
         "mode": mode.value,
         "budget_s": args.deep,
@@ -189,17 +188,37 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
     if endpoint is not None:
         if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
-        return [{**common, "provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}]
+        common |= {"provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}
+        return [{**common, "siblings": _siblings(args, at_once, backends=1)}]
     known = discover([Path(path) for path in args.provider_file])
     orders = []
-    for name in wanted(args, known):
+    names = wanted(args, known)
+    for name in names:
         path = expectations.of(known[name])
         if path is not None:
             _check_expectations(path, must_exist=known[name].expectations is not None)
         chosen_file = args.expectations or (str(path) if path else None)
-        own = {"expectations": chosen_file, "slow": known[name].slow}
+        shares = any(launch.kind is not LaunchKind.EMBEDDED for launch in known[name].launches)
+        siblings = _siblings(args, at_once, backends=len(names)) if shares else 0
+        own = {"expectations": chosen_file, "slow": known[name].slow, "siblings": siblings}
         orders.append({**common, **own, "provider": name, "run_id": new_run_id()})
     return orders
+
+
+def _siblings(args: argparse.Namespace, at_once: int, *, backends: int) -> int:
+    """Return how many further processes share a backend's clauses; none where its requests are rationed."""
+    return at_once // backends - 1 if at_once >= backends and args.max_requests is None else 0
+
+
+def _clauses(worker: Idle, args: argparse.Namespace) -> list[str]:
+    """Return the ids that ``--clause`` and ``--profile`` choose, as the worker says, which has the clauses loaded."""
+    try:
+        chosen = worker.select(args.clause or (), args.profile or ())
+    except UnknownClause as error:
+        raise UsageError(str(error)) from None
+    if not chosen:
+        raise UsageError("no clause is in every one of the given profiles and patterns")
+    return chosen
 
 
 def _check_expectations(path: Path, *, must_exist: bool) -> None:

@@ -23,7 +23,7 @@ def main() -> None:
 
 def _judge() -> None:
     emit = answering()
-    order = await_order()
+    order = await_order(emit)
     if order is None:
         return
     try:

@@ -10,17 +10,17 @@ import contextlib
 import json
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
 from conformance.catalogue import Entry, entries
+from conformance.cli.ahead import start_sibling
 from conformance.cli.orders import endpoint_data
 from conformance.contract import Capability
-from conformance.opening import new_run_id
 from conformance.run import Emit
+from conformance.run_ids import new_run_id
 from conformance.target import S3Endpoint
 
 STOP_WAIT_S: Final = 20.0
@@ -33,33 +33,26 @@ ALONE: Final = frozenset({Capability.RESTART})
 class Siblings:
     """The clauses of one provider, shared with further processes. A :class:`conformance.run.Sharing`.
 
-    The processes begin with the context, so that they load while the backend is brought up; they judge from
-    :meth:`share` on. Where that is never called, they leave.
+    Processes that have not been ``started`` before begin with the context, so that they load while the backend is
+    brought up; they judge from :meth:`share` on. Where that is never called, they leave.
     """
 
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], started: Sequence[subprocess.Popen[str]] = ()) -> None:
         known = [entries()[id] for id in order["clauses"]]
         self._alone = [entry for entry in known if entry.required & ALONE]
         shared = [entry for entry in known if entry not in self._alone]
         # Listings first, so that they fall to one process: what they look at is dear to store, and stored once.
         self._waiting = deque(sorted(shared, key=lambda entry: entry.clause.family != "LIST"))
         self._order = order
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes = list(started)
         self._talks: list[threading.Thread] = []
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.footers: list[dict[str, Any]] = []
         """How each sibling ended that came to its end."""
 
     def __enter__(self) -> Self:
-        for _ in range(self._order["siblings"]):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "conformance.cli.sibling"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="ascii",
-            )
-            self._processes.append(process)
+        while len(self._processes) < self._order["siblings"]:
+            self._processes.append(start_sibling())
         return self
 
     def share(self, target: S3Endpoint, capabilities: frozenset[Capability]) -> None:

@@ -1,11 +1,14 @@
 """One provider in a process of its own: what to judge comes in on standard input, a report section goes out.
 
-Started by :mod:`conformance.cli.workers`. A process each keeps providers apart: shifted clocks, patched calls, crashes.
+Started by :mod:`conformance.cli.workers` through :mod:`conformance.cli.ahead`. A process each keeps providers apart:
+shifted clocks, patched calls, crashes.
 Beside the lines of the report there are ``{"type": "progress", "text": …}`` lines.
 """
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
@@ -24,23 +27,24 @@ WORTH_SHARING: Final = 10
 """So many clauses take longer than the start of another process."""
 
 
-def main() -> None:
-    stopped_or_done(_judge)
+def main(siblings: Sequence[subprocess.Popen[str]] = ()) -> None:
+    """Judge what is ordered. ``siblings``: those who may share the clauses, where they have been started already."""
+    stopped_or_done(lambda: _judge(siblings))
 
 
-def _judge() -> None:
+def _judge(started: Sequence[subprocess.Popen[str]]) -> None:
     emit = answering()
-    order = await_order()
+    order = await_order(emit)
     if order is None:
         return
 
     def progress(text: str) -> None:
         emit({"type": "progress", "provider": order["provider"], "text": text})
 
-    _run(order, emit, progress)
+    _run(order, emit, progress, started)
 
 
-def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
+def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[subprocess.Popen[str]]) -> None:
     provider = provider_of(order)
     plan = plan_of(order, provider)
     with ExitStack() as stack:
@@ -59,7 +63,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any) -> None:
                 target=target,
             )
 
-        siblings = stack.enter_context(Siblings(order)) if _worth_sharing(order, provider) else None
+        siblings = stack.enter_context(Siblings(order, started)) if _worth_sharing(order) else None
         try:
             if order.get("endpoint") is not None:
                 target, launch = _with_checksums(endpoint_from(order["endpoint"]), order), LaunchKind.REMOTE.value
@@ -106,14 +110,8 @@ def _launch(provider: Provider, order: dict[str, Any]) -> Launch:
     return provider.choose(wanted, installing=bool(order.get("install")))
 
 
-def _worth_sharing(order: dict[str, Any], provider: Provider | None) -> bool:
-    """Whether others should judge a part of it: not where requests are rationed, or where there is little to judge."""
-    return (
-        order.get("siblings", 0) > 0
-        and len(order["clauses"]) >= WORTH_SHARING
-        and order.get("max_requests") is None
-        and (provider is None or any(launch.kind is not LaunchKind.EMBEDDED for launch in provider.launches))
-    )
+def _worth_sharing(order: dict[str, Any]) -> bool:
+    return order.get("siblings", 0) > 0 and len(order["clauses"]) >= WORTH_SHARING
 
 
 def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint]:
@@ -128,7 +126,3 @@ def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
 
 def _capabilities_of_any_endpoint() -> frozenset[Capability]:
     return discover()["remote"].capabilities
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
+
+from conformance.catalogue import UnknownClause
+from providers.provider import LaunchError
 
 STOP_WAIT_S: Final = 30.0
 """How long an interrupted worker may take to remove what it created."""
@@ -44,6 +47,32 @@ class Idle:
     process: subprocess.Popen[str]
     errors: IO[str]
 
+    def select(self, patterns: Sequence[str], profiles: Sequence[str]) -> list[str]:
+        """Return the ids of the clauses that match: it has them loaded, and whoever asks need not load them too.
+
+        Raises ``UnknownClause`` as :func:`conformance.catalogue.select` does, ``LaunchError`` where it has ended.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps({"select": {"patterns": patterns, "profiles": profiles}}) + "\n")
+            self.process.stdin.flush()
+        text = self.process.stdout.readline()
+        if not text:
+            code = self.process.wait()
+            self.errors.seek(0)
+            raise LaunchError(f"a process that judges ended with code {code} while it loaded", log=self.errors.read())
+        said = json.loads(text)
+        if said["type"] == "unknown":
+            raise UnknownClause(said["message"])
+        return list(said["clauses"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
     def dismiss(self) -> None:
         """End it where it still waits: it has done nothing so far."""
         if self.process.poll() is None:
@@ -52,11 +81,11 @@ class Idle:
                 pass
 
 
-def start_idle() -> Idle:
-    """Start a worker ahead of its order: it loads while the order is made up."""
+def start_idle(*, siblings: int = 0) -> Idle:
+    """Start a worker ahead of its order: it loads while the order is made up, and so many siblings beside it."""
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.worker"],
+        [sys.executable, "-m", "conformance.cli.ahead", str(siblings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

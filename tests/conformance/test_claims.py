@@ -11,7 +11,7 @@ import pytest
 from conformance.catalogue import entries
 from conformance.claims import Outcome, probe_claims
 from conformance.contract import Capability
-from conformance.judge import EFFORTS, Mode
+from conformance.effort import EFFORTS, Mode
 from conformance.run import Plan, judge_all
 from conformance.session import Session
 from tests.bench import on_exemplar, under

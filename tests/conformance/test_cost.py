@@ -8,7 +8,7 @@ import pytest
 
 from conformance.catalogue import entries
 from conformance.cost import TARIFFS, conditions, cost, dollars, summary
-from conformance.judge import EFFORTS, Mode
+from conformance.effort import EFFORTS, Mode
 from conformance.run import Plan, judge_all
 from conformance.target import S3Endpoint
 from conformance.wire import RequestClass

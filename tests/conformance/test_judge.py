@@ -15,8 +15,9 @@ from hypothesis.internal.conjecture import providers
 from conformance.bucket_checks import alive
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability, Clause, Level, Profile
+from conformance.effort import EFFORTS, Effort, Mode, deep
 from conformance.http_transport import Answer
-from conformance.judge import EFFORTS, Effort, Judgement, Mode, deep, judge
+from conformance.judge import Judgement, judge
 from conformance.opening import open_session
 from conformance.run import Plan, judge_all, run
 from conformance.session import Session

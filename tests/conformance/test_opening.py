@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from conformance.catalogue import select
-from conformance.judge import EFFORTS, Mode, judge
+from conformance.effort import EFFORTS, Mode
+from conformance.judge import judge
 from conformance.leftovers import clean_endpoint
-from conformance.opening import new_run_id, open_session
+from conformance.opening import open_session
 from conformance.opening_error import OpeningError
 from conformance.removal import is_bucket_of_a_run, is_key_of_a_run
+from conformance.run_ids import new_run_id
 from conformance.session import Session
 from conformance.target import DiskRoot, S3Endpoint, StorageFactory
 from conformance.wire import Recorder

@@ -11,7 +11,8 @@ from conformance.catalogue import entries
 from conformance.clauses.sequences import StoragePlan, UrlPlan
 from conformance.clauses.sequences_wire import ConditionPlan, RequestPlan, TransferPlan
 from conformance.clauses.wire_world import Abort, Begin, Complete, Copy, Part, Step
-from conformance.judge import Effort, Judgement, Mode, judge
+from conformance.effort import Effort, Mode
+from conformance.judge import Judgement, judge
 from conformance.planning import plans
 from conformance.verdict import Verdict
 from tests.bench import under

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from conformance.catalogue import entries
-from conformance.judge import EFFORTS, Mode, judge
+from conformance.effort import EFFORTS, Mode
+from conformance.judge import judge
 from conformance.opening import open_session
 from conformance.target import S3Endpoint
 from conformance.verdict import Verdict

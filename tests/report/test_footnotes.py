@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from conformance.catalogue import entries
-from conformance.judge import EFFORTS, Mode
+from conformance.effort import EFFORTS, Mode
 from conformance.report import footnotes
 from conformance.report.document import Section, line, parse
 from conformance.report.merge import merge

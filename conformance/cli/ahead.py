@@ -1,0 +1,31 @@
+"""Starts a worker together with those who may share its clauses: ``python -m conformance.cli.ahead N``.
+
+Each takes most of a second to load. Here nothing is loaded before the others have begun, so that all load at once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def start_sibling() -> subprocess.Popen[str]:
+    """Start a process that loads, and waits for an order on its standard input; it leaves at the end of that."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "conformance.cli.sibling"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="ascii",
+    )
+
+
+def main() -> None:
+    started = [start_sibling() for _ in range(int(sys.argv[1]))]
+    from conformance.cli import worker
+
+    worker.main(started)
+
+
+if __name__ == "__main__":
+    main()
