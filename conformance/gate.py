@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -48,6 +49,17 @@ class Finding:
         if self.fails or self.overdue:
             return False
         return self.standing is Standing.EXPECTED or (self.standing is Standing.NEW and self.verdict == "conforms")
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """Return how many there are of each standing, in one line."""
+    seen = Counter(finding.standing for finding in findings)
+    told = []
+    for standing in Standing:
+        if n := seen[standing]:
+            plural = "s" if n > 1 and standing is not Standing.EXPECTED else ""
+            told.append(f"{n} {standing}{plural}")
+    return ", ".join(told) or "nothing to gate"
 
 
 def compare_with_baseline(

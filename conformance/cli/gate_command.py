@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.console import Console
 from conformance.cli import gate_markdown, report_files
 from conformance.cli.exit_codes import ExitCode
 from conformance.endpoint_options import UsageError
-from conformance.gate import Finding, Standing, compare_with_baseline
+from conformance.gate import Finding, Standing, compare_with_baseline, tally
 from conformance.gate_baseline import Baseline, BaselineError, read_baseline
 from conformance.report.disclosure import published
 from conformance.report.document import Section
@@ -193,8 +192,7 @@ def _show(
         if finding.quiet and not verbose:
             continue
         console.print(_line(finding, written))
-    seen = Counter(finding.standing for finding in findings)
-    console.print(", ".join(f"{n} {standing}" for standing in Standing if (n := seen[standing])) or "nothing to gate")
+    console.print(tally(findings))
     overdue = sum(finding.overdue for finding in findings)
     if overdue:
         console.print(f"{overdue} of the expected are past their review")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from conformance.gate import Finding, Standing
+from conformance.gate import Finding, tally
 from conformance.report.disclosure import WITHHELD, is_withheld
 from conformance.report.markdown import MAX_BYTES, code, plain
 
@@ -27,9 +26,7 @@ def render(
     The findings are those that may be published: the summary of a job in an open repository is open, too. ``reports``:
     the files that hold what is withheld here.
     """
-    seen = Counter(finding.standing for finding in findings)
-    counts = ", ".join(f"{n} {standing}" for standing in Standing if (n := seen[standing])) or "nothing to gate"
-    lines = [f"## {'✓ Gate passed' if passed else '✗ Gate failed'}", "", plain(counts), ""]
+    lines = [f"## {'✓ Gate passed' if passed else '✗ Gate failed'}", "", plain(tally(findings)), ""]
     lines += [f"- {plain(note)}" for note in notes]
     told = [finding for finding in findings if not finding.quiet]
     told.sort(key=lambda finding: not finding.fails)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.baseline import Expectation
-from conformance.gate import Finding, Standing, annotated, compare_with_baseline
+from conformance.gate import Finding, Standing, annotated, compare_with_baseline, tally
 from conformance.gate_accept import AcceptError, Terms, accept
 from conformance.gate_baseline import (
     Accepted,
@@ -49,6 +49,14 @@ def _baseline(plain: dict[str, str] | None = None, *entries: Accepted) -> Baseli
             entries={entry.expectation.clause: entry for entry in entries},
         )
     }
+
+
+def test_the_tally_counts_in_plain_language() -> None:
+    report = [section({"RT-001": "deviates", "RT-002": "deviates", "RT-003": "conforms", "DEL-001": "conforms"})]
+    known = _baseline({"RT-001": "conforms", "RT-003": "conforms"})
+    found = compare_with_baseline(report, known, today=TODAY)
+    assert tally(found) == "1 regression, 2 new clauses, 1 expected"
+    assert tally([]) == "nothing to gate"
 
 
 def _one(sections: list[Section], baseline: Baseline, **options: Any) -> Finding:
