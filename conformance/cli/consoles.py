@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import NoReturn
 
@@ -18,12 +19,17 @@ class PipeConsole(Console):
 
 def output() -> PipeConsole:
     """Return the console for results."""
-    return PipeConsole(highlight=False)
+    return PipeConsole(highlight=False, force_terminal=_forced())
 
 
 def errors() -> PipeConsole:
     """Return the console for progress and complaints."""
-    return PipeConsole(highlight=False, stderr=True)
+    return PipeConsole(highlight=False, stderr=True, force_terminal=_forced())
+
+
+def _forced() -> bool | None:
+    """Return ``False`` for the log of a CI system: some give their jobs a terminal, and keep all that is sent to it."""
+    return False if os.environ.get("CI") and not os.environ.get("FORCE_COLOR") else None
 
 
 def tolerate_narrow_encodings() -> None:

@@ -15,7 +15,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "exemplar", "AWS_SECRET_ACCESS_KEY": "exemplar-secr
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    dull = ("AWS_", "AP_", "CONFORMANCE_", "COLUMNS", "PYTEST_")
+    dull = ("AWS_", "AP_", "CONFORMANCE_", "COLUMNS", "PYTEST_", "CI", "FORCE_COLOR")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(dull)}
     return {**clean, "CONFORMANCE_STATE": str(folder / "state"), "TMPDIR": str(folder), **more}
 
