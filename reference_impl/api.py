@@ -109,7 +109,7 @@ class Storage(Protocol):
         nothing is stored and the old value stays. ``content_type`` defaults to ``application/octet-stream``.
 
         Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (a body that gives no bytes, a content type that is no header),
-        ``NO_SPACE``, ``TOO_LARGE``, ``CONFLICT``, ``INTEGRITY``.
+        ``NO_SPACE``, ``TOO_LARGE``, ``CONFLICT``, ``INTEGRITY``, ``UNSUPPORTED`` (the key lies on another file system).
         """
         ...
 
@@ -195,6 +195,11 @@ class Storage(Protocol):
 
 def require_key(key: str, operation: str) -> str:
     """Return ``key`` if it is one that the port allows; raise ``INVALID_KEY`` otherwise. Backends call this first."""
+    given: object = key
+    if not isinstance(given, str):
+        # Callers without a type checker do pass bytes and numbers; no other exception may leave a storage.
+        hint = f"a key is a str, not {type(given).__name__}"
+        raise StorageError(ErrorCode.INVALID_KEY, operation, repr(given), hint)
     if not key:
         raise StorageError(ErrorCode.INVALID_KEY, operation, key, "a key must not be empty")
     try:

@@ -240,7 +240,9 @@ def _add_retention(commands: Any, common: argparse.ArgumentParser) -> None:
         apply.add_argument(
             f"--{scope}", action="append", default=[], metavar="ID", help="default: all that store files"
         )
-    sweep = add("sweep", "retention_sweep", "storage", "delete old files now; works on local disk too")
+    sweep = add(
+        "sweep", "retention_sweep", "storage", "delete old files now; on local disk also what killed uploads left"
+    )
     for action in (apply, sweep):
         action.add_argument("--days", action="append", type=_days, required=True, metavar="TYPE=DAYS")
         action.add_argument("--dry-run", action="store_true", help="say what would be done")

@@ -160,9 +160,11 @@ def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"serve needs {LOCAL_URL_BASE} (its public address) and {LOCAL_URL_SECRET}") from None
     from reference_impl import signed_urls
 
-    console.note(f"serving {storage.root} by signed URL on {args.host}:{args.port}, for {storage.base_url}")
+    def listening() -> None:
+        console.note(f"serving {storage.root} by signed URL on {args.host}:{args.port}, for {storage.base_url}")
+
     try:
-        signed_urls.serve(storage, args.host, args.port)
+        signed_urls.serve(storage, args.host, args.port, listening=listening)
     except OSError as error:
         raise UsageError(f"cannot listen on {args.host}:{args.port}: {error.strerror}; choose another") from None
     # The server takes the interrupt for itself and returns only after one.

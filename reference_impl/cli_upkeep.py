@@ -174,14 +174,19 @@ def retention_apply(settings: Settings, args: argparse.Namespace, console: Conso
 
 
 def retention_sweep(storage: Storage, args: argparse.Namespace, console: Console) -> int:
+    from reference_impl.local import LocalStorage
+
     report = retention.sweep(storage, dict(args.days), datetime.now(UTC), dry_run=args.dry_run)
+    stale = storage.remove_stale_uploads() if isinstance(storage, LocalStorage) and not args.dry_run else 0
     verb = "would be deleted" if report.dry_run else "deleted"
     lines = [f"{verb} {plain(key)}" for key in report.deleted]
     lines.append(
         f"{count(len(report.deleted), 'file')} {verb} ({amount(report.deleted_bytes)}), {report.kept} kept, "
         f"{report.outside} outside the layout"
     )
-    console.result(asdict(report), lines)
+    if stale:
+        lines.append(f"{count(stale, 'unfinished upload')} of killed writers removed")
+    console.result({**asdict(report), "stale_uploads": stale}, lines)
     for failure in report.failed:
         console.note(f"not deleted {failure.key!r}: {failure.code.value}: {failure.hint}")
     return 1 if report.failed else 0

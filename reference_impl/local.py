@@ -114,7 +114,8 @@ class LocalStorage:
     root is never followed and never an object. Where the file system folds case or normal form, a key that would
     land on another's file is ``CONFLICT`` to write and absent to read. There are no ETags. Content types are kept
     where the file system has extended attributes, and are ``application/octet-stream`` elsewhere. A removal is seen at
-    once, but may be undone by a power failure right after it.
+    once, but may be undone by a power failure right after it. The first use, of whatever kind, makes the hidden folder
+    of unfinished uploads below the root, if it may; that folder and all objects must be one file system.
     """
 
     def __init__(
@@ -123,7 +124,9 @@ class LocalStorage:
         self.root = Path(root).absolute()
         self.base_url = base_url
         self._secret = secret
-        self._url_life = require_url_life(url_life, "LocalStorage", "")
+        if not 1 <= url_life <= MAX_URL_LIFE_S:
+            raise ValueError(f"url_life is {url_life}; 1 to {MAX_URL_LIFE_S} seconds are allowed")
+        self._url_life = url_life
         self._signer = UrlSigner(base_url, secret) if base_url is not None and secret is not None else None
         self._exact: bool | None = None
 
@@ -299,7 +302,7 @@ def _errno_name(error: OSError) -> str:
 
 def _pieces(body: bytes | BinaryIO, key: str) -> Iterator[memoryview]:
     if isinstance(body, bytes | bytearray | memoryview):
-        yield memoryview(body).cast("B")
+        yield _flat(body)
         return
     if not hasattr(body, "read"):
         hint = f"body is {type(body).__name__}; pass bytes or a stream in binary mode"
@@ -312,4 +315,9 @@ def _pieces(body: bytes | BinaryIO, key: str) -> Iterator[memoryview]:
             raise StorageError(ErrorCode.INVALID_ARGUMENT, "upload", key, hint)
         if not piece:
             return
-        yield memoryview(piece).cast("B")
+        yield _flat(piece)
+
+
+def _flat(data: bytes | bytearray | memoryview) -> memoryview:
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())

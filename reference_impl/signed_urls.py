@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO, Final, Self
@@ -197,17 +198,21 @@ def _config(storage: LocalStorage, *, patience_s: int) -> uvicorn.Config:
     )
 
 
-def serve(storage: LocalStorage, host: str = "127.0.0.1", port: int = 9400) -> None:
+def serve(
+    storage: LocalStorage, host: str = "127.0.0.1", port: int = 9400, *, listening: Callable[[], None] = lambda: None
+) -> None:
     """Serve the signed URLs of ``storage`` on ``host:port`` until interrupted (SIGINT, SIGTERM).
 
-    ``storage`` needs ``base_url`` and ``secret``; URLs that any process signs with the same two are honoured. Raises
-    ``UNSUPPORTED`` without them and ``OSError`` where the address cannot be had.
+    ``storage`` needs ``base_url`` and ``secret``; URLs that any process signs with the same two are honoured.
+    ``listening`` is called once the address is ours. Raises ``UNSUPPORTED`` without base_url or secret and ``OSError``
+    where the address cannot be had.
     """
     config = _config(storage, patience_s=30)
     with (
         _listen((host, port), backlog=config.backlog) as listener,
         suppress(KeyboardInterrupt),
     ):
+        listening()
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -240,6 +245,7 @@ class UrlServer:
             deadline = time.monotonic() + _START_S
             while not self._server.started:
                 if not self._thread.is_alive() or time.monotonic() > deadline:
+                    self._server.should_exit = True
                     raise StorageError(
                         ErrorCode.UNAVAILABLE, "UrlServer", None, f"no start at {self.url}; try another port"
                     )

@@ -18,6 +18,7 @@ import pytest
 
 from reference_impl.cli import main
 from reference_impl.cli_output import ProgressLine, amount, plain
+from reference_impl.confined import INCOMING
 from reference_impl.local import LocalStorage
 from tests.reference_impl.bucket_world import SECRET, Bucket, command_line, environment, fresh_bucket, moto_server
 from tests.reference_impl.bucket_world import run as run_command
@@ -155,6 +156,17 @@ def test_local_disk_without_an_address_cannot_sign_or_serve(local: LocalStorage,
     assert (code, "AP_LOCAL_URL_BASE" in err, "AP_LOCAL_URL_SECRET" in err) == (2, True, True)
 
 
+def test_serve_names_an_address_that_it_cannot_have_and_claims_nothing_before(
+    local: LocalStorage, tmp_path: Path
+) -> None:
+    variables = on_disk(local) | {"AP_LOCAL_URL_BASE": "http://h/files", "AP_LOCAL_URL_SECRET": URL_SECRET}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run("serve", "--port", str(port), variables=variables, home=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: cannot listen on 127.0.0.1:{port}: ")
+
+
 def test_rm_names_each_key_that_could_not_be_deleted(local: LocalStorage, tmp_path: Path) -> None:
     local.upload("a", b"1")
     code, out, err = run("rm", "a", "../b", "--json", variables=on_disk(local), home=tmp_path)
@@ -237,8 +249,15 @@ def test_retention_is_applied_shown_and_swept(bucket: Bucket, local: LocalStorag
     sweep = ("retention", "sweep", "--days", "FLOW_RUN_LOG=30")
     assert run(*sweep, "--dry-run", variables=on_disk(local), home=tmp_path)[0] == 0
     assert local.exists(LOG)
-    assert run(*sweep, variables=on_disk(local), home=tmp_path)[0] == 0
+    killed = local.root / INCOMING / "killed"
+    killed.write_bytes(b"half")
+    os.utime(killed, (0, 0))
+    assert run(*sweep, "--dry-run", variables=on_disk(local), home=tmp_path)[0] == 0
+    assert killed.exists()
+    code, out, _ = run(*sweep, variables=on_disk(local), home=tmp_path)
+    assert (code, out.splitlines()[-1]) == (0, "1 unfinished upload of killed writers removed")
     assert not local.exists(LOG)
+    assert not killed.exists()
     code, _, err = run("retention", "show", variables=on_disk(local), home=tmp_path)
     assert (code, "retention sweep" in err) == (1, True)
     assert run("retention", "sweep", "--days", "LOGS=3", variables=on_disk(local), home=tmp_path)[0] == 2

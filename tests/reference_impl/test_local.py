@@ -220,6 +220,20 @@ def test_a_body_that_gives_no_bytes_is_refused(storage: LocalStorage, body: obje
     assert tree(storage.root) == {}
 
 
+@pytest.mark.parametrize("key", [b"k", 5, ("k",)])
+def test_a_key_that_is_no_string_is_refused_as_a_key(storage: LocalStorage, key: str) -> None:
+    for use in (storage.stat, storage.exists, lambda bad: storage.delete_files([bad])):
+        with refused(ErrorCode.INVALID_KEY):
+            use(key)
+
+
+def test_any_view_of_bytes_is_stored_as_its_bytes(storage: LocalStorage) -> None:
+    view = memoryview(b"abcdef")
+    for body in (view[::2], view.cast("B", (2, 3))):
+        storage.upload("k", body)  # type: ignore[arg-type]
+        assert storage.download("k") == body.tobytes()
+
+
 def test_a_stream_is_read_from_where_it_stands(storage: LocalStorage) -> None:
     stream = io.BytesIO(b"0123456789")
     stream.seek(4)
@@ -312,6 +326,16 @@ def test_a_full_disk_is_no_space_and_keeps_the_old_value(tmp_path: Path) -> None
             storage.upload("project/q/FILE/new", io.BytesIO(os.urandom(2 << 20)))
         assert tree(root) == {"project/p/FILE/k": b"old"}
         storage.upload("project/p/FILE/k", b"there is room again")
+
+
+def test_a_folder_that_is_another_disk_is_named_and_keeps_what_it_has(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with small_disk(tmp_path / "project") as disk:
+        (disk / "k").write_bytes(b"old")
+        with pytest.raises(StorageError, match=r"EXDEV.*mount the root as a whole") as caught:
+            storage.upload("project/k", b"new")
+        assert caught.value.code is ErrorCode.UNSUPPORTED
+        assert storage.download("project/k") == b"old"
 
 
 def test_missing_rights_are_named_per_key_and_by_permission(tmp_path: Path) -> None:

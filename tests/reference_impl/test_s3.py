@@ -316,6 +316,16 @@ def test_deleting_takes_the_keys_as_a_collection_and_not_one_string() -> None:
         assert stub.requests == []
 
 
+@pytest.mark.parametrize("key", [b"k", 5])
+def test_a_key_that_is_no_string_is_refused_before_anything_is_sent(key: str) -> None:
+    with running(lambda request: error(500, "InternalError")) as stub:
+        storage = open_at(stub.url)
+        failing(ErrorCode.INVALID_KEY, lambda: storage.stat(key))
+        failing(ErrorCode.INVALID_KEY, lambda: storage.download(key))
+        failing(ErrorCode.INVALID_KEY, lambda: storage.delete_files([key]))
+        assert stub.requests == []
+
+
 def test_deleting_nothing_sends_nothing() -> None:
     with running(lambda request: error(500, "InternalError")) as stub:
         assert open_at(stub.url).delete_files(iter([])).requests == 0
