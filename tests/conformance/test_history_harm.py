@@ -16,6 +16,7 @@ from conformance.opening import open_session
 from conformance.target import DiskRoot
 from conformance.verdict import Verdict
 from reference_impl.api import DeleteResult, ObjectStat, Storage
+from reference_impl.errors import ErrorCode, StorageError
 from tests.bench import decide
 from tests.conformance.test_history import delete, event, get, put
 from tests.faulty.local_faults import WrappedStorage
@@ -113,6 +114,20 @@ class StoresHalf(WrappedStorage):
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
         return DeleteResult(deleted=tuple(keys))
+
+
+class TakesNothing(WrappedStorage):
+    """Every upload is refused with an answer that says nothing clear."""
+
+    def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
+        raise StorageError(ErrorCode.UNKNOWN, "upload", key, "411")
+
+
+def test_a_history_in_which_nothing_was_stored_shows_nothing(tmp_path: Path) -> None:
+    with open_session(DiskRoot(root=tmp_path, wrap=TakesNothing)) as session:
+        judgement = decide("CON-005", session)
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement
+    assert "uploads got a clear answer" in judgement.reason
 
 
 @pytest.mark.parametrize(
