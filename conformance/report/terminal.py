@@ -136,8 +136,8 @@ def deviations(sections: Sequence[Section], console: Console, *, verbose: bool =
         first = fresh[0][1]
         console.print()
         say(console, f"{first['level']}  {first.get('statement', '')}", start=f"{clause} ", sign="bold")
-        for section, result in fresh:
-            _one(section.provider, result, console)
+        for names, result in _alike(fresh):
+            _one(names, result, console)
     if expected_only and not verbose:
         console.print()
         for provider, clauses in expected_only.items():
@@ -167,18 +167,30 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
     return told
 
 
-def _one(provider: str, result: dict[str, Any], console: Console) -> None:
+def _alike(found: Sequence[tuple[Section, dict[str, Any]]]) -> list[tuple[list[str], dict[str, Any]]]:
+    """Return the results of one clause, each with all of the providers that show the same in every word."""
+    groups: dict[tuple[Any, ...], tuple[list[str], dict[str, Any]]] = {}
+    for section, result in found:
+        same = (result["verdict"], result["expected"], *_shown(result).values())
+        groups.setdefault(same, ([], result))[0].append(section.provider)
+    return list(groups.values())
+
+
+def _one(providers: Sequence[str], result: dict[str, Any], console: Console) -> None:
     sign, style = SIGNS[Verdict(result["verdict"])]
     note = " (expected)" if result["expected"] else ""
-    console.print(f"  [{style}]{sign} {escape(provider)}[/]{note}", soft_wrap=True)
+    say(console, ", ".join(providers) + note, start=f"  {sign} ", style=style, sign=style)
+    for label, text in _shown(result).items():
+        if text:
+            say(console, text, start=f"      {label:9} ")
+
+
+def _shown(result: dict[str, Any]) -> dict[str, str | None]:
     seen, example = result.get("observation") or {}, (result.get("evidence") or {}).get("example")
-    shown = {
+    return {
         "promised": seen.get("promised"),
         "observed": seen.get("observed"),
         "because": result.get("reason"),
         "example": example if not example or len(example) <= 240 else example[:240] + "…",
         "known": (result.get("expectation") or {}).get("reason"),
     }
-    for label, text in shown.items():
-        if text:
-            say(console, text, start=f"      {label:9} ")

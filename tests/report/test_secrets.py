@@ -91,6 +91,11 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             renderings = ["--html", "page.html", "--markdown", "page.md", "--junit", "page.xml", "--badge", "badges"]
             main(["report", report, *(part if part.startswith("--") else str(folder / part) for part in renderings)])
             main(["site", str(folder / "site"), report])
+            main(["gate", report, "--baseline", baseline, "--json", "--markdown", str(folder / "gate.md")])
+            main(["merge", report, "--public", "-o", str(folder / "public.jsonl")])
+            main(["findings", report, "--out", str(folder / "findings")])
+            main(["advice", report])
+            main(["run", "--endpoint", front.url, "--quick", "--json", "--public", *chosen[:6]])
     assert server.told > 0
     for path in folder.rglob("*"):
         if path.is_file():
@@ -111,7 +116,9 @@ def test_the_run_had_deviations_with_evidence_to_leak(outputs: dict[str, str]) -
     assert outputs["report.jsonl"].count('"verdict":"deviates"') >= 3
     assert "Nosy" in outputs["page.html, unpacked, read"]
     assert "[redacted]" in outputs["report, read"]
-    assert {"printed.txt", "baseline.toml", "page.md", "page.xml", "site/index.html"} <= set(outputs)
+    texts = {"printed.txt", "baseline.toml", "page.md", "page.xml", "site/index.html", "gate.md", "public.jsonl"}
+    assert {*texts, "findings/index.md"} <= set(outputs)
+    assert outputs["printed.txt"].count('"type":"header"') == 1
     assert any(name.startswith("reproducers/") for name in outputs)
 
 
