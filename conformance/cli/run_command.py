@@ -149,11 +149,10 @@ def _reproducers(sections: list[Section], folder: str | None) -> tuple[int, str]
 def _say_left_behind(sections: Mapping[str, Section]) -> None:
     for section in sections.values():
         if section.footer is not None and section.footer.get("left_behind"):
-            left = section.footer["left_behind"]
-            print(
-                f"conformance: {section.provider}: could not be removed: {left}; `conformance clean` tries again",
-                file=sys.stderr,
-            )
+            # What lies in a server of ours goes with the server's folder.
+            again = "; `conformance clean` with --endpoint or --env tries again"
+            left = section.footer["left_behind"] + (again if section.header["launch"] == "remote" else "")
+            print(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
 
 
 def _orders(args: argparse.Namespace, environ: Mapping[str, str], *, at_once: int) -> list[dict[str, Any]]:
