@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from conformance.contract import Harm, Level
+from conformance.target import Addressing, ChecksumMode
 from conformance.verdict import Verdict
 
 NO_HARM: Final = "none"
 """Stands for a harm where a clause saw some that, looked at by hand, is none."""
+CONDITIONS: Final[Mapping[str, tuple[object, ...]]] = {
+    "tls": (True, False),
+    "checksums": get_args(ChecksumMode),
+    "addressing": get_args(Addressing),
+}
+"""Settings of a run that a deviation may hang on, as the report's header names them, and what each can be."""
 
 _REQUIRED: Final = {"clause", "verdict", "reason", "since", "review_by"}
-_OPTIONAL: Final = {"link", "harm", "protection", "upstream_told", "finding"}
+_OPTIONAL: Final = {"when", "link", "harm", "protection", "upstream_told", "finding"}
 
 
 class ExpectationError(Exception):
@@ -30,7 +37,8 @@ class Expectation:
     ``harm``: what it does to those who rely on the backend, as found by hand (``"none"``: nothing), where that is not
     what the clause saw. ``protection``: how an operator protects the application, in a sentence or two.
     ``upstream_told``: the day on which the backend's project was told. ``finding``: deviations of one cause bear the
-    same name, and make one finding.
+    same name, and make one finding. ``when``: the settings of a run that it is seen under; under others the clause is
+    to conform.
     """
 
     clause: str
@@ -43,6 +51,11 @@ class Expectation:
     protection: str = ""
     upstream_told: date | None = None
     finding: str = ""
+    when: tuple[tuple[str, object], ...] = ()
+
+    def holds_under(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a run with these settings is to see it; what a run does not tell of itself rules nothing out."""
+        return all(settings.get(name, value) == value for name, value in self.when)
 
     def as_data(self) -> dict[str, str]:
         """Return what a report tells of it; what is not given is left out, but for the link."""
@@ -65,7 +78,7 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
 
     Each is a table ``[[expect]]`` with ``clause``, ``verdict`` (``"deviates"``, or several as ``"deviates |
     inconclusive"``), ``reason``, ``since``, ``review_by`` and optionally ``link``, ``harm``, ``protection``,
-    ``upstream_told`` (a date) and ``finding``.
+    ``upstream_told`` (a date), ``finding`` and ``when`` (a table of settings, such as ``{ tls = true }``).
     """
     if not path.exists():
         return {}
@@ -100,6 +113,7 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
         if harm not in ("", NO_HARM, *Harm):
             raise ExpectationError(f"{where}: harm is {harm!r}; known: {', '.join((NO_HARM, *Harm))}")
         return Expectation(
+            when=_conditions(entry.get("when", {}), where),
             clause=str(entry["clause"]),
             verdicts=verdicts,
             reason=str(entry["reason"]),
@@ -115,6 +129,17 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
         raise ExpectationError(f"{where}: {error.args[0]} is missing") from None
     except ValueError as error:
         raise ExpectationError(f"{where}: {error}; known: {', '.join(Verdict)}") from None
+
+
+def _conditions(given: object, where: str) -> tuple[tuple[str, object], ...]:
+    known = "; ".join(f"{name}: {' or '.join(str(value) for value in values)}" for name, values in CONDITIONS.items())
+    if not isinstance(given, dict):
+        raise ExpectationError(f"{where}: when is {given!r}, and is to be a table of {known}")
+    for name, value in given.items():
+        # True equals 1, and would stand for it.
+        if not any(value is each or (isinstance(each, str) and value == each) for each in CONDITIONS.get(name, ())):
+            raise ExpectationError(f"{where}: when has {name} = {value!r}; known are {known}")
+    return tuple(given.items())
 
 
 def is_expected(verdict: Verdict, expectation: Expectation | None) -> bool:

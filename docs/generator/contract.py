@@ -11,7 +11,7 @@ from conformance.baseline import Expectation
 from conformance.catalogue import FAMILIES, Entry, entries
 from conformance.contract import CONTRACT_VERSION, Capability, Level, Profile
 from docs.generator import power
-from docs.generator.expected import expected_deviations
+from docs.generator.expected import expected_deviations, under
 from docs.generator.markdown import code, folded, link, table, text
 from tests.bench import AnyFault, every_fault
 from tests.faulty.gateway import Fault
@@ -182,7 +182,9 @@ def _fact(fact: Fact) -> str:
 def _deviating(provider: str, expectation: Expectation) -> str:
     tracked = f" {link(expectation.link, 'link')}" if expectation.link else ""
     verdicts = "" if {v.value for v in expectation.verdicts} == {"deviates"} else f"({_verdicts(expectation)}) "
-    return f"- [{provider}](../providers/{provider}.md): {verdicts}{text(expectation.reason)}{tracked}"
+    return (
+        f"- [{provider}](../providers/{provider}.md): {verdicts}{under(expectation)}{text(expectation.reason)}{tracked}"
+    )
 
 
 def _verdicts(expectation: Expectation) -> str:

@@ -19,3 +19,12 @@ def expected_deviations() -> dict[str, Mapping[str, Expectation]]:
             known = read_expectations(path)
             found[provider] = {id: known[id] for id in order if id in known}
     return found
+
+
+def under(expectation: Expectation) -> str:
+    """Return the settings that a deviation is seen under, to go before its reason; empty for one seen under all."""
+    given = dict(expectation.when)
+    said = {True: "over https", False: "over http"}[bool(given.pop("tls"))] if "tls" in given else ""
+    others = " and ".join(f"{name} `{value}`" for name, value in sorted(given.items()))
+    whole = ", ".join(filter(None, (said, f"with {others}" if others else "")))
+    return f"{whole[0].upper()}{whole[1:]}: " if whole else ""

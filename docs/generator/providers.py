@@ -10,7 +10,7 @@ from conformance.baseline import Expectation
 from conformance.catalogue import entries
 from conformance.contract import Capability
 from docs.generator import findings
-from docs.generator.expected import expected_deviations
+from docs.generator.expected import expected_deviations, under
 from docs.generator.markdown import anchor, code, link, table, text
 from providers import discover
 from providers.launch.container import ContainerLaunch
@@ -207,7 +207,9 @@ def _deviations(known: Mapping[str, Expectation]) -> Iterator[str]:
         (
             f"[{id}](../contract/{clauses[id].clause.family.lower()}.md#{id.lower()})",
             clauses[id].clause.level.value,
-            text(expectation.reason) + (f" {link(expectation.link, 'link')}" if expectation.link else ""),
+            under(expectation)
+            + text(expectation.reason)
+            + (f" {link(expectation.link, 'link')}" if expectation.link else ""),
             expectation.since.isoformat(),
         )
         for id, expectation in known.items()

@@ -72,6 +72,29 @@ def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> N
         assert [result["expected"] for result in section.results] == [expected]
 
 
+def test_a_deviation_is_expected_under_the_settings_that_it_hangs_on(tmp_path: Path, server: Exemplar) -> None:
+    entry = '[[expect]]\nclause = "URL-018"\nverdict = "deviates"\nreason = "R"\nsince = 2026-01-01\n'
+    entry += "review_by = 2099-01-01\nwhen = {{ tls = {} }}\n"
+    given = (
+        "run",
+        *at(server),
+        "--quick",
+        "--clause",
+        "URL-018",
+        "--expectations",
+        "known.toml",
+        "--report",
+        "r.jsonl",
+    )
+    for tls, expected in (("true", True), ("false", False)):
+        (tmp_path / "known.toml").write_text(entry.format(tls))
+        done = conformance(tmp_path, *given, **KEYS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (section,) = read(tmp_path / "r.jsonl")
+        (result,) = section.results
+        assert (result["verdict"], result["expected"], "expectation" in result) == ("conforms", expected, not expected)
+
+
 def test_an_endpoint_is_judged_in_a_bucket_of_its_own_or_in_one_that_is_given(tmp_path: Path, server: Exemplar) -> None:
     done = conformance(tmp_path, "run", *at(server), *FEW, **KEYS)
     assert done.returncode == 0, done.stdout + done.stderr
