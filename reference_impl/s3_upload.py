@@ -75,11 +75,14 @@ class Uploader:
             lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type),
         )
         upload_id: str = required(begun, "UploadId", OPERATION, key)
+        # Amazon S3 keeps no checksums of parts of an upload that was begun without one: it checks each part by its own,
+        # but to name them when the parts are joined is answered with InvalidPart.
+        named = bool(begun.get("ChecksumAlgorithm"))
         try:
             parts: list[CompletedPartTypeDef] = []
             size = 0
             while head:
-                parts.append(self._part(key, upload_id, len(parts) + 1, head[0]))
+                parts.append(self._part(key, upload_id, len(parts) + 1, head[0], checksum=named))
                 # Each part is let go before the next is read, so that memory stays at two of them.
                 sent = len(head.pop(0))
                 size += sent
@@ -104,7 +107,8 @@ class Uploader:
             raise
         return self._stat_of_joined(key, size, content_type, answer)
 
-    def _part(self, key: str, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:
+    def _part(self, key: str, upload_id: str, number: int, body: bytes, *, checksum: bool) -> CompletedPartTypeDef:
+        """Upload a part and return how it is named when the parts are joined: with its ``checksum``, or without."""
         answer = self._call(
             key,
             lambda: self._client.upload_part(
@@ -112,10 +116,10 @@ class Uploader:
             ),
         )
         part: CompletedPartTypeDef = {"PartNumber": number, "ETag": required(answer, "ETag", OPERATION, key)}
-        # A server that was sent a checksum for the part may want it named again when the parts are joined.
-        for name in ("ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256"):
-            if answer.get(name):
-                part[name] = answer[name]
+        if checksum:
+            for name in ("ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256"):
+                if answer.get(name):
+                    part[name] = answer[name]
         return part
 
     def _complete(self, key: str, upload_id: str, parts: list[CompletedPartTypeDef]) -> Mapping[str, Any]:

@@ -77,6 +77,25 @@ def a_part_with_a_wrong_etag(session: Session, p: str) -> Answer:
 
 
 @fact(
+    "TestS3MultipartUploadChecksum::test_complete_multipart_parts_checksum_default",
+    "complete-multipart-parts-checksum",
+    "RT-016",
+    shape=completes,
+    status=400,
+    code="InvalidPart",
+)
+def a_checksum_of_a_part_named_where_the_upload_was_begun_without(session: Session, p: str) -> Answer:
+    upload = begun(session, p + "k")
+    query = (("partNumber", "1"), ("uploadId", upload))
+    given = (("x-amz-checksum-crc32c", "45fn2Q=="),)
+    sent = session.wire.request("PUT", p + "k", query=query, headers=given, body=b"aaa")
+    etag, checksum = sent.header("ETag"), sent.header("x-amz-checksum-crc32c")
+    named = f"<PartNumber>1</PartNumber><ETag>{etag}</ETag><ChecksumCRC32C>{checksum}</ChecksumCRC32C>"
+    body = f"<CompleteMultipartUpload><Part>{named}</Part></CompleteMultipartUpload>".encode()
+    return session.wire.request("POST", p + "k", query=(("uploadId", upload),), body=body)
+
+
+@fact(
     "TestS3::test_complete_multipart_parts_order",
     "complete-multipart-unordered",
     "RT-016",

@@ -135,7 +135,8 @@ def _chosen_parts(upload: Upload, named: list[tuple[int, str, dict[str, str]]]) 
     chosen: list[Part] = []
     for number, etag, sums in named:
         part = upload.parts.get(number)
-        own = {part.checksum.algorithm: part.checksum.value} if part and part.checksum else {}
+        # An upload that was begun without an algorithm checks its parts by theirs, and keeps none of them.
+        own = {part.checksum.algorithm: part.checksum.value} if part and part.checksum and upload.algorithm else {}
         if part is None or part.etag != etag or any(own.get(name) != value for name, value in sums.items()):
             message = (
                 "One or more of the specified parts could not be found.  The part may not have been uploaded, or the "

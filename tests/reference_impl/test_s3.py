@@ -27,6 +27,7 @@ from reference_impl.errors import ErrorCode, StorageError
 from reference_impl.s3 import S3Storage
 from reference_impl.s3_client import make_client
 from reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE
+from tests.faulty.exemplar import Exemplar
 from tests.reference_impl.stub_s3 import RESET, Request, Stub, answer, error, running
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
@@ -369,6 +370,31 @@ def test_a_stream_is_joined_where_the_sdk_adds_checksums_to_every_part(storage: 
     body = bytes(range(256)) * 40_000
     S3Storage(client, BUCKET, part_size=MIN_PART_SIZE).upload("k", io.BytesIO(body))
     assert storage.download("k") == body
+
+
+def test_parts_that_were_checked_are_not_named_with_their_checksums_where_the_upload_was_begun_without() -> None:
+    body = bytes(range(256)) * 30_000
+    with Exemplar(KEY_ID, SECRET) as server:
+        client = make_client(
+            endpoint=server.url, region="us-east-1", access_key=KEY_ID, secret_key=SECRET, checksums="when_supported"
+        )
+        client.create_bucket(Bucket=BUCKET)
+        storage = S3Storage(client, BUCKET, part_size=MIN_PART_SIZE)
+        storage.upload("k", io.BytesIO(body))
+        assert storage.download("k") == body
+        # So it is with Amazon, and the exemplar does as it does.
+        begun = client.create_multipart_upload(Bucket=BUCKET, Key="named")
+        part = client.upload_part(Bucket=BUCKET, Key="named", UploadId=begun["UploadId"], PartNumber=1, Body=b"x")
+        assert part["ChecksumCRC32"]
+        with pytest.raises(client.exceptions.ClientError, match="InvalidPart"):
+            client.complete_multipart_upload(
+                Bucket=BUCKET,
+                Key="named",
+                UploadId=begun["UploadId"],
+                MultipartUpload={
+                    "Parts": [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]
+                },
+            )
 
 
 def test_refused_keys_reach_the_caller_by_key_and_code_and_the_others_are_deleted() -> None:
