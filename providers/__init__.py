@@ -49,8 +49,14 @@ def _installed() -> Iterator[tuple[str, Provider]]:
         try:
             loaded = entry.load()
         except Exception as error:
-            raise ProviderError(f"{origin}: cannot be loaded: {type(error).__name__}: {error}") from error
+            raise ProviderError(
+                f"{origin}: cannot be loaded: {type(error).__name__}: {error}; mend or uninstall {_package(entry)}"
+            ) from error
         yield origin, _checked(loaded, origin)
+
+
+def _package(entry: metadata.EntryPoint) -> str:
+    return f"the package {entry.dist.name}" if entry.dist else "the package that offers it"
 
 
 def _given(files: Sequence[Path]) -> Iterator[tuple[str, Provider]]:

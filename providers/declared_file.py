@@ -27,7 +27,7 @@ filled in; a program that does not let us choose credentials names its own in ``
     environment = { MY_ACCESS_KEY = "{access_key}", MY_SECRET_KEY = "{secret_key}" }
     ports = 1
     region = "us-east-1"
-    version = "1.2.3"                        # without it the Server header of the first answer
+    version = "1.2.3"                        # without it the Server header, where it has a number
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
         )
 
     def version(answer: Answer) -> str:
-        return declared_version or answer.server or "unknown"
+        # Many call themselves AmazonS3 there, which is no version.
+        says = answer.server if any(sign.isdigit() for sign in answer.server.replace("S3", "")) else ""
+        return declared_version or says or "unknown"
 
     return _OwnProgram(
         name=provider_id,

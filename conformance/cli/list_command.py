@@ -12,6 +12,7 @@ from conformance.cli import consoles
 from conformance.cli.exit_codes import ExitCode
 from conformance.report.terminal import say
 from providers import discover
+from providers.provider import Provider
 
 
 def add_parser(commands: Any) -> None:
@@ -58,8 +59,11 @@ def _clauses(*, as_json: bool) -> None:
 
 def _providers(files: list[Path], *, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
+    ways: dict[str, list[str]] = {}
     for provider in sorted(discover(files).values(), key=lambda provider: provider.id):
         availability = provider.availability()
+        if not availability.ready:
+            ways[provider.id] = _ways(provider)
         rows.append(
             {
                 "id": provider.id,
@@ -85,6 +89,13 @@ def _providers(files: list[Path], *, as_json: bool) -> None:
             start=f"{sign} {row['id']:12} ",
             sign="green" if row["ready"] else "yellow",
         )
-        note = row["note"] if row["ready"] else f"{row['missing']}; {row['how']}"
-        if note:
-            say(console, str(note), start=" " * 23, style="dim")
+        for note in [row["note"]] if row["ready"] else ways[row["id"]]:
+            if note:
+                say(console, str(note), start=" " * 23, style="dim")
+
+
+def _ways(provider: Provider) -> list[str]:
+    """Return for each launch what it misses and how to get it; which launch is said where there are several."""
+    several = len(provider.launches) > 1
+    found = [(launch.kind.value, launch.availability()) for launch in provider.launches]
+    return [f"{f'{kind}: ' if several else ''}{each.missing}; {each.how}" for kind, each in found]

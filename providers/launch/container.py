@@ -85,6 +85,7 @@ class ContainerLaunch:
                 missing="testcontainers is not installed",
                 how='pip install "bucket-conformance[containers]"',
             )
+        address = os.environ.get("DOCKER_HOST") or _LOCAL_ENGINE
         try:
             _knock()
             docker = importlib.import_module("docker")
@@ -96,8 +97,8 @@ class ContainerLaunch:
         except Exception as error:
             return Availability(
                 ready=False,
-                missing=f"no container engine answers ({type(error).__name__})",
-                how="start Docker or Podman, or point DOCKER_HOST to an engine",
+                missing=f"no container engine answers at {address} ({type(error).__name__})",
+                how="install and start Docker or Podman, or set DOCKER_HOST to the address of an engine",
             )
         return Availability(ready=True)
 

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -106,12 +106,15 @@ class Environment:
             return Availability(ready=True)
         missing = self.recipe.missing()
         if missing is not None:
-            return missing
+            # What is quick to make is made at first use; what takes long must be asked for, and may be there already.
+            then = f", then run: conformance install {self.name}" if self.recipe.slow else ""
+            instead = f"; or put the program {self.on_path} on the PATH" if self.on_path else ""
+            return replace(missing, how=f"{missing.how}{then}{instead}")
         if self.recipe.slow:
             return Availability(
                 ready=False,
                 missing=f"{self.title} is not installed ({', '.join(self.recipe.pins())})",
-                how=f"conformance install {self.name}",
+                how=f"run: conformance install {self.name} (once; it may take minutes)",
                 installable=True,
             )
         return Availability(ready=True, note=f"installs {', '.join(self.recipe.pins())} at first use")

@@ -72,7 +72,9 @@ class Npm:
         return self.packages
 
     def missing(self) -> Availability | None:
-        return tool_missing("npm", "Node.js package manager", "install Node.js 20 or newer with npm")
+        return tool_missing(
+            "npm", "Node.js package manager", "install Node.js 20 or newer, npm with it (https://nodejs.org)"
+        )
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         options = ("--no-audit", "--no-fund", "--loglevel=warn", *(() if self.scripts else ("--ignore-scripts",)))
@@ -95,7 +97,7 @@ class GoModule:
         return (f"{self.package}@{self.version}",)
 
     def missing(self) -> Availability | None:
-        return tool_missing("go", f"needed to build {self.package}", "install Go, or put the program on the PATH")
+        return tool_missing("go", f"needed to build {self.package}", "install Go (https://go.dev/dl)")
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         argv = ("go", "install", "-trimpath", "-ldflags", "-s -w", f"{self.package}@{self.version}")
@@ -120,7 +122,7 @@ class Crate:
         return (f"{self.name} {self.version}" + (f" [{','.join(self.features)}]" if self.features else ""),)
 
     def missing(self) -> Availability | None:
-        return tool_missing("cargo", f"needed to build {self.name}", "install Rust, or put the program on the PATH")
+        return tool_missing("cargo", f"needed to build {self.name}", "install Rust (https://rustup.rs)")
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         features = ("--features", ",".join(self.features)) if self.features else ()
@@ -143,9 +145,9 @@ class MavenJar:
         return (self.coordinates,)
 
     def missing(self) -> Availability | None:
-        return tool_missing("java", "to run the server", "install a Java runtime, 17 or newer") or tool_missing(
-            "mvn", "to fetch the server", "install Maven"
-        )
+        return tool_missing(
+            "java", "to run the server", "install a Java runtime, 17 or newer (https://adoptium.net)"
+        ) or tool_missing("mvn", "to fetch the server", "install Maven (https://maven.apache.org)")
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
         plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
@@ -186,7 +188,7 @@ class Debian:
         return tuple(f"Debian {name}" for name in self.packages)
 
     def missing(self) -> Availability | None:
-        how = f"as root: apt-get install --no-install-recommends {' '.join(self.packages)}"
+        how = f"on Debian or Ubuntu: sudo apt-get install --no-install-recommends {' '.join(self.packages)}"
         lacking = [name for name in self.programs if shutil.which(name) is None]
         if lacking and (shutil.which("apt-get") is None or os.geteuid() != 0):
             return Availability(ready=False, missing=f"{', '.join(lacking)} not on the PATH", how=how)

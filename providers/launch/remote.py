@@ -75,8 +75,8 @@ class RemoteLaunch:
             return Availability(
                 ready=False,
                 missing=f"environment variable{plural} {', '.join(missing)}",
-                how=f"set {'them' if plural else 'it'}{role}; {self.variables.bucket} keeps it inside a bucket that "
-                "exists",
+                how=f"set {'them' if plural else 'it'} to what your account there gives for its S3 API{role}; a bucket "
+                f"is made and removed, unless {self.variables.bucket} names one to stay in",
             )
         return Availability(ready=True)
 

@@ -11,6 +11,8 @@ import providers
 from conformance.contract import Capability
 from conformance.target import S3Endpoint
 from providers import discover, expectations
+from providers.launch.probe import Answer
+from providers.launch.process import ProcessLaunch
 from providers.provider import Kind, LaunchError, LaunchKind, ProviderError
 
 SERVER = Path(__file__).with_name("tiny_server.py")
@@ -102,6 +104,16 @@ def test_a_declared_secret_never_shows_in_an_error(tmp_path: Path) -> None:
     with pytest.raises(ProviderError) as caught:
         discover([path])
     assert "the-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("says", "version"), [("nginx/1.2", "nginx/1.2"), ("AmazonS3", "unknown"), ("mine", "unknown"), ("", "unknown")]
+)
+def test_a_server_header_without_a_number_is_no_version(tmp_path: Path, says: str, version: str) -> None:
+    path = file(tmp_path, "a.toml", 'id = "a"\ntitle = "T"\ncommand = ["x"]')
+    launch = discover([path])["a"].launches[0]
+    assert isinstance(launch, ProcessLaunch)
+    assert launch.version(Answer(status=200, server=says)) == version
 
 
 def test_a_program_declared_in_toml_is_started_and_answers(tmp_path: Path, state: Path) -> None:

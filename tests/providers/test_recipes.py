@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from providers.launch.environment import Environment
-from providers.launch.recipes import Debian, PyPI, Together
+from providers.launch.environment import Environment, Recipe
+from providers.launch.recipes import Crate, Debian, GoModule, Npm, PyPI, Together
 
 SHELL = Debian(packages=("dash",), programs=("sh",))
 ABSENT = Debian(packages=("frobnicator",), programs=("frobnicate", "sh"))
@@ -55,4 +55,25 @@ def test_what_only_waits_to_be_installed_is_told_from_what_cannot_be(
     availability = environment.availability()
     assert not availability.ready
     assert availability.installable
-    assert availability.how == "conformance install thing"
+    assert availability.how.startswith("run: conformance install thing ")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "on_path", "how"),
+    [
+        (
+            GoModule(package="x.org/p", version="v1"),
+            "p",
+            "install Go (https://go.dev/dl), then run: conformance install p; or put the program p on the PATH",
+        ),
+        (Crate(name="p", version="1"), None, "install Rust (https://rustup.rs), then run: conformance install p"),
+        (Npm(packages=("p@1",)), None, "install Node.js 20 or newer, npm with it (https://nodejs.org)"),
+    ],
+)
+def test_who_lacks_a_tool_is_told_all_that_is_to_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, on_path: str | None, how: str
+) -> None:
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    environment = Environment(name="p", title="P", recipe=recipe, checks=("p",), on_path=on_path)
+    assert environment.availability().how == how
