@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import botocore.session
+import boto3
 import pytest
 
 from conformance.target import S3Endpoint
@@ -23,7 +23,7 @@ def test_objects_lie_in_the_folder_of_the_run_and_go_with_it(state: Path, provid
     before = sorted(ITS_OWN_CHOICE.glob("*"))
     with launch.start(lambda line: None) as running:
         assert isinstance(running.target, S3Endpoint)
-        client = botocore.session.Session().create_client(
+        client = boto3.client(
             "s3",
             endpoint_url=running.target.url,
             region_name=running.target.region,
