@@ -8,12 +8,14 @@ from typing import Final
 from benchmarks.backends import timed_run
 
 BACKENDS: Final = ("local_disk", "gofakes3", "rclone", "versitygw", "minio", "seaweedfs")
-MODES: Final = {"quick": ("--quick",), "default": ()}
+MODES: Final = {"core": ("--profile", "core"), "quick": ("--quick",), "default": ()}
+EMBEDDED: Final = ("local_disk", "seaweedfs")
+"""Those whose core profile somebody waits for who tries the suite for the first time."""
 
 
 def main() -> None:
     for mode, options in MODES.items():
-        for provider in BACKENDS:
+        for provider in EMBEDDED if mode == "core" else BACKENDS:
             for jobs in sorted({1, os.cpu_count() or 1}):
                 print(_measured(provider, mode, jobs, options), flush=True)
 
