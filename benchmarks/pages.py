@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -32,11 +33,17 @@ def main() -> None:
             report, page = Path(folder) / "report.jsonl", Path(folder) / "page.html"
             report.write_text(document(_sections(word)), encoding="ascii")
             command = [sys.executable, "-m", "conformance.cli.main", "report", str(report), "--html", str(page)]
-            started = time.perf_counter()
+            started, used_s = time.perf_counter(), _of_children_s()
             subprocess.run(command, check=True)
-            took_s = time.perf_counter() - started
+            took_s, used_s = time.perf_counter() - started, _of_children_s() - used_s
             sizes = f"{report.stat().st_size / 1e6:.1f} MB of report, {page.stat().st_size / 1e6:.2f} MB of page"
-            print(f"{kind:32} {sizes}, written in {took_s:.2f} s from start to exit, {_opened(page)}", flush=True)
+            took = f"written in {took_s:.2f} s from start to exit ({used_s:.2f} s of a core)"
+            print(f"{kind:32} {sizes}, {took}, {_opened(page)}", flush=True)
+
+
+def _of_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _opened(page: Path) -> str:
