@@ -155,7 +155,7 @@ def retention_show(settings: Settings, args: argparse.Namespace, console: Consol
 
 
 def retention_apply(settings: Settings, args: argparse.Namespace, console: Console) -> int:
-    from reference_impl.retention_rules import apply_rules
+    from reference_impl.retention_rules import apply_rules, read_rules
 
     client, bucket = _bucket(settings)
     policy = retention.require_policy(dict(args.days))
@@ -165,11 +165,20 @@ def retention_apply(settings: Settings, args: argparse.Namespace, console: Conso
         owners = list(retention.stored_owners(open_storage(settings)))
         console.note(f"{count(len(owners), 'owner')} found by listing what is stored; apply again for new ones")
     made = retention.rules(policy, owners)
+    kept = {rule.rule_id for rule in made}
+    # Whoever names one project must hear that the rules of all others go.
+    removed = [rule for rule in read_rules(client, bucket).ours if rule.rule_id not in kept]
     if not args.dry_run:
         apply_rules(client, bucket, made)
-    verb = "would be applied" if args.dry_run else "applied and read back"
+    verb, gone = ("would be applied", "would go") if args.dry_run else ("applied and read back", "gone")
     lines = [*(f"{rule.days:>6} days  {rule.prefix}" for rule in made), f"{count(len(made), 'rule')} {verb}"]
-    console.result({"dry_run": args.dry_run, "rules": [asdict(rule) for rule in made]}, lines)
+    if removed:
+        lines += [f"{gone:>11}  {rule.prefix}" for rule in removed]
+        lines.append(
+            f"{count(len(removed), 'rule')} set before {gone}: name their owners and types as well to keep them"
+        )
+    document = {"rules": [asdict(rule) for rule in made], "removed": [asdict(rule) for rule in removed]}
+    console.result({"dry_run": args.dry_run, **document}, lines)
     return 0
 
 

@@ -244,6 +244,13 @@ def test_retention_is_applied_shown_and_swept(bucket: Bucket, local: LocalStorag
     assert (code, out.splitlines()[0].split()) == (0, ["30", "days", "project/p/FLOW_RUN_LOG/"])
     code, out, _ = run("retention", "show", "--explain", "--json", variables=bucket.environ, home=tmp_path)
     assert [(rule["days"], rule["files"]) for rule in json.loads(out)["rules"]] == [(30, 1)]
+    narrower = ("retention", "apply", "--days", "FILE=3", "--project", "q")
+    for dry_run, verb in ((("--dry-run",), "would go"), ((), "gone")):
+        code, out, _ = run(*narrower, *dry_run, variables=bucket.environ, home=tmp_path)
+        assert (code, out.splitlines()[2]) == (0, f"{verb:>11}  project/p/FLOW_RUN_LOG/")
+        assert f"1 rule set before {verb}: " in out
+    _, out, _ = run("retention", "show", "--json", variables=bucket.environ, home=tmp_path)
+    assert [rule["prefix"] for rule in json.loads(out)["rules"]] == ["project/q/FILE/"]
     local.upload(LOG, b"1")
     os.utime(local.root / LOG, (0, 0))
     sweep = ("retention", "sweep", "--days", "FLOW_RUN_LOG=30")
