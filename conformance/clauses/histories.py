@@ -88,7 +88,8 @@ class _Values:
         return name, body
 
     def of_body(self, body: bytes) -> str:
-        name, known = self._by_size.get(len(body), ("", b""))
+        # None of them is empty.
+        name, known = self._by_size.get(len(body)) or ("", None)
         return name if known == body else f"{len(body)} bytes nobody wrote"
 
     def of_size(self, size: int) -> str:

@@ -40,8 +40,8 @@ def index(findings: Sequence[Finding]) -> str:
     parts = [
         "# Findings",
         MARK,
-        "Deviations that lose data, store wrong data, leak, cross tenants, break out of the bucket or let requests "
-        "through that nobody signed. Each was seen in a run of this suite, on the version that its page names; later "
+        "Deviations that lose data, store or serve wrong data, leak, cross tenants, break out of the bucket or let "
+        "requests through that nobody signed. Each was seen in a run of this suite, on the version that its page names; later "
         "versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
     ]
     for key, found in listed(findings).items():
