@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +44,25 @@ def run(args: argparse.Namespace) -> ExitCode:
     for name in args.providers:
         if name not in known:
             raise UsageError(f"unknown provider {name!r}; known: {', '.join(sorted(known))}")
+    with _stopped_as_by_the_keyboard():
+        failed = _install_each(args, known)
+    if failed:
+        print(f"conformance: not installed: {', '.join(failed)}", file=sys.stderr)
+    return ExitCode.HARNESS if failed else ExitCode.OK
+
+
+@contextmanager
+def _stopped_as_by_the_keyboard() -> Iterator[None]:
+    """Let a SIGTERM, as CI systems send it, end what has been started before it ends us."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _install_each(args: argparse.Namespace, known: Mapping[str, Provider]) -> list[str]:
+    """Return those that could not be installed."""
     failed: list[str] = []
     for name in dict.fromkeys(args.providers or sorted(known)):
         launch = _launch_of(known[name], args.launch)
@@ -51,9 +73,7 @@ def run(args: argparse.Namespace) -> ExitCode:
             print(f"{name}: left out: {cannot}")
         elif not _install(name, launch):
             failed.append(name)
-    if failed:
-        print(f"conformance: not installed: {', '.join(failed)}", file=sys.stderr)
-    return ExitCode.HARNESS if failed else ExitCode.OK
+    return failed
 
 
 def _launch_of(provider: Provider, wanted: str | None) -> Launch | None:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -218,6 +219,7 @@ def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            process_group=0,  # compilers are started by the dozen, and have to end with it
         )
     except OSError as error:
         raise Unavailable(f"{title}: cannot run {step.argv[0]}: {error.strerror or error}") from error
@@ -231,7 +233,8 @@ def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None
                 if clean.strip():
                     progress(f"{title}: {clean.strip()[:160]}")
     except BaseException:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
     if process.returncode:
