@@ -41,8 +41,8 @@ def index(findings: Sequence[Finding]) -> str:
         "# Findings",
         MARK,
         "Deviations that lose data, store or serve wrong data, leak, cross tenants, break out of the bucket or let "
-        "requests through that nobody signed. Each was seen in a run of this suite, on the version that its page names; later "
-        "versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
+        "requests through that nobody signed. Each was seen in a run of this suite, on the version that its page "
+        "names; later versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
     ]
     for key, found in listed(findings).items():
         parts.append(f"## {plain(found[0].backend)} {plain(found[0].version)}")
