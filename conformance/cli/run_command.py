@@ -60,7 +60,8 @@ def add_parser(commands: Any) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="processes that judge at once (default: one per core); those left over share a provider's clauses",
+        help="processes that judge at once (default: one per core, and one more for more providers than cores); "
+        "those left over share a provider's clauses",
     )
     out = parser.add_argument_group("output")
     out.add_argument("--report", metavar="FILE", help="write the report document (JSON Lines)")
@@ -79,8 +80,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    at_once = args.jobs or os.cpu_count() or 1
-    orders = _orders(args, os.environ, at_once=at_once)
+    orders = _orders(args, os.environ)
+    at_once = args.jobs or _at_once(len(orders))
+    for order in orders:
+        order["siblings"] = _siblings(args, at_once, backends=len(orders)) if order.pop("shares") else 0
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     with ExitStack() as stack:
@@ -155,8 +158,8 @@ def _say_left_behind(sections: Mapping[str, Section]) -> None:
             print(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
 
 
-def _orders(args: argparse.Namespace, environ: Mapping[str, str], *, at_once: int) -> list[dict[str, Any]]:
-    """Return what each provider's worker is told, all but the clauses."""
+def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what each provider's worker is told, all but the clauses; ``shares``: whether they can be shared."""
     for option, value in (("--max-requests", args.max_requests), ("--jobs", args.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"{option} is {value}; at least 1 is needed")
@@ -188,20 +191,24 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str], *, at_once: in
         if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
         common |= {"provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}
-        return [{**common, "siblings": _siblings(args, at_once, backends=1)}]
+        return [{**common, "shares": True}]
     known = discover([Path(path) for path in args.provider_file])
     orders = []
-    names = wanted(args, known)
-    for name in names:
+    for name in wanted(args, known):
         path = expectations.of(known[name])
         if path is not None:
             _check_expectations(path, must_exist=known[name].expectations is not None)
         chosen_file = args.expectations or (str(path) if path else None)
         shares = any(launch.kind is not LaunchKind.EMBEDDED for launch in known[name].launches)
-        siblings = _siblings(args, at_once, backends=len(names)) if shares else 0
-        own = {"expectations": chosen_file, "slow": known[name].slow, "siblings": siblings}
+        own = {"expectations": chosen_file, "slow": known[name].slow, "shares": shares}
         orders.append({**common, **own, "provider": name, "run_id": new_run_id()})
     return orders
+
+
+def _at_once(backends: int) -> int:
+    """Return how many to judge at once: of many some wait at any time, for a server that does not answer or starts."""
+    cores = os.cpu_count() or 1
+    return cores if backends <= cores else cores + 1
 
 
 def _siblings(args: argparse.Namespace, at_once: int, *, backends: int) -> int:

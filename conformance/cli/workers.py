@@ -46,6 +46,8 @@ class Idle:
 
     process: subprocess.Popen[str]
     errors: IO[str]
+    ordered: bool = False
+    """Whether it has its order; then whoever ordered listens to its end."""
 
     def select(self, patterns: Sequence[str], profiles: Sequence[str]) -> list[str]:
         """Return the ids of the clauses that match: it has them loaded, and whoever asks need not load them too.
@@ -75,9 +77,9 @@ class Idle:
 
     def dismiss(self) -> None:
         """End it where it still waits: it has done nothing so far."""
-        if self.process.poll() is None:
+        if not self.ordered:
             self.process.kill()
-            with self.process, self.errors:
+            with contextlib.suppress(BrokenPipeError), self.errors, self.process:
                 pass
 
 
@@ -165,6 +167,7 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 def _order(worker: Idle, order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> subprocess.Popen[str]:
     assert worker.process.stdin is not None
+    worker.ordered = True
     with contextlib.suppress(BrokenPipeError):
         worker.process.stdin.write(json.dumps(order) + "\n")
         worker.process.stdin.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.catalogue import entries, select
+from conformance.cli.ahead import start_sibling
 from conformance.cli.siblings import Siblings
 from conformance.contract import Capability
 from conformance.report.document import read
@@ -52,7 +54,7 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
     assert server.store.buckets == {}
 
 
-def _one_sibling(clauses: list[str]) -> Siblings:
+def _one_sibling(clauses: list[str], ahead: Sequence[subprocess.Popen[str]] = ()) -> Siblings:
     order: dict[str, Any] = {
         "provider": "endpoint",
         "provider_files": [],
@@ -61,7 +63,7 @@ def _one_sibling(clauses: list[str]) -> Siblings:
         "seed": 1,
         "siblings": 1,
     }
-    return Siblings(order)
+    return Siblings(order, ahead)
 
 
 def _share(siblings: Siblings, url: str) -> None:
@@ -104,3 +106,14 @@ def test_those_that_get_nothing_to_share_leave() -> None:
         (process,) = siblings._processes
     assert process.returncode is not None
     assert siblings.footers == []
+
+
+def test_those_that_were_started_ahead_are_taken_and_not_started_again(server: Exemplar) -> None:
+    ahead = start_sibling()
+    with _one_sibling(["KEY-001", "KEY-002"], [ahead]) as siblings:
+        assert siblings._processes == [ahead]
+        _share(siblings, server.url)
+        results: list[dict[str, Any]] = []
+        mine = [entry.clause.id for entry in siblings.entries(results.append)]
+    assert sorted([*mine, *(result["clause"] for result in results)]) == ["KEY-001", "KEY-002"]
+    assert ahead.poll() is not None

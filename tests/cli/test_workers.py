@@ -1,0 +1,37 @@
+"""A worker that is started ahead of its order: what it can be asked, and how it goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.catalogue import UnknownClause
+from conformance.cli.run_command import _at_once
+from conformance.cli.workers import start_idle
+from providers.provider import LaunchError
+
+
+def test_it_tells_which_clauses_match_and_which_pattern_matches_none() -> None:
+    with start_idle() as worker:
+        assert worker.select(["DEL-00[12]", "mig"], []) == ["DEL-001", "DEL-002", "MIG-001"]
+        with pytest.raises(UnknownClause, match="no clause matches 'NOPE'"):
+            worker.select(["NOPE"], [])
+        assert worker.select(["RT-009"], ["core"]) == []
+    assert worker.process.poll() is not None
+
+
+def test_one_that_ended_while_it_loaded_is_a_failure_of_ours_with_what_it_said() -> None:
+    with start_idle() as worker:
+        worker.errors.write("ImportError: no module of that name\n")
+        worker.errors.flush()
+        worker.process.kill()
+        with pytest.raises(LaunchError, match="ended with code -9 while it loaded") as failure:
+            worker.select([], [])
+    assert "ImportError" in failure.value.log
+
+
+@pytest.mark.parametrize(("backends", "at_once"), [(1, 2), (2, 2), (3, 3), (20, 3)])
+def test_of_more_backends_than_cores_one_more_is_judged_at_once(
+    monkeypatch: pytest.MonkeyPatch, backends: int, at_once: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert _at_once(backends) == at_once
