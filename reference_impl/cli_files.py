@@ -38,7 +38,9 @@ def put(storage: Storage, args: argparse.Namespace, console: Console) -> int:
 @contextlib.contextmanager
 def _input(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield sys.stdin.buffer
+        # Unbuffered: a buffered one reads again and again by itself, and an interrupt between two of these reads would
+        # wait for more input.
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     try:
         stream = Path(name).open("rb")  # noqa: SIM115

@@ -40,7 +40,7 @@ def test_the_matrix_judges_the_seven_backends_that_every_change_must_pass() -> N
     parser.read(ROOT / "tox.ini", encoding="utf-8")
     assert "matrix" in parser["tox"]["env_list"].replace(",", " ").split()
     command = parser["testenv:matrix"]["commands"].strip()
-    words = command.removeprefix("conformance run {posargs:").rstrip("}").replace("\\", " ").split()
+    words = command.partition("{posargs:")[2].rstrip("}").replace("\\", " ").split()
     seven = {"local_disk", "seaweedfs", "moto", "minio", "localstack", "ceph-rgw", "r2-local"}
     assert seven <= set(words)
     assert seven <= set(discover())
