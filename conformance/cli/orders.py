@@ -19,7 +19,7 @@ from conformance.contract import Profile
 from conformance.effort import EFFORTS, Effort, Mode, deep
 from conformance.report.document import line
 from conformance.run import Plan
-from conformance.target import S3Endpoint
+from conformance.target import DiskRoot, S3Endpoint
 from providers import discover
 from providers.provider import Provider
 
@@ -59,9 +59,16 @@ def _expectations(order: dict[str, Any]) -> dict[str, Expectation]:
     return read_expectations(Path(path)) if path else {}
 
 
-def endpoint_data(endpoint: S3Endpoint) -> dict[str, Any]:
-    """Return an endpoint as an order carries it to another process: over a pipe, as its secrets are in it."""
-    return {**asdict(endpoint), "ca_file": str(endpoint.ca_file) if endpoint.ca_file else None}
+def target_data(target: S3Endpoint | DiskRoot) -> dict[str, Any]:
+    """Return a target as an order carries it to another process: over a pipe, as its secrets are in it."""
+    if isinstance(target, DiskRoot):
+        return {"root": str(target.root)}
+    return {**asdict(target), "ca_file": str(target.ca_file) if target.ca_file else None}
+
+
+def target_from(given: dict[str, Any]) -> S3Endpoint | DiskRoot:
+    """Return the target that an order carries."""
+    return DiskRoot(root=Path(given["root"])) if "root" in given else endpoint_from(given)
 
 
 def endpoint_from(given: dict[str, Any]) -> S3Endpoint:

@@ -30,7 +30,6 @@ from conformance.report.reproducers import write_reproducers
 from conformance.run_ids import new_run_id
 from conformance.verdict import Verdict
 from providers import discover, expectations
-from providers.provider import LaunchKind
 
 
 def add_parser(commands: Any) -> None:
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     orders = _orders(args, os.environ)
     at_once = args.jobs or _at_once(len(orders))
     for order in orders:
-        order["siblings"] = _siblings(args, at_once, backends=len(orders)) if order.pop("shares") else 0
+        order["siblings"] = _siblings(args, at_once, backends=len(orders))
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     with ExitStack() as stack:
@@ -159,7 +158,7 @@ def _say_left_behind(sections: Mapping[str, Section]) -> None:
 
 
 def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what each provider's worker is told, all but the clauses; ``shares``: whether they can be shared."""
+    """Return what each provider's worker is told, all but the clauses and who shares them."""
     for option, value in (("--max-requests", args.max_requests), ("--jobs", args.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"{option} is {value}; at least 1 is needed")
@@ -191,7 +190,7 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
         common |= {"provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}
-        return [{**common, "shares": True}]
+        return [common]
     known = discover([Path(path) for path in args.provider_file])
     orders = []
     for name in wanted(args, known):
@@ -199,8 +198,7 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         if path is not None:
             _check_expectations(path, must_exist=known[name].expectations is not None)
         chosen_file = args.expectations or (str(path) if path else None)
-        shares = any(launch.kind is not LaunchKind.EMBEDDED for launch in known[name].launches)
-        own = {"expectations": chosen_file, "slow": known[name].slow, "shares": shares}
+        own = {"expectations": chosen_file, "slow": known[name].slow}
         orders.append({**common, **own, "provider": name, "run_id": new_run_id()})
     return orders
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalogue import Entry, entries
-from conformance.cli.orders import answering, await_order, endpoint_from, plan_of, provider_of, stopped_or_done
+from conformance.cli.orders import answering, await_order, plan_of, provider_of, stopped_or_done, target_from
 from conformance.contract import Capability
 from conformance.opening_error import OpeningError
 from conformance.run import Emit, run
@@ -28,7 +28,7 @@ def _judge() -> None:
         return
     try:
         run(
-            endpoint_from(order["target"]),
+            target_from(order["target"]),
             plan_of(order, provider_of(order)),
             emit,
             provider=order["provider"],

@@ -17,11 +17,11 @@ from typing import Any, Final, Self
 
 from conformance.catalogue import Entry, entries
 from conformance.cli.ahead import start_sibling
-from conformance.cli.orders import endpoint_data
+from conformance.cli.orders import target_data
 from conformance.contract import Capability
 from conformance.run import Emit
 from conformance.run_ids import new_run_id
-from conformance.target import S3Endpoint
+from conformance.target import DiskRoot, S3Endpoint
 
 STOP_WAIT_S: Final = 20.0
 """How long an interrupted sibling may take to remove what it created."""
@@ -55,9 +55,9 @@ class Siblings:
             self._processes.append(start_sibling())
         return self
 
-    def share(self, target: S3Endpoint, capabilities: frozenset[Capability]) -> None:
+    def share(self, target: S3Endpoint | DiskRoot, capabilities: frozenset[Capability]) -> None:
         """Let them open sessions of their own on the backend, and ask for clauses."""
-        order = {**self._order, "target": endpoint_data(target), "capabilities": sorted(capabilities)}
+        order = {**self._order, "target": target_data(target), "capabilities": sorted(capabilities)}
         for process in self._processes:
             _tell(process, json.dumps({**order, "run_id": new_run_id()}))
             self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))

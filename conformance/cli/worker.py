@@ -18,7 +18,7 @@ from conformance.cli.siblings import Siblings
 from conformance.contract import Capability
 from conformance.opening_error import OpeningError
 from conformance.run import header, run, unusable
-from conformance.target import S3Endpoint, Target
+from conformance.target import DiskRoot, S3Endpoint, Target
 from conformance.verdict import Verdict
 from providers import discover
 from providers.provider import Launch, LaunchError, LaunchKind, Provider, Unavailable
@@ -114,9 +114,9 @@ def _worth_sharing(order: dict[str, Any]) -> bool:
     return order.get("siblings", 0) > 0 and len(order["clauses"]) >= WORTH_SHARING
 
 
-def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint]:
+def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint | DiskRoot]:
     """Whether others can reach it: not where objects of Python would have to travel."""
-    return isinstance(target, S3Endpoint) and target.wrap is None and target.parts is None
+    return isinstance(target, S3Endpoint | DiskRoot) and target.wrap is None and target.parts is None
 
 
 def _with_checksums(target: Target, order: dict[str, Any]) -> Target:

@@ -45,6 +45,18 @@ def test_the_verdicts_are_those_of_one_process(tmp_path: Path, server: Exemplar)
     assert seen[0] == seen[1]
 
 
+def test_a_local_disk_is_shared_too(tmp_path: Path) -> None:
+    seen = []
+    for jobs in ("1", "2"):
+        args = ("run", "local_disk", *ENOUGH, "--jobs", jobs, "--report", f"{jobs}.jsonl")
+        done = conformance(tmp_path, *args)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (section,) = read(tmp_path / f"{jobs}.jsonl")
+        seen.append(dict(section.verdicts()))
+        assert list((tmp_path / "state" / "runs").iterdir()) == []
+    assert seen[0] == seen[1]
+
+
 def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exemplar) -> None:
     args = ("run", "--endpoint", server.url, "--jobs", "2", "--seed", "1", "--report", "r.jsonl")
     with started(tmp_path, *args, **KEYS) as process:
