@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -32,6 +34,32 @@ def conformance(folder: Path, *args: str, **environ: str) -> subprocess.Complete
         timeout=120,
         check=False,
     )
+
+
+def in_a_terminal(folder: Path, *args: str, **environ: str) -> str:
+    """Run to the end with a terminal for all three streams; return all that it was sent."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance.cli.main", *args],
+        cwd=folder,
+        env=environment(folder, TERM="xterm", **environ),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    seen, deadline = b"", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([leader], [], [], 0.2)[0]:
+            try:
+                seen += os.read(leader, 65536)
+            except OSError:
+                break
+        elif process.poll() is not None:
+            break
+    os.close(leader)
+    assert process.wait(10) == 0
+    return seen.decode("utf-8")
 
 
 @contextlib.contextmanager

@@ -6,13 +6,10 @@ import contextlib
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -22,7 +19,7 @@ import pytest
 from conformance.cli.main import main
 from conformance.report.disclosure import WITHHELD
 from conformance.report.document import DocumentError, read
-from tests.cli.running import KEYS, conformance, environment, started, until
+from tests.cli.running import KEYS, conformance, environment, in_a_terminal, started, until
 from tests.faulty.exemplar import Exemplar
 from tests.faulty.exemplar_http import HttpFront
 from tests.faulty.exemplar_types import Request, Response
@@ -352,28 +349,8 @@ def test_an_encoding_without_the_signs_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_terminal_shows_live_counts(tmp_path: Path, server: Exemplar) -> None:
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.main", "run", *at(server), "--quick", "--clause", "URL-00*"],
-        cwd=tmp_path,
-        env=environment(tmp_path, TERM="xterm", **KEYS),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    seen, deadline = b"", time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([leader], [], [], 0.2)[0]:
-            try:
-                seen += os.read(leader, 65536)
-            except OSError:
-                break
-        elif process.poll() is not None:
-            break
-    os.close(leader)
-    assert process.wait(10) == 0
-    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen).decode("utf-8", "replace")
+    seen = in_a_terminal(tmp_path, "run", *at(server), "--quick", "--clause", "URL-00*", **KEYS)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
     assert len(set(re.findall(r"endpoint +(\d+)/9", text))) >= 2, text
     assert "100 %" in text
 
