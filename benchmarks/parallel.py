@@ -40,8 +40,8 @@ def main() -> None:
             f"{len(ready)} together, {jobs} at once: {together_s:.1f} s; {together_s / slowest_s:.2f} of the slowest "
             f"in that run, {together_s / max(alone.values()):.2f} of the slowest alone, "
             f"{together_s / sum(alone.values()):.2f} of one after another; "
-            f"{processor_s:.1f} s of processor time without servers on {os.cpu_count()} cores, "
-            f"largest process of ours {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB",
+            f"{processor_s:.1f} s of processor time, servers included, on {os.cpu_count()} cores, "
+            f"largest process {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB",
             flush=True,
         )
 
@@ -52,7 +52,7 @@ def _starts_at_once(launch: Launch) -> bool:
 
 
 def _run(names: list[str], *options: str) -> tuple[float, float, float]:
-    """Judge them in quick mode; return the seconds of all, of the slowest, and of processor time without servers."""
+    """Judge them in quick mode; return the seconds of all, of the slowest, and of processor time with servers."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     took_s, lines = timed_run(*names, "--quick", "--seed", "1", *options)
     footers = [line for line in lines if line["type"] == "footer"]

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -80,7 +81,8 @@ def run(
         # (https://github.com/python/cpython/issues/115634).
         batch = queue[: jobs * WORKER_LIVES_FOR]
         broken = False
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_end_with_the_parent) as pool:
             futures = {
                 pool.submit(try_fault, id, cap_s=cap_s, besides=before.get(id, ()), near=near): id for id in batch
             }
@@ -104,6 +106,18 @@ def run(
         if queue:
             left = len(queue) * (time.monotonic() - begun) / (len(waiting) - len(queue))
             print(f"about {left / 60:.0f} minutes for the {len(queue)} faults left", flush=True)
+
+
+def _end_with_the_parent() -> None:
+    """End this worker as soon as the process that started it is gone: killed, it can tell its workers nothing."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end with the parent").start()
 
 
 def _failed(id: str, error: BaseException) -> Trial:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +17,7 @@ import pytest
 
 from conformance.catalogue import entries
 from tests.bench import every_fault
+from tests.cli.running import runs, until
 from tests.power import main
 from tests.power_table import KillTable, markdown, summary
 from tests.power_trial import GOOD_SERVER, TOO_LONG, OutOfTime, Trial, at_most, in_order
@@ -167,3 +172,26 @@ def test_only_clauses_that_are_new_are_tried(tmp_path: Path) -> None:
     assert (last["fault"], last["killers"]) == (fault, ["RT-008"])
     assert sorted(last["tried"]) == sorted(entries())
     assert last["first_kill_s"] is not None
+
+
+def test_workers_end_with_a_command_that_is_killed() -> None:
+    command = [sys.executable, "-m", "tests.power", "--fault", CLAUSES["RT-008"].proved_by[0], "--jobs", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as one:
+        try:
+            until(lambda: bool(workers(one.pid)), "a worker runs")
+            (worker,) = workers(one.pid)
+            one.kill()
+            until(lambda: not runs(worker), "it has ended", 30)
+        finally:
+            os.killpg(one.pid, signal.SIGKILL)
+
+
+def workers(pid: int) -> list[int]:
+    """Return the child processes that ``multiprocessing`` has spawned, once they have come so far as to judge."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [int(child) for child in found if _judges(Path(f"/proc/{child}"))]
+
+
+def _judges(process: Path) -> bool:
+    spawned = b"spawn_main" in (process / "cmdline").read_bytes()
+    return spawned and len(list((process / "task").iterdir())) > 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from conformance.cli.main import main
 from providers import discover
-from tests.cli.running import started, until
+from tests.cli.running import runs, started, until
 
 PROVIDER_FILE = """
 import dataclasses
@@ -109,17 +108,10 @@ def test_what_an_installation_has_started_ends_with_it(tmp_path: Path, number: s
     note = tmp_path / "pid"
     script = f"sleep 600 & echo $! > {note}.part; mv {note}.part {note}; echo compiling; wait"
     path = provider_file(tmp_path, "endless", script)
-    with started(tmp_path, "install", "endless", "--provider-file", path) as process:
+    cache = str(tmp_path / "cache")
+    with started(tmp_path, "install", "endless", "--provider-file", path, CONFORMANCE_CACHE=cache) as process:
         until(note.exists, "the installation has started something")
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said.splitlines()[-1]) == (130, "conformance: interrupted")
-    until(lambda: not _runs(int(note.read_text(encoding="ascii"))), "it has ended", 10)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    until(lambda: not runs(int(note.read_text(encoding="ascii"))), "it has ended", 10)
