@@ -28,6 +28,13 @@ filled in; a program that does not let us choose credentials names its own in ``
     ports = 1
     region = "us-east-1"
     version = "1.2.3"                        # without it the Server header, where it has a number
+
+    [https]                                  # what makes it serve https in place of http, for ``--tls``
+    arguments = ["--cert", "{certificate}", "--key", "{certificate_key}"]
+    environment = { MY_TLS = "on" }
+
+There ``{certificate}`` and ``{certificate_key}`` are files in PEM form, and ``{keystore}`` is both in PKCS#12 under the
+password "conformance".
 """
 
 from __future__ import annotations
@@ -35,8 +42,8 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -63,7 +70,8 @@ _REMOTE: Final = frozenset(
         "bucket_variable",
     }
 )
-_PROCESS: Final = frozenset({"command", "environment", "ports", "version", "access_key", "secret_key"})
+_PROCESS: Final = frozenset({"command", "environment", "ports", "version", "access_key", "secret_key", "https"})
+_CERTIFICATE_WORDS: Final = frozenset({"certificate", "certificate_key", "keystore"})
 _MOST_PORTS: Final = 16
 
 S3_CAPABILITIES: Final = frozenset(
@@ -131,40 +139,31 @@ def _remote(reader: _Reader, provider_id: str, title: str) -> Launch:
 
 
 def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
-    argv = reader.texts("command")
-    variables = reader.table.get("environment", {})
-    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise reader.error("environment", "a table of texts")
+    plain = _Start(argv=reader.texts("command"), env=reader.variables("environment"))
+    over_https = _https(reader)
     ports = reader.table.get("ports", 1)
     if isinstance(ports, bool) or not isinstance(ports, int) or not 1 <= ports <= _MOST_PORTS:
         raise reader.error("ports", f"a whole number from 1 to {_MOST_PORTS}")
-    if not argv:
+    if not plain.argv:
         raise reader.error("command", "a list of texts: the program and its arguments")
     words = {"port", "data", "work", "access_key", "secret_key", *(f"port{n}" for n in range(1, ports + 1))}
-    for text in (*argv, *variables.values()):
-        for word in _PLACEHOLDER.findall(text):
-            if word not in words:
-                raise ProviderError(f"{reader.file}: {{{word}}} is unknown; known are {', '.join(sorted(words))}")
+    reader.refuse_unknown_words(plain.texts, words)
+    reader.refuse_unknown_words(over_https.texts if over_https else (), words | _CERTIFICATE_WORDS)
     fixed = reader.text("access_key", ""), reader.text("secret_key", "")
     if bool(fixed[0]) != bool(fixed[1]):
         raise ProviderError(f"{reader.file}: give access_key and secret_key together, or neither")
     declared_version = reader.text("version", "")
 
     def command(room: Room) -> Command:
-        values = {
-            "port": str(room.ports[0]),
-            "data": str(room.data),
-            "work": str(room.work),
-            "access_key": room.access_key,
-            "secret_key": room.secret_key,
-            **{f"port{n}": str(port) for n, port in enumerate(room.ports, start=1)},
-        }
+        values = _values(room)
 
         def fill(text: str) -> str:
             return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
 
+        more = over_https if room.tls and over_https else _Start()
         return Command(
-            argv=tuple(fill(text) for text in argv), env={name: fill(text) for name, text in variables.items()}
+            argv=tuple(fill(text) for text in (*plain.argv, *more.argv)),
+            env={name: fill(text) for name, text in {**plain.env, **more.env}.items()},
         )
 
     def version(answer: Answer) -> str:
@@ -181,8 +180,51 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
         region=reader.text("region", "us-east-1"),
         fixed_credentials=fixed if all(fixed) else None,
         ready=lambda status: status < 500,
-        program=argv[0],
+        https=over_https is not None,
+        no_https="its file has no table [https] that says how",
+        program=plain.argv[0],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """Arguments and variables before their words are filled in."""
+
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*self.argv, *self.env.values())
+
+
+def _https(reader: _Reader) -> _Start | None:
+    """Return what is added to the command for a start over https; None where the file does not say."""
+    if "https" not in reader.table:
+        return None
+    table = reader.table["https"]
+    if not isinstance(table, dict) or not table:
+        raise reader.error("https", "a table with arguments, environment, or both")
+    inner = _Reader(file=reader.file, table=table, within="https.")
+    inner.refuse_others(frozenset({"arguments", "environment"}))
+    return _Start(argv=inner.texts("arguments"), env=inner.variables("environment"))
+
+
+def _values(room: Room) -> dict[str, str]:
+    """Return what the words of a command stand for in this room."""
+    values = {
+        "port": str(room.ports[0]),
+        "data": str(room.data),
+        "work": str(room.work),
+        "access_key": room.access_key,
+        "secret_key": room.secret_key,
+        **{f"port{n}": str(port) for n, port in enumerate(room.ports, start=1)},
+    }
+    if room.tls is not None:
+        values["certificate"] = str(room.tls.certificate)
+        values["certificate_key"] = str(room.tls.key)
+        values["keystore"] = str(room.tls.keystore)
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +235,7 @@ class _OwnProgram(ProcessLaunch):
 
     def availability(self) -> Availability:
         if shutil.which(self.program):
-            return Availability(ready=True)
+            return ProcessLaunch.availability(self)
         return Availability(
             ready=False,
             missing=f"the program {self.program} is not on the PATH",
@@ -207,11 +249,13 @@ class _Reader:
 
     file: Path
     table: Mapping[str, Any]
+    within: str = ""
+    """The name of the table inside of the file, with a dot."""
 
     def error(self, key: str, expected: str) -> ProviderError:
         # A value under a wrong key may be a secret: of credentials nothing is repeated.
         shown = "the value" if "key" in key else repr(self.table.get(key))
-        return ProviderError(f"{self.file}: {key}: {shown} is not {expected}")
+        return ProviderError(f"{self.file}: {self.within}{key}: {shown} is not {expected}")
 
     def text(self, key: str, default: str | None = None) -> str:
         if key not in self.table and default is not None:
@@ -226,6 +270,12 @@ class _Reader:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.error(key, "a list of texts")
         return tuple(value)
+
+    def variables(self, key: str) -> Mapping[str, str]:
+        value = self.table.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise self.error(key, "a table of texts")
+        return value
 
     def member(self, key: str, convert: Callable[[str], _T], default: _T) -> _T:
         if key not in self.table:
@@ -269,4 +319,11 @@ class _Reader:
     def refuse_others(self, known: frozenset[str]) -> None:
         others = sorted(set(self.table) - known)
         if others:
-            raise ProviderError(f"{self.file}: unknown key {others[0]!r}; known are {', '.join(sorted(known))}")
+            known_keys = ", ".join(sorted(known))
+            raise ProviderError(f"{self.file}: unknown key {self.within + others[0]!r}; known are {known_keys}")
+
+    def refuse_unknown_words(self, texts: Iterable[str], known: Collection[str]) -> None:
+        for text in texts:
+            for word in _PLACEHOLDER.findall(text):
+                if word not in known:
+                    raise ProviderError(f"{self.file}: {{{word}}} is unknown; known are {', '.join(sorted(known))}")

@@ -80,6 +80,22 @@ def test_a_python_file_adds_a_provider(tmp_path: Path) -> None:
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\ncapabilities = ["fly"]', "'fly' is none of"),
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\nkind = "toy"', "kind: 'toy' is not one of server"),
         ("a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\n[limits]\nbatch_keys = 5', "limits: .* is not a table"),
+        ("a.toml", 'id = "a"\ntitle = "T"\ncommand = ["x"]\nhttps = true', "https: True is not a table with arguments"),
+        (
+            "a.toml",
+            'id = "a"\ntitle = "T"\ncommand = ["x"]\n[https]\ncert = "y"',
+            r"unknown key 'https\.cert'; known are arguments, environment",
+        ),
+        (
+            "a.toml",
+            'id = "a"\ntitle = "T"\ncommand = ["x"]\n[https]\nenvironment = { C = "{cert}" }',
+            r"\{cert\} is unknown; known are access_key, certificate, certificate_key",
+        ),
+        (
+            "a.toml",
+            'id = "a"\ntitle = "T"\ncommand = ["x", "{certificate}"]\n[https]\narguments = ["y"]',
+            r"\{certificate\} is unknown; known are access_key, data",
+        ),
         (
             "a.toml",
             'id = "a"\ntitle = "T"\nendpoint = "x"\nexpectations = "k.toml"',

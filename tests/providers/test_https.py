@@ -23,7 +23,7 @@ from tests.providers.launching import SERVER, tiny
 def secure(room: Room) -> Command:
     assert room.tls is not None
     files = (str(room.tls.certificate), str(room.tls.key))
-    return Command(argv=(sys.executable, "-S", str(SERVER), "https", str(room.ports[0]), str(room.data), *files))
+    return Command(argv=(sys.executable, "-S", str(SERVER), "good", str(room.ports[0]), str(room.data), *files))
 
 
 LAUNCH = ProcessLaunch(
@@ -63,6 +63,22 @@ def test_a_launch_that_cannot_says_why_and_a_provider_keeps_those_that_can() -> 
     for provider, says in (("local_disk", "not reached over a network"), ("garage", "a proxy before it")):
         with pytest.raises(LaunchError, match=says):
             found[provider].over_https()
+
+
+def test_a_program_declared_in_toml_serves_https_where_its_file_says_how(tmp_path: Path, state: Path) -> None:
+    words = [sys.executable, str(SERVER), "good", "{port}", "{data}"]
+    plain = f'id = "mine"\ntitle = "Mine"\ncommand = {words}\n'
+    path = tmp_path / "mine.toml"
+    path.write_text(f'{plain}[https]\narguments = ["{{certificate}}", "{{certificate_key}}"]\n', encoding="utf-8")
+    mine = discover([path])["mine"]
+    for provider, scheme in ((mine, "http"), (mine.over_https(), "https")):
+        with provider.choose().start(lambda line: None) as running:
+            assert isinstance(running.target, S3Endpoint)
+            assert running.target.url.partition(":")[0] == scheme
+            assert ask(running.target, timeout_s=30.0).status == 200
+    path.write_text(plain, encoding="utf-8")
+    with pytest.raises(LaunchError, match=r"Mine is not started over https: its file has no table \[https\]"):
+        discover([path])["mine"].over_https()
 
 
 def test_a_machine_that_cannot_make_certificates_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

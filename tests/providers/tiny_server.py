@@ -65,7 +65,7 @@ if MODE == "environment":
 note("pids", os.getpid())
 http.server.ThreadingHTTPServer.daemon_threads = True
 server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-if MODE == "https":
+if len(sys.argv) > 5:  # certificate and key: over https
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[4], sys.argv[5])
     server.socket = context.wrap_socket(server.socket, server_side=True)
