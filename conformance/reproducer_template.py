@@ -56,7 +56,7 @@ STEPS: list[dict[str, Any]] = []
 SENT_HEADERS = {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type"}
 SENT_HEADERS |= {"content-range", "content-length"}
 CUT_OFF = "body cut off"
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 # Some servers page by what else is in the bucket: one key sorts before all that is recorded, one behind it.
 NEIGHBOURS = [{"method": "PUT", "key": f"{first}-neighbour/of-what-is-listed", "body": b"x"} for first in "0z"]
 

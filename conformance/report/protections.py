@@ -21,6 +21,8 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
     "application straight to the server, without a proxy that rewrites bodies.",
     "DEL-019": "Delete only keys that the application built itself, without spaces at their ends and without a slash "
     "at the start. Delete keys with other characters one by one.",
+    "RT-002": "Let nobody read a key while it is written: upload to a new key, and tell readers of it once the upload "
+    "was answered.",
     "RT-005": "After each upload compare the size that HEAD tells with the size that was sent. Upload to a new key and "
     "switch over, rather than replacing an object in place.",
     "RT-008": "Do not count on Content-MD5: after an upload compare the ETag or the bytes with what was sent. Upload "

@@ -25,6 +25,7 @@ from tests.bench import decide, every_fault, under
         ("DEL-010", "delete-takes-1001", None),
         ("DEL-012", "delete-ignores-content-md5", Harm.LOSES_DATA),
         ("RT-002", "overwrite-keeps-old-tail", Harm.STORES_WRONG_DATA),
+        ("RT-002", "upload-writes-in-place", Harm.SERVES_WRONG_DATA),
         ("RT-002", "stat-remembers-old-size", None),
         ("RT-005", "stores-truncated-bodies", Harm.LOSES_DATA),
         ("RT-008", "ignores-content-md5", Harm.STORES_WRONG_DATA),
