@@ -17,10 +17,11 @@ import pytest
 
 from conformance.catalogue import entries
 from tests.bench import every_fault
-from tests.cli.running import runs, until
+from tests.cli.running import until
 from tests.power import main
 from tests.power_table import KillTable, markdown, summary
 from tests.power_trial import GOOD_SERVER, TOO_LONG, OutOfTime, Trial, at_most, in_order
+from tests.providers.launching import is_alive
 
 CLAUSES = {id: entries()[id] for id in ("RT-008", "URL-003", "DEL-010")}
 
@@ -181,7 +182,7 @@ def test_workers_end_with_a_command_that_is_killed() -> None:
             until(lambda: bool(workers(one.pid)), "a worker runs")
             (worker,) = workers(one.pid)
             one.kill()
-            until(lambda: not runs(worker), "it has ended", 30)
+            until(lambda: not is_alive(worker), "it has ended", 30)
         finally:
             os.killpg(one.pid, signal.SIGKILL)
 

@@ -9,7 +9,8 @@ import pytest
 
 from conformance.cli.main import main
 from providers import discover
-from tests.cli.running import runs, started, until
+from tests.cli.running import started, until
+from tests.providers.launching import is_alive
 
 PROVIDER_FILE = """
 import dataclasses
@@ -114,4 +115,4 @@ def test_what_an_installation_has_started_ends_with_it(tmp_path: Path, number: s
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said.splitlines()[-1]) == (130, "conformance: interrupted")
-    until(lambda: not runs(int(note.read_text(encoding="ascii"))), "it has ended", 10)
+    until(lambda: not is_alive(int(note.read_text(encoding="ascii"))), "it has ended", 10)
