@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from typing import Final
-
 from conformance import clock
-from conformance.contract import Capability
 from conformance.http_transport import Answer
 from conformance.opening_error import OpeningError
 from conformance.s3_wire import S3Wire
-from conformance.session import MARK, Session
-
-REVIVAL_S: Final = 5.0
-"""Seconds that a backend which ended may take until it answers again."""
+from conformance.session import MARK
 
 
 def probe_clock(wire: S3Wire) -> float:
@@ -98,18 +91,3 @@ def smoke(wire: S3Wire, run_id: str) -> None:
     removed = wire.delete(key)
     if not removed.ok:
         raise unusable(wire, removed, "removing the probe object")
-
-
-def alive(session: Session) -> bool:
-    """Whether the backend still answers anything at all; asked after a deviation that may be a dead server.
-
-    One that a service manager starts again has ``REVIVAL_S`` to come back.
-    """
-    if Capability.WIRE not in session.capabilities:
-        return True
-    deadline = time.monotonic() + REVIVAL_S
-    while session.wire.request("GET", query=(("list-type", "2"), ("max-keys", "1"))).status == 0:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from conformance.wire import PREVIEW_BYTES, Auth, Exchange, Headers, Recorder, SignedFrom
+from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Headers, Recorder, SignedFrom
 
 TIMEOUT_S: Final = 60.0
 """As the SDKs wait: servers that remove a batch key by key need half of it for a thousand on a busy machine."""
@@ -24,7 +24,7 @@ TIMEOUT_S: Final = 60.0
 class Answer:
     """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off).
 
-    ``timed_out``: none came within ``TIMEOUT_S``.
+    ``timed_out``: none came within ``TIMEOUT_S``, or its body stalled for as long.
     """
 
     status: int
@@ -119,7 +119,9 @@ class HttpTransport:
             signer=signer,
             age_s=age_s,
         )
-        if cut_after is not None:
+        if self.recorder.hopeless:
+            answer = Answer(status=0, error=NOT_SENT, timed_out=True)
+        elif cut_after is not None:
             answer = self._send_and_hang_up(parts.scheme, parts.netloc, exchange, cut_after)
         else:
             answer = self._exchange(parts.scheme, parts.netloc, exchange)
@@ -219,7 +221,8 @@ class HttpTransport:
             except http.client.IncompleteRead as error:
                 return Answer(status=response.status, headers=headers, body=error.partial, error="body cut off")
             except OSError as error:
-                return Answer(status=response.status, headers=headers, error=_describe(error))
+                late = isinstance(error, TimeoutError)
+                return Answer(status=response.status, headers=headers, error=_describe(error), timed_out=late)
         except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # RemoteDisconnected among them
             connection.close()
             return None if reused else Answer(status=0, error=_describe(error))

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -50,6 +50,14 @@ class Judgement:
     evidence: Evidence | None = None
     reason: str = ""
     """Why it is unsupported, inconclusive, skipped or an error."""
+    doubtful: bool = False
+    """Whether a dead backend would give the same, though the verdict itself is none of those that say so."""
+
+
+OVERLOADED: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses of a server that may do better when it is left alone for a moment."""
+PAUSE_S: Final = 0.5
+"""Seconds for which such a server, or one that did not answer, is left alone before an example is tried again."""
 
 
 class BudgetExhausted(Exception):
@@ -225,7 +233,9 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
         return outcome(Verdict.DEVIATES, observation=failure.observation)
     if case.racy:
         return _deviates(case, attempts, outcome)
-    first, _, kwargs = attempts.last
+    first, exchanges, kwargs = attempts.last
+    if any(map(_may_pass, exchanges)):
+        time.sleep(PAUSE_S)
     handle = getattr(case.function, "hypothesis", None)
     function = handle.inner_test if handle is not None else case.function
     again = _Attempts(session=attempts.session, effort=attempts.effort, named=1)
@@ -249,6 +259,11 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
         reason=f"flaky: {_shown(kwargs, 200) or 'the same steps'} once gave: {first.observation.observed}; "
         "and once conformed",
     )
+
+
+def _may_pass(exchange: Exchange) -> bool:
+    """Whether what a request met may be over soon."""
+    return exchange.status in OVERLOADED or (exchange.status is None and exchange.cut_after is None)
 
 
 def _deviates(case: Case, attempts: _Attempts, outcome: Callable[..., Judgement]) -> Judgement:

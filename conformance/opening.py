@@ -16,6 +16,7 @@ from typing import Any
 from conformance.bucket_checks import probe_clock, require_bucket, smoke
 from conformance.contract import Capability
 from conformance.http_transport import HttpTransport
+from conformance.liveness import DiskLiveness, S3Liveness, StorageLiveness
 from conformance.opening_error import OpeningError
 from conformance.opening_parts import reference_parts
 from conformance.opening_writer import DiskWriters, S3Writers, importable
@@ -149,6 +150,8 @@ def _open_s3(
             return storage_over(client)
 
         smoke(wire, run_id)
+        liveness = S3Liveness(wire, run_id, own_bucket=target.bucket is None)
+        liveness.start()
         recorder.clear()
         parts = reference_parts(parts, layout)
         if importable(target.wrap):
@@ -173,6 +176,7 @@ def _open_s3(
                 session_token=target.session_token,
             ),
             clock_offset_s=wire.clock_offset_s,
+            liveness=liveness,
         )
 
 
@@ -220,6 +224,7 @@ def _open_disk(
             view=DiskView(root),
             interference=_DiskInterference(),
             other_hands=DiskHands(signing_with),
+            liveness=DiskLiveness(root, recorder),
         )
 
 
@@ -274,6 +279,8 @@ def _open_factory(
         redactor=Redactor(()),
     )
     try:
+        session.liveness = liveness = StorageLiveness(session.storage, run_id, recorder)
+        liveness.start()
         yield session
     finally:
         transport.close()

@@ -16,11 +16,11 @@ import botocore
 from botocore.config import Config
 
 from conformance.baseline import Expectation, is_expected
-from conformance.bucket_checks import alive
 from conformance.catalogue import Entry
-from conformance.claims import as_reason, claims_data, probe_claims
+from conformance.claims import Outcome, as_reason, claims_data, probe_claims
 from conformance.contract import CONTRACT_VERSION, Capability
 from conformance.effort import Effort
+from conformance.health import Finding, Health
 from conformance.history import as_data
 from conformance.judge import Judgement, judge
 from conformance.opening import open_session
@@ -29,7 +29,7 @@ from conformance.probe import find_limits, limits_as_data
 from conformance.release import suite_version
 from conformance.report.document import SCHEMA, counts
 from conformance.reproducer import reproducer
-from conformance.session import Session
+from conformance.session import MARK, Session
 from conformance.target import S3Endpoint, Target
 from conformance.verdict import Verdict
 from conformance.wire import Recorder, render
@@ -130,7 +130,7 @@ def run(
     started = time.monotonic()
     results: list[dict[str, Any]] = []
     recorder = Recorder(budget=plan.max_requests)
-    complete = False
+    complete, dead = False, ""
     found: dict[str, Any] = {}
 
     def done(result: dict[str, Any]) -> None:
@@ -144,12 +144,12 @@ def run(
             session.declared_limits = plan.declared
             chosen = None if sharing is None else sharing.entries(done)
             try:
-                judge_all(session, target, plan, done, provider=provider, entries=chosen, log=log)
+                dead = judge_all(session, target, plan, done, provider=provider, entries=chosen, log=log)
             except BaseException:
                 if sharing is not None:
                     sharing.stop()  # they remove what is theirs while we remove what is ours
                 raise
-            if plan.search_limits and alive(session):
+            if plan.search_limits and not dead and _health(session).health is not Health.DEAD:
                 found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
     finally:
@@ -167,6 +167,9 @@ def run(
             }
             if found:
                 footer["limits"] = found
+            if dead and not recorder.left_behind:
+                # Whatever it answered to the deletes.
+                recorder.left_behind = f"perhaps what bears {MARK}{run_id}: the backend stopped working before the end"
             left = [recorder.left_behind, *(other.get("left_behind", "") for other in others)]
             if any(left):
                 footer["left_behind"] = "; ".join(filter(None, left))
@@ -182,10 +185,11 @@ def judge_all(
     provider: str,
     entries: Iterable[Entry] | None = None,
     log: Path | None = None,
-) -> None:
+) -> str:
     """Judge the clauses (of the plan, or these) in order on an open session.
 
     A server that dies makes the rest ``error``, with the reason; the first of them tells the end of the server's log.
+    Returns why the server is held for dead, '' for one that lives.
     """
     dead = ""
     for entry in plan.entries if entries is None else entries:
@@ -194,6 +198,7 @@ def judge_all(
         if dead and lived and log is not None:
             judgement = replace(judgement, reason=f"{dead}; its log ends:\n{_end_of(log)}")
         done(result_line(entry, judgement, session, target, plan, provider=provider))
+    return dead
 
 
 def _end_of(log: Path) -> str:
@@ -208,28 +213,69 @@ def _end_of(log: Path) -> str:
 def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> tuple[Judgement, str]:
     """Judge a clause on a server that lives; return the judgement, and why the server is held for dead ('': it lives).
 
-    What a clause makes of a server that died under it is no deviation.
+    What a clause makes of a server that died under it is no deviation, and what it makes of one that was away for a
+    while is judged once more.
     """
     if dead:
         return Judgement(verdict=Verdict.ERROR, duration_s=0.0, requests=0, reason=dead), dead
+    judgement = _judged(entry, session, plan)
+    if not _in_doubt(judgement, session):
+        return judgement, ""
+    health = _health(session)
+    if health.health is Health.REVIVED and judgement.verdict is not Verdict.UNSUPPORTED:
+        again = _judged(entry, session, plan)
+        if _in_doubt(again, session):
+            # Away once more, the clause itself may be what ends the backend: then what it saw stands.
+            judgement, health = again, _health(session)
+        elif judgement.verdict is Verdict.DEVIATES:
+            return replace(
+                again,
+                verdict=Verdict.INCONCLUSIVE,
+                observation=judgement.observation,
+                reason="the backend was away for a while when this was seen; judged again it was not seen",
+            ), ""
+        else:
+            return again, ""
+    if health.health is not Health.DEAD:
+        return judgement, ""
+    stopped = "stopped answering" if health.silent else "stopped working"
+    dead = f"the backend {stopped} during {entry.clause.id}: {health.why}"
+    return Judgement(
+        verdict=Verdict.ERROR, duration_s=judgement.duration_s, requests=judgement.requests, reason=dead
+    ), dead
+
+
+def _judged(entry: Entry, session: Session, plan: Plan) -> Judgement:
     judgement = judge(entry, session, plan.effort, seed=plan.seed)
-    if judgement.verdict is Verdict.UNSUPPORTED:
-        return _with_claims(entry, judgement, session), ""
-    if judgement.verdict in (Verdict.DEVIATES, Verdict.ERROR) and not alive(session):
-        dead = f"the backend stopped answering during {entry.clause.id}"
-        judgement = replace(judgement, verdict=Verdict.ERROR, reason=dead)
-    return judgement, dead
+    return _with_claims(entry, judgement, session) if judgement.verdict is Verdict.UNSUPPORTED else judgement
+
+
+_DOUBTFUL: Final = frozenset({Verdict.DEVIATES, Verdict.ERROR, Verdict.INCONCLUSIVE})
+"""Verdicts that may say no more than that the backend is dead."""
+
+
+def _in_doubt(judgement: Judgement, session: Session) -> bool:
+    return judgement.verdict in _DOUBTFUL or judgement.doubtful or session.recorder.hopeless
+
+
+def _health(session: Session) -> Finding:
+    return session.liveness.check() if session.liveness is not None else Finding(health=Health.ALIVE)
 
 
 def _with_claims(entry: Entry, judgement: Judgement, session: Session) -> Judgement:
     """Return the judgement with what the backend makes of the capabilities that are missing in its reason."""
     before = session.recorder.total
-    more = as_reason(probe_claims(session, entry.required))
+    claims = probe_claims(session, entry.required)
+    more, asked = as_reason(claims), session.recorder.total - before
     return replace(
         judgement,
         reason=f"{judgement.reason}; {more}" if more else judgement.reason,
-        requests=session.recorder.total - before,
+        requests=asked,
+        doubtful=bool(asked) and any(claim.outcome in _DOUBTFUL_CLAIMS for claim in claims.values()),
     )
+
+
+_DOUBTFUL_CLAIMS: Final = frozenset({Outcome.HALF_DONE, Outcome.NOT_PROBED})
 
 
 def result_line(

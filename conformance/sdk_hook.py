@@ -24,7 +24,7 @@ from botocore.httpsession import URLLib3Session
 
 from conformance.patching import replaced
 from conformance.s3_wire import S3Wire
-from conformance.wire import PREVIEW_BYTES, Auth, Exchange, Recorder
+from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
 
 KEEP_BODY_BYTES: Final = 32 * 1024 * 1024
 """Request bodies up to this size stay in the recording until the next example."""
@@ -44,6 +44,9 @@ class SdkHook:
         exchange = _exchange_of(request, KEEP_BODY_BYTES if self._recorder.keeps_bodies else 0)
 
         def send() -> AWSResponse:
+            if self._recorder.hopeless:
+                exchange.timed_out = True
+                raise ReadTimeoutError(endpoint_url=request.url.partition("?")[0], error=NOT_SENT)
             try:
                 return self._http.send(request)
             except (ConnectTimeoutError, ReadTimeoutError):
@@ -177,6 +180,8 @@ class _PreviewedRaw:
             yield
         except Exception as error:
             self._exchange.error = f"{type(error).__name__}: {error}"
+            # urllib3 has an error of its own for it, raised out of the one of the system.
+            self._exchange.timed_out |= isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
             raise
 
     def _keep(self, data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from conformance import clock
 from conformance.contract import Capability
 from conformance.crowd import CROWD_SIZE, Crowd
+from conformance.health import Finding
 from conformance.http_transport import Answer, HttpTransport
 from conformance.s3_wire import S3Wire
 from conformance.system import (
@@ -94,6 +95,14 @@ class OtherHands(Protocol):
         ...
 
 
+class Liveness(Protocol):
+    """Tells whether a backend works at all, see :mod:`conformance.liveness`."""
+
+    def check(self) -> Finding:
+        """Return whether it does; one that does not has some seconds to come back."""
+        ...
+
+
 class Session:
     """A backend as clauses see it. Everything done through it is recorded, and removed when it closes."""
 
@@ -112,6 +121,7 @@ class Session:
         other_hands: OtherHands | None = None,
         clock_offset_s: float = 0.0,
         parts: SystemParts | None = None,
+        liveness: Liveness | None = None,
     ) -> None:
         self.run_id = run_id
         self.storage = make_storage(None)
@@ -127,6 +137,8 @@ class Session:
         self._interference = interference
         self._other_hands = other_hands
         self._parts = parts or SystemParts()
+        self.liveness: Liveness | None = liveness
+        """Tells whether the backend still works; ``None`` where nothing can be asked."""
         self._counter = itertools.count()
         self._signed: dict[str, SignedFrom] = {}
         self._strangers: set[str] = set()

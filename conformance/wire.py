@@ -8,6 +8,7 @@ import html
 import json
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ PREVIEW_BYTES: Final = 2048
 
 KEPT_BYTES: Final = 24 * 1024 * 1024
 """So much of all request bodies of an example is kept for its reproducer; a streamed GiB must not stay in memory."""
+
+TIME_OUTS_IN_A_ROW: Final = 3
+"""After so many, without an answer in between, no request is sent until the backend was looked at."""
+NOT_SENT: Final = f"not sent, because {TIME_OUTS_IN_A_ROW} requests in a row were not answered in time"
 
 
 class RequestClass(enum.StrEnum):
@@ -86,7 +91,8 @@ class Exchange:
     error: str | None = None
     """Why there was no answer; with a status, why its body broke off."""
     timed_out: bool = False
-    """Whether it was our own patience that ended before an answer came."""
+    """Whether it was our own patience that ended before a whole answer came."""
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def request_class(self) -> RequestClass:
@@ -133,6 +139,12 @@ class Recorder:
     """What could not be removed when the session closed; '' where all is gone."""
     keeps_bodies: bool = True
     """Whether the bodies that an SDK sends stay in memory with their exchange."""
+    hopeless: bool = False
+    """Whether requests are no longer worth sending: they get no answer in time, each."""
+    last_timed_out: bool = False
+    """Whether the last exchange did."""
+    _time_outs: int = 0
+    _timed_out_at: float = 0.0
 
     @contextmanager
     def without_bodies(self) -> Iterator[None]:
@@ -152,6 +164,19 @@ class Recorder:
             self._exchanges.append(exchange)
             self.total += 1
             self.by_class[exchange.request_class] += 1
+            self._heed_time_out(exchange)
+
+    def _heed_time_out(self, exchange: Exchange) -> None:
+        self.last_timed_out = exchange.timed_out
+        if not exchange.timed_out:
+            if exchange.status is not None:
+                self._time_outs = 0
+        elif exchange.started >= self._timed_out_at:  # those that waited side by side count as one
+            self._time_outs += 1
+            self._timed_out_at = time.monotonic()
+            if self._time_outs >= TIME_OUTS_IN_A_ROW:
+                self._time_outs = 0
+                self.hopeless = True
 
     def clear(self) -> None:
         """Forget what was kept, not what was counted: called before each generated example."""

@@ -11,8 +11,9 @@ from typing import Final
 from conformance.catalogue import entries
 from conformance.contract import Capability
 from conformance.effort import EFFORTS, Mode
-from conformance.judge import Judgement, judge
+from conformance.judge import Judgement
 from conformance.opening import open_session
+from conformance.run import Plan, judge_unless_dead
 from conformance.session import Session
 from conformance.target import DiskRoot, S3Endpoint
 from tests.faulty.exemplar import Exemplar
@@ -104,5 +105,6 @@ def under(fault: AnyFault) -> Iterator[Session]:
 
 
 def decide(clause_id: str, session: Session, *, seed: int = 1, mode: Mode = Mode.QUICK) -> Judgement:
-    """Judge one clause."""
-    return judge(entries()[clause_id], session, EFFORTS[mode], seed=seed)
+    """Judge one clause as a run does: what a dead server could have caused is withdrawn."""
+    entry = entries()[clause_id]
+    return judge_unless_dead(entry, session, Plan(entries=[entry], effort=EFFORTS[mode], seed=seed), "")[0]

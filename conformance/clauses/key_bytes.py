@@ -12,6 +12,7 @@ from conformance.catalogue import also, clause
 from conformance.contract import Capability, Harm, Level, Profile
 from conformance.http_transport import Answer
 from conformance.session import LEADS, Session
+from conformance.stored_bytes import is_lost, stored_in
 from conformance.strategies import HOSTILE_KEYS, examples, key_tails
 from conformance.verdict import compare, require, show
 
@@ -147,9 +148,10 @@ def _stay_apart(session: Session, keys: tuple[str, str], what: str, prefix: str 
     wire = session.wire
     for key in keys:
         stored(session, key, key.encode(), f"{what}: {key!r}")
-    seen, due = [read(wire.get(key)) for key in keys], [key.encode() for key in keys]
+    answers, due = [wire.get(key) for key in keys], [key.encode() for key in keys]
+    seen = [read(answer) for answer in answers]
     # Only the first can be lost to the second; of a second that is not there nothing was lost.
-    compare(seen, due, f"{what}: GET of both", harm=Harm.LOSES_DATA if seen[0] != due[0] else None)
+    compare(seen, due, f"{what}: GET of both", harm=Harm.LOSES_DATA if is_lost(answers[0], due[0]) else None)
     if prefix is not None:
         compare(listed(session, prefix), sorted(keys), f"{what}: keys listed")
     wire.delete(keys[0])
@@ -158,7 +160,7 @@ def _stay_apart(session: Session, keys: tuple[str, str], what: str, prefix: str 
         (first.status, read(second)),
         (404, keys[1].encode()),
         f"{what}: GET of both after DELETE of the first",
-        harm=Harm.LOSES_DATA if second.status == 404 else None,
+        harm=Harm.LOSES_DATA if stored_in(second) is None else None,
     )
 
 

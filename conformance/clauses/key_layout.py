@@ -53,6 +53,9 @@ def pairs_of_names(alphabet: str) -> st.SearchStrategy[tuple[Name, Name]]:
     return st.tuples(near, near).filter(lambda pair: pair[0] != pair[1])
 
 
+ACCEPTED: Final = "accepted, gave "
+
+
 def outcome(call: Callable[[], object]) -> str:
     """Return the error code of a call, or in words what it did instead of refusing."""
     try:
@@ -62,7 +65,7 @@ def outcome(call: Callable[[], object]) -> str:
     except Exception as error:
         # A layout is anybody's code: whatever it raises is its answer, and no trouble of the suite's.
         return f"raised {type(error).__name__}: {error}"
-    return f"accepted, gave {show(value)}"
+    return f"{ACCEPTED}{show(value)}"
 
 
 @clause(

@@ -13,6 +13,7 @@ from conformance.catalogue import also, clause
 from conformance.contract import Capability, Level, Profile
 from conformance.http_transport import Answer
 from conformance.session import Session
+from conformance.stored_bytes import Stored, stored_in
 from conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, only_if, pattern_bytes
 from conformance.verdict import Deviation, compare, require
 from conformance.wire import Headers
@@ -65,10 +66,9 @@ class Upload:
     def abort(self) -> Answer:
         return self._wire.request("DELETE", self.key, query=(("uploadId", self.id),))
 
-    def stored(self) -> bytes | None:
-        """Return what is stored under the key, ``None`` for nothing."""
-        answer = self._wire.get(self.key)
-        return None if answer.status == 404 else answer.body
+    def stored(self) -> Stored:
+        """Return what is stored under the key, ``None`` for nothing, the answer where it does not tell."""
+        return stored_in(self._wire.get(self.key))
 
 
 def completed(answer: Answer) -> bool:

@@ -54,6 +54,12 @@ def line(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
+def common_errors(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the reasons that made more than one clause an error, each with the number of these clauses."""
+    reasons = Counter(str(result.get("reason", "")) for result in results if result["verdict"] == Verdict.ERROR)
+    return {reason: clauses for reason, clauses in reasons.items() if clauses > 1}
+
+
 def counts(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return how often each verdict occurs, every verdict named."""
     seen = Counter(result["verdict"] for result in results)

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from conformance.report.columns import Column
+from conformance.report.document import common_errors
 from conformance.report.html import SIGNS, worst
 from conformance.report.html_data import matrix
 from conformance.report.limits import limits_of
@@ -32,16 +33,22 @@ def render(columns: Sequence[Column], *, title: str = "Object storage conformanc
     if used + _ROOM_FOR_THE_END > max_bytes:
         blocks = [f"## {plain(title)}", "The matrix is too large for this summary; the report has it."]
         used = len("\n\n".join(blocks).encode("utf-8"))
+    said = {column.key: common_errors(column.section.results) for column in columns}
     found = [
         (result, column)
         for column in columns
         for result in column.section.results
         if result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR)
+        and not (result["verdict"] == Verdict.ERROR and result.get("reason", "") in said[column.key])
     ]
     found.sort(key=lambda item: bool(item[0]["expected"]))
+    told = [
+        f"**{plain(column.key)}**: {clauses} clauses could not be judged: {code(reason)}"
+        for column in columns
+        for reason, clauses in said[column.key].items()
+    ]
     left_out = 0
-    for result, column in found:
-        block = _block(result, column)
+    for block in (*told, *(_block(result, column) for result, column in found)):
         size = len(block.encode("utf-8")) + 2
         if used + size + _ROOM_FOR_THE_END > max_bytes:
             left_out += 1

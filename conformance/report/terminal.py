@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.catalogue import FAMILIES
-from conformance.report.document import Section, counts
+from conformance.report.document import Section, common_errors, counts
 from conformance.verdict import Verdict, share
 from conformance.wire import visible
 
@@ -119,10 +119,13 @@ def _total(section: Section) -> str:
 def deviations(sections: Sequence[Section], console: Console, *, verbose: bool = False) -> None:
     """Print what is not as promised: clause by clause, with the backends that share it; the expected ones in short."""
     never_up = _same_error(sections, console)
+    said = _error_of_many([section for section in sections if section.provider not in never_up], console)
     by_clause: dict[str, list[tuple[Section, dict[str, Any]]]] = {}
     for section in sections:
         for result in section.results:
             silent = section.provider in never_up
+            if result["verdict"] == Verdict.ERROR:
+                silent = silent or (section.provider, result.get("reason", "")) in said
             if not silent and result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR):
                 by_clause.setdefault(result["clause"], []).append((section, result))
     expected_only: dict[str, list[str]] = {}
@@ -164,6 +167,19 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
             why = f"{'could not be judged' if verdict == Verdict.ERROR else 'skipped'}: {reason}"
             say(console, why, start=f"{sign} {section.provider} ", sign=style)
             told.add(section.provider)
+    return told
+
+
+def _error_of_many(sections: Sequence[Section], console: Console) -> set[tuple[str, str]]:
+    """Say once what kept more than one clause of a backend from being judged; return the backends with the reasons."""
+    told: set[tuple[str, str]] = set()
+    for section in sections:
+        for reason, clauses in common_errors(section.results).items():
+            console.print()
+            sign, style = SIGNS[Verdict.ERROR]
+            why = f"{clauses} clauses could not be judged: {reason}"
+            say(console, why, start=f"{sign} {section.provider} ", sign=style)
+            told.add((section.provider, reason))
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,5 +51,48 @@ def test_a_server_that_dies_is_an_error_with_its_log_and_the_others_go_on(tmp_pa
     assert "its log ends:" in failed[0]["reason"]
     assert "cannot allocate memory for" in failed[0]["reason"]
     assert not any("its log ends" in result["reason"] for result in failed[1:])
+    # Told with the log for the first, and once for all that were left.
+    assert done.stdout.count("stopped answering during") == (2 if len(failed) > 2 else len(failed))
     assert "the-secret-of-mortal" not in done.stdout + done.stderr + (tmp_path / "r.jsonl").read_text()
     assert not list((tmp_path / "state" / "runs").iterdir())
+
+
+SHUT = """
+import sys, threading
+from tests.faulty.exemplar import Exemplar
+from tests.faulty.exemplar_types import Response
+
+class Shut(Exemplar):
+    left = 60
+
+    def handle(self, request, *, trusted=False):
+        self.left -= 1
+        if self.left <= 0:
+            return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+        return super().handle(request, trusted=trusted)
+
+with Shut("AKshut", "the-secret-of-shut") as server:
+    print(server.url, flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_an_endpoint_that_refuses_everything_from_some_point_on_is_an_error_once(tmp_path: Path) -> None:
+    few = [part for number in range(1, 6) for part in ("--clause", f"RT-00{number}")]
+    with subprocess.Popen(
+        [sys.executable, "-c", SHUT], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            keys = {"AWS_ACCESS_KEY_ID": "AKshut", "AWS_SECRET_ACCESS_KEY": "the-secret-of-shut"}
+            done = conformance(tmp_path, "run", "--endpoint", url, "--quick", *few, "--report", "r.jsonl", **keys)
+        finally:
+            server.kill()
+    assert done.returncode == 3, done.stdout + done.stderr
+    (section,) = read(tmp_path / "r.jsonl")
+    assert Verdict.DEVIATES not in section.verdicts().values()
+    assert section.verdicts()["RT-005"] is Verdict.ERROR
+    assert done.stdout.count("stopped working during RT-00") == 1
+    assert section.footer is not None
+    assert section.footer["left_behind"]

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 
-from conformance.bucket_checks import alive
 from conformance.catalogue import Case, Entry
 from conformance.contract import Capability, Clause, Level, Profile
 from conformance.effort import EFFORTS, Effort, Mode, deep
+from conformance.health import Health
 from conformance.http_transport import Answer
 from conformance.judge import Judgement, judge
 from conformance.opening import open_session
@@ -451,14 +451,24 @@ def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not(
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
         with open_session(target, capabilities=frozenset({Capability.WIRE})) as session:
-            silence, back = Answer(status=0, error="RemoteDisconnected"), Answer(status=200)
-            with mock.patch.object(session.wire, "request", side_effect=[silence, silence, back]):
-                assert alive(session)
+            assert session.liveness is not None
+            silence, read = Answer(status=0, error="RemoteDisconnected"), session.wire.request
+            left = [0]
+
+            def request(*args: Any, **more: Any) -> Answer:
+                left[0] -= 1
+                return silence if left[0] >= 0 else read(*args, **more)
+
+            with mock.patch.object(session.wire, "request", request):
+                for times, health in ((2, Health.ALIVE), (3, Health.REVIVED)):
+                    left[0] = times
+                    assert session.liveness.check().health is health
             with (
-                mock.patch("conformance.bucket_checks.REVIVAL_S", 0.3),
+                mock.patch("conformance.liveness.REVIVAL_S", 0.3),
                 mock.patch.object(session.wire, "request", return_value=silence),
             ):
-                assert not alive(session)
+                found = session.liveness.check()
+            assert (found.health, found.silent) == (Health.DEAD, True)
 
 
 def test_a_run_emits_a_result_for_each_clause_and_a_footer_that_agrees() -> None:

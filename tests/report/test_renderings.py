@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -59,6 +60,21 @@ def test_a_summary_never_outgrows_its_bound_and_says_what_it_left_out() -> None:
 def test_a_summary_tells_unexpected_deviations_first() -> None:
     text = markdown.render(keyed([section({"KEY-001": KNOWN, "KEY-002": "deviates"})]))
     assert text.index("<b>KEY-002</b>") < text.index("<b>KEY-001</b>")
+
+
+def test_a_summary_tells_the_error_of_many_clauses_once() -> None:
+    dead = {"verdict": "error", "reason": "it is dead"}
+    found: dict[str, str | dict[str, Any]] = {
+        "KEY-001": "deviates",
+        "KEY-002": dead,
+        "KEY-003": dead,
+        "KEY-004": {**dead, "reason": "another"},
+    }
+    text = markdown.render(keyed([section(found)]))
+    assert "**acme**: 2 clauses could not be judged: `it is dead`" in text
+    assert text.count("it is dead") == 1
+    assert "because: `another`" in text
+    assert "<b>KEY-001</b>" in text
 
 
 def test_counts_of_junit_agree_with_its_cases() -> None:

@@ -58,3 +58,15 @@ def test_what_a_backend_says_does_not_reach_the_terminal_as_a_command() -> None:
     )
     assert "[bold]x[/]" in shown
     assert [char for char in shown if char != "\n" and not char.isprintable()] == []
+
+
+def test_one_error_of_many_clauses_is_told_once_beside_what_was_decided_before() -> None:
+    dead = {"verdict": "error", "reason": "the backend stopped working during URL-002"}
+    first = {**dead, "reason": f"{dead['reason']}; its log ends:\nout of memory"}
+    found = {"URL-001": {"verdict": "deviates", "observation": {"promised": "403", "observed": "200"}}}
+    shown = printed(section({**found, "URL-002": first, "URL-003": dead, "URL-004": dead, "URL-005": dead}))
+    assert "! acme 3 clauses could not be judged: the backend stopped working during" in shown
+    assert shown.count("stopped working") == 2
+    assert "out of memory" in shown
+    assert "observed  200" in shown
+    assert "URL-004" not in shown

@@ -1,0 +1,171 @@
+"""Whether a backend still works at all: asked after each bad verdict, because a dead server keeps no promise.
+
+An object written when the session opened has to be read back byte for byte. Where it is not, a fresh object is written
+and read: a backend that manages this lost something and lives; one that does not is dead, whatever status it answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from conformance.health import Finding, Health
+from conformance.http_transport import Answer
+from conformance.s3_wire import S3Wire
+from conformance.session import MARK
+from conformance.wire import Recorder
+from reference_impl.api import Storage
+
+REVIVAL_S: Final = 5.0
+"""Seconds that a backend which ended may take until it works again."""
+BLIPS: Final = 2
+"""So many bad looks in a row are a hiccup; after more of them, what was judged meanwhile has to be judged again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sick:
+    """A look that failed: what was seen, and whether that was no answer at all."""
+
+    why: str
+    silent: bool = False
+
+
+class Liveness(ABC):
+    """Looks at one backend. :meth:`start` comes first."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    @abstractmethod
+    def start(self) -> None:
+        """Write the object that is read back from then on."""
+
+    @abstractmethod
+    def _look(self) -> _Sick | None:
+        """Return what is wrong with the backend, ``None`` where nothing is."""
+
+    def check(self) -> Finding:
+        """Return whether the backend works. One that does not has ``REVIVAL_S`` to come back."""
+        # Requests that were held back because of time-outs in a row: one of them is sent again, and decides.
+        self._recorder.hopeless = False
+        deadline, pause = time.monotonic() + REVIVAL_S, 0.1
+        bad = 0
+        while (sick := self._look()) is not None:
+            bad += 1
+            if time.monotonic() > deadline or self._recorder.hopeless:
+                break
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+        if sick is None:
+            return Finding(health=Health.ALIVE if bad <= BLIPS else Health.REVIVED)
+        # Nothing that follows, not even the clean-up, waits out one time-out after the other.
+        self._recorder.hopeless = self._recorder.last_timed_out
+        return Finding(health=Health.DEAD, why=sick.why, silent=sick.silent)
+
+
+class S3Liveness(Liveness):
+    """Looks by plain requests of our own, at a bucket that is made anew where it is ours and lost."""
+
+    def __init__(self, wire: S3Wire, run_id: str, *, own_bucket: bool) -> None:
+        super().__init__(wire.transport.recorder)
+        self._wire = wire
+        self._run_id = run_id
+        self._own_bucket = own_bucket
+        self._numbers = itertools.count()
+        self._key, self._body = self._fresh()
+
+    def _fresh(self) -> tuple[str, bytes]:
+        number = next(self._numbers)
+        return f"{MARK}{self._run_id}/alive-{number}", f"object {number} of run {self._run_id}".encode()
+
+    def start(self) -> None:
+        # Where it is not stored, the first look says so and tries another.
+        self._wire.put(self._key, self._body)
+
+    def _look(self) -> _Sick | None:
+        read = self._wire.get(self._key)
+        if _holds(read, self._body):
+            return None
+        if read.status == 0:
+            return _Sick(why=f"reading an object that was written at the start gave {read.summary}", silent=True)
+        key, body = self._fresh()
+        written = self._wire.put(key, body)
+        if written.status == 404 and self._own_bucket and self._wire.request("PUT").ok:
+            written = self._wire.put(key, body)
+        again = self._wire.get(key) if written.ok else None
+        if again is not None and _holds(again, body):
+            self._key, self._body = key, body
+            return None
+        return _Sick(
+            why=f"reading an object that was written at the start gave {_told(read)}; writing another gave "
+            + (written.summary if again is None else f"{written.summary}, and reading that {_told(again)}")
+        )
+
+
+def _holds(answer: Answer, body: bytes) -> bool:
+    return answer.status == 200 and answer.error is None and answer.body == body
+
+
+def _told(answer: Answer) -> str:
+    return f"{answer.summary} with {len(answer.body)} other bytes" if answer.ok else answer.summary
+
+
+class StorageLiveness(Liveness):
+    """Looks by the port, at a storage of somebody else's."""
+
+    def __init__(self, storage: Storage, run_id: str, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._storage = storage
+        self._run_id = run_id
+        self._numbers = itertools.count()
+        self._key, self._body = self._fresh()
+
+    def _fresh(self) -> tuple[str, bytes]:
+        number = next(self._numbers)
+        return f"{MARK}{self._run_id}/alive-{number}", f"object {number} of run {self._run_id}".encode()
+
+    def start(self) -> None:
+        with suppress(Exception):  # a foreign class may raise anything; the first look tries again
+            self._storage.upload(self._key, self._body)
+
+    def _look(self) -> _Sick | None:
+        with suppress(Exception):
+            if self._storage.download(self._key) == self._body:
+                return None
+        (key, body), doing = self._fresh(), "writing"
+        try:
+            self._storage.upload(key, body)
+            doing = "reading"
+            read = self._storage.download(key)
+        except Exception as error:  # a foreign class may raise anything
+            return _Sick(why=f"{doing} a fresh object failed: {type(error).__name__}: {error}")
+        if read != body:
+            return _Sick(why=f"a fresh object came back as {read[:60]!r} instead of {body!r}")
+        self._key, self._body = key, body
+        return None
+
+
+class DiskLiveness(Liveness):
+    """Looks at a folder by the operating system, which answers for the disk whatever the storage above it does."""
+
+    def __init__(self, root: Path, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._root = root
+
+    def start(self) -> None:
+        pass
+
+    def _look(self) -> _Sick | None:
+        path = self._root / f"{MARK}alive"
+        try:
+            path.write_bytes(b"alive")
+            read = path.read_bytes()
+            path.unlink()
+        except OSError as error:
+            return _Sick(why=f"writing and reading a file in its folder failed: {error.strerror}")
+        return None if read == b"alive" else _Sick(why=f"a file in its folder came back as {read[:60]!r}")
