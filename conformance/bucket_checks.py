@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from conformance import clock
 from conformance.http_transport import Answer
 from conformance.opening_error import OpeningError
+from conformance.run_traces import KEYS, entries
 from conformance.s3_wire import S3Wire
 from conformance.session import MARK
+from conformance.verdict import ViewError
+
+_ONE_BUCKET: Final = (
+    "Does the address name a bucket already, or does one bucket stand behind every name? Give the address of the "
+    "server alone, and a bucket with --bucket. No object was written."
+)
 
 
 def probe_clock(wire: S3Wire) -> float:
@@ -14,6 +23,10 @@ def probe_clock(wire: S3Wire) -> float:
     answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     if answer.status == 0:
         raise _silent(wire, answer)
+    if answer.code == "NoSuchKey":
+        raise OpeningError(
+            f"asked for the bucket {wire.bucket!r}, {wire.endpoint.url} looked for an object. {_ONE_BUCKET}", usage=True
+        )
     return clock.server_offset(answer.header("date"))
 
 
@@ -39,13 +52,32 @@ def require_bucket(wire: S3Wire, *, make: bool) -> bool:
                 body=f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>"
                 "</CreateBucketConfiguration>".encode(),
             )
-        if answer.ok:
-            return True
-        raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
+        if not answer.ok:
+            raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
+        trouble = why_not_new(wire, wire.bucket)
+        if trouble:
+            raise OpeningError(
+                f"the bucket {wire.bucket!r} that was just made at {wire.endpoint.url} {trouble}. {_ONE_BUCKET}",
+                usage=True,
+            )
+        return True
     answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     if not answer.ok:
         raise unusable(wire, answer, f"listing the bucket {wire.bucket!r}")
     return False
+
+
+def why_not_new(wire: S3Wire, bucket: str) -> str:
+    """Return what tells that a bucket which was just made is none of ours; '' where it is empty and has its name.
+
+    Asked before anything is written or switched in it: where one bucket stands behind every name, it is somebody's.
+    """
+    made = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
+    try:
+        found = entries(made, KEYS, "", needs_name=True)
+    except ViewError as error:
+        return f"could not be listed ({error})"
+    return f"is not empty: it holds {found[0].key!r}" if found else ""
 
 
 def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:

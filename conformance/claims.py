@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
+from conformance.bucket_checks import why_not_new
 from conformance.contract import Capability
 from conformance.http_transport import Answer
 from conformance.s3_wire import content_md5
@@ -109,6 +110,8 @@ def _bucket_of_its_own(session: Session) -> Iterator[str]:
     made = session.wire.request("PUT", bucket=bucket)
     if not made.ok:
         raise _NotProbed(f"it is tried in a bucket of its own, which could not be made: {made.summary}")
+    if trouble := why_not_new(session.wire, bucket):
+        raise _NotProbed(f"it is tried in a bucket of its own, and the one that was made {trouble}")
     try:
         yield bucket
     finally:

@@ -8,12 +8,25 @@ import re
 import socket
 import ssl
 import threading
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from conformance.exchange_bounds import (
+    SEND_PIECE,
+    SLOWEST_BYTES_PER_S,
+    Bounds,
+    PatienceEnded,
+    body_bound,
+    bounded_responses,
+    head_is_small,
+    kept_headers,
+    timed_out,
+)
+from conformance.safe_xml import parsed
 from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Headers, Recorder, SignedFrom
 
 TIMEOUT_S: Final = 60.0
@@ -24,7 +37,7 @@ TIMEOUT_S: Final = 60.0
 class Answer:
     """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off).
 
-    ``timed_out``: none came within ``TIMEOUT_S``, or its body stalled for as long.
+    ``timed_out``: it did not come whole within the time that the transport waits.
     """
 
     status: int
@@ -43,14 +56,8 @@ class Answer:
         return 200 <= self.status < 300 and self.error is None
 
     def xml(self) -> ET.Element | None:
-        """Return the root of the body with namespaces stripped, or ``None`` where it is not well-formed XML."""
-        try:
-            root = ET.fromstring(self.body)
-        except ET.ParseError:
-            return None
-        for element in root.iter():
-            element.tag = element.tag.rpartition("}")[2]
-        return root
+        """Return the root of the body with namespaces stripped, or ``None`` where it is no XML that is safe to read."""
+        return parsed(self.body)
 
     @property
     def code(self) -> str:
@@ -69,6 +76,49 @@ class Answer:
         return f"{self.status} {self.code}".rstrip() + broken
 
 
+class _PlainConnection(http.client.HTTPConnection):
+    bounds: Bounds
+    timed_out: TimeoutError | None = None
+    """Why connecting was given up; sending would wait once more."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.response_class = bounded_responses(self.sock, self.bounds)
+
+    def send(self, data: Any) -> None:
+        # As the base does for bytes, without what it asks for other kinds.
+        if self.sock is not None and isinstance(data, bytes):
+            self.sock.sendall(data)
+        else:
+            super().send(data)
+
+
+class _TlsConnection(http.client.HTTPSConnection):
+    bounds: Bounds
+    timed_out: TimeoutError | None = None
+
+    def connect(self) -> None:
+        super().connect()
+        self.response_class = bounded_responses(self.sock, self.bounds)
+
+    def send(self, data: Any) -> None:
+        """Send it, within the timeout and a second for each ``SLOWEST_BYTES_PER_S``.
+
+        A TLS socket grants its timeout to every record, any other to the whole.
+        """
+        if not isinstance(data, bytes) or len(data) <= SEND_PIECE:
+            super().send(data)
+            return
+        ends = time.monotonic() + (self.timeout or 0.0) + len(data) / SLOWEST_BYTES_PER_S
+        for start in range(0, len(data), SEND_PIECE):
+            if time.monotonic() > ends:
+                raise PatienceEnded(f"only {start} of {len(data)} bytes could be sent")
+            super().send(data[start : start + SEND_PIECE])
+
+
+_Connection = _PlainConnection | _TlsConnection
+
+
 class HttpTransport:
     """Sends requests over kept-alive connections, one per thread and origin, and records every exchange."""
 
@@ -76,7 +126,7 @@ class HttpTransport:
         self.recorder = recorder
         self._ca_file = ca_file
         self._local = threading.local()
-        self._open: set[http.client.HTTPConnection] = set()
+        self._open: set[_Connection] = set()
         self._lock = threading.Lock()
 
     def send(
@@ -126,7 +176,6 @@ class HttpTransport:
         else:
             answer = self._exchange(parts.scheme, parts.netloc, exchange)
         exchange.status = answer.status or None
-        exchange.response_headers = answer.headers
         exchange.response_body = answer.body[:PREVIEW_BYTES]
         exchange.response_size = len(answer.body)
         exchange.error, exchange.timed_out = answer.error, answer.timed_out
@@ -152,10 +201,7 @@ class HttpTransport:
         try:
             self._put_head(connection, exchange)
             connection.endheaders()
-            connection.sock.settimeout(2.0)
-            with contextlib.suppress(OSError):  # a server that keeps the connection open all the same
-                while data := connection.sock.recv(65536):
-                    seen += data
+            seen = _read_to_end(connection.sock)
         except (http.client.HTTPException, OSError, AttributeError) as error:
             exchange.error = _describe(error)
         finally:
@@ -193,9 +239,13 @@ class HttpTransport:
             self._drop(scheme, netloc)
         return answer
 
-    def _try(self, connection: http.client.HTTPConnection, exchange: Exchange, *, reused: bool) -> Answer | None:
+    def _try(self, connection: _Connection, exchange: Exchange, *, reused: bool) -> Answer | None:
         """Return the answer, or ``None`` where a reused connection turned out to be closed already."""
+        if connection.sock is not None and connection.sock.gettimeout() != connection.timeout:
+            connection.sock.settimeout(connection.timeout)  # the last response may have used up its patience
         try:
+            if connection.timed_out is not None:
+                raise connection.timed_out
             self._put_head(connection, exchange)
             broken: OSError | None = None
             try:
@@ -213,6 +263,7 @@ class HttpTransport:
                 raise
             # As they came: the policy that getheaders() applies costs more than the rest of the answer.
             headers = tuple(response.headers.raw_items())
+            exchange.response_headers = headers if head_is_small(response) else kept_headers(headers)
             try:
                 body = response.read()
                 if broken is not None or (response.getheader("connection") or "").lower() == "close":
@@ -220,15 +271,16 @@ class HttpTransport:
                 return Answer(status=response.status, headers=headers, body=body)
             except http.client.IncompleteRead as error:
                 return Answer(status=response.status, headers=headers, body=error.partial, error="body cut off")
-            except OSError as error:
-                late = isinstance(error, TimeoutError)
-                return Answer(status=response.status, headers=headers, error=_describe(error), timed_out=late)
+            except (http.client.HTTPException, OSError, ValueError) as error:
+                return Answer(
+                    status=response.status, headers=headers, error=_describe(error), timed_out=timed_out(error)
+                )
         except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # RemoteDisconnected among them
             connection.close()
             return None if reused else Answer(status=0, error=_describe(error))
         except (http.client.HTTPException, OSError, ValueError) as error:
             connection.close()
-            return Answer(status=0, error=_describe(error), timed_out=isinstance(error, TimeoutError))
+            return Answer(status=0, error=_describe(error), timed_out=timed_out(error))
 
     def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> Answer:
         connection = self._connect(scheme, netloc)
@@ -239,10 +291,7 @@ class HttpTransport:
                 with contextlib.suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_WR)
                 # Whatever the server answers now, it has seen the end; waiting for it makes the hang-up orderly.
-                connection.sock.settimeout(2.0)
-                with contextlib.suppress(OSError):
-                    while connection.sock.recv(65536):
-                        pass
+                _read_to_end(connection.sock)
         except (http.client.HTTPException, OSError) as error:
             return Answer(status=0, error=_describe(error))
         finally:
@@ -252,13 +301,13 @@ class HttpTransport:
         return Answer(status=0, error="hung up on purpose")
 
     @staticmethod
-    def _put_head(connection: http.client.HTTPConnection, exchange: Exchange) -> None:
+    def _put_head(connection: _Connection, exchange: Exchange) -> None:
         connection.putrequest(exchange.method, exchange.target, skip_host=True, skip_accept_encoding=True)
         for name, value in exchange.headers:
             connection.putheader(name, value.encode("utf-8"))
 
-    def _connection(self, scheme: str, netloc: str) -> tuple[http.client.HTTPConnection, bool]:
-        pool: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("pool", {})
+    def _connection(self, scheme: str, netloc: str) -> tuple[_Connection, bool]:
+        pool: dict[tuple[str, str], _Connection] = self._local.__dict__.setdefault("pool", {})
         found = pool.get((scheme, netloc))
         if found is not None and found.sock is not None:
             return found, True
@@ -267,30 +316,48 @@ class HttpTransport:
         connection = pool[(scheme, netloc)] = self._connect(scheme, netloc)
         return connection, False
 
-    def _connect(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
+    def _connect(self, scheme: str, netloc: str) -> _Connection:
+        connection: _Connection
         if scheme == "https":
             context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
-            connection = http.client.HTTPSConnection(netloc, timeout=TIMEOUT_S, context=context)
+            connection = _TlsConnection(netloc, timeout=TIMEOUT_S, context=context)
         else:
-            connection = http.client.HTTPConnection(netloc, timeout=TIMEOUT_S)
+            connection = _PlainConnection(netloc, timeout=TIMEOUT_S)
+        connection.bounds = self._response_bounds
         try:
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
+        except OSError as error:
+            connection.timed_out = error if isinstance(error, TimeoutError) else None
             # The request itself reports a dead server. Half-open must not stay: TLS may have failed on a live socket.
             connection.close()
         with self._lock:
             self._open.add(connection)
         return connection
 
+    def _response_bounds(self) -> tuple[float, int]:
+        return TIMEOUT_S, body_bound(self.recorder.sent_bytes)
+
     def _drop(self, scheme: str, netloc: str) -> None:
-        pool: dict[tuple[str, str], http.client.HTTPConnection] = self._local.__dict__.setdefault("pool", {})
+        pool: dict[tuple[str, str], _Connection] = self._local.__dict__.setdefault("pool", {})
         connection = pool.pop((scheme, netloc), None)
         if connection is not None:
             connection.close()
             with self._lock:
                 self._open.discard(connection)
+
+
+def _read_to_end(sock: socket.socket) -> bytes:
+    """Return what comes within two seconds until the connection ends, at most 1 MiB."""
+    seen, ends = b"", time.monotonic() + 2.0
+    with contextlib.suppress(OSError):  # a server that keeps the connection open all the same
+        while (left := ends - time.monotonic()) > 0 and len(seen) < 1024 * 1024:
+            sock.settimeout(left)
+            data = sock.recv(65536)
+            if not data:
+                break
+            seen += data
+    return seen
 
 
 def _describe(error: BaseException) -> str:

@@ -129,6 +129,7 @@ class _Attempts:
         recorder = self.session.recorder
         if recorder.budget is not None and recorder.total >= recorder.budget:
             raise BudgetExhausted
+        self.session.keep_alive()
         recorder.clear()
         try:
             function(self.session, **kwargs)

@@ -1,83 +1,168 @@
-"""What killed runs left in a bucket or an account, told by the mark in its name; nothing else is ever touched."""
+"""What killed runs left in a bucket or an account, told by the mark in its name; nothing else is ever touched.
+
+A run that may still be at work is left alone and named. Three things tell:
+
+- its age: the time since it began (by the time in its id) or since anything of it last changed (``Last-Modified``),
+  whichever is shorter, by the slower of our clock and the server's. A clock that is wrong, or an id from the future,
+  so makes a run younger and never older;
+- its lease (:mod:`conformance.lease`): fresh, the run is at work, however old it is;
+- the user, who may name a run and so say that it is over.
+
+A lease that has run out proves nothing, as the machine of a run may have slept: it makes no run old before its time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
-from conformance.bucket_checks import require_bucket, unusable
+from conformance import clock
+from conformance.ages import DAY_S, span
+from conformance.bucket_checks import probe_clock, require_bucket, unusable
 from conformance.http_transport import HttpTransport
-from conformance.opening_error import OpeningError
-from conformance.removal import (
-    abort_uploads,
-    is_bucket_of_a_run,
-    is_key_of_a_run,
-    remove_bucket,
-    remove_keys,
-    run_prefixes,
-)
+from conformance.lease import LEASE_S, lease_age_s
+from conformance.removal import remove_run, run_of_bucket, run_prefixes
+from conformance.run_ids import begun_at
+from conformance.run_traces import KEYS, NOT_SERVED, UPLOADS, VERSIONS, Traces, is_versioned, look, time_of
 from conformance.s3_wire import S3Wire
+from conformance.session import MARK
 from conformance.target import S3Endpoint
-from conformance.views import S3View
+from conformance.verdict import ViewError
 from conformance.wire import Recorder
 
 
-def clean_endpoint(endpoint: S3Endpoint, *, dry_run: bool) -> Iterator[str]:
-    """Remove marked objects from the named bucket, or marked buckets where none is named; yield what was removed.
+class Outcome(enum.Enum):
+    """What became of something that a run left."""
 
-    Raises ``OpeningError`` where the endpoint cannot be used and, after everything has been tried, where something
-    could not be removed.
+    REMOVED = "removed"
+    """In a dry run: would be."""
+    KEPT = "kept"
+    """Its run may be at work."""
+    FAILED = "failed"
+    """It could not be listed, or not be removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """One thing that cleaning came to, as a line for the user."""
+
+    outcome: Outcome
+    text: str
+
+
+def clean_endpoint(
+    endpoint: S3Endpoint,
+    *,
+    dry_run: bool,
+    older_than_s: float = DAY_S,
+    only_runs: Collection[str] = (),
+) -> Iterator[Cleaned]:
+    """Remove what runs left in the named bucket, or their buckets where none is named; yield what became of each.
+
+    Runs younger than ``older_than_s`` and runs with a fresh lease are kept. ``only_runs``: these runs alone, whatever
+    their age and lease. What cannot be listed or removed keeps nothing else from being removed. Raises
+    ``OpeningError`` where the endpoint or its bucket cannot be used at all.
     """
     transport = HttpTransport(Recorder(), ca_file=endpoint.ca_file)
+    cleaning = _Cleaning(dry_run=dry_run, older_than_s=older_than_s, only_runs=only_runs)
     try:
         if endpoint.bucket is not None:
-            wire = S3Wire(endpoint, endpoint.bucket, transport)
-            require_bucket(wire, make=False)
-            yield from _clean_bucket(wire, dry_run=dry_run)
+            yield from cleaning.bucket(S3Wire(endpoint, endpoint.bucket, transport))
         else:
-            yield from _clean_account(endpoint, transport, dry_run=dry_run)
+            yield from cleaning.account(S3Wire(endpoint, "", transport))
     finally:
         transport.close()
 
 
-def _clean_bucket(wire: S3Wire, *, dry_run: bool) -> Iterator[str]:
-    stayed: list[str] = []
-    for prefix in run_prefixes():
-        keys = _keys(wire, prefix)
-        if keys and not dry_run:
-            remove_keys(wire, (prefix,), only=is_key_of_a_run)
-            stayed += _keys(wire, prefix)
-        gone = len(set(keys) - set(stayed))
-        if gone:
-            yield f"{_number(gone, 'object')} below {wire.bucket}/{prefix}*"
-    if not dry_run:
-        abort_uploads(wire, run_prefixes(), only=is_key_of_a_run)
-    if stayed:
-        raise OpeningError(
-            f"could not remove {_number(len(stayed), 'object')} from bucket {wire.bucket}, such as {stayed[0]!r}"
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cleaning:
+    dry_run: bool
+    older_than_s: float
+    only_runs: Collection[str]
+
+    def bucket(self, wire: S3Wire) -> Iterator[Cleaned]:
+        wire.clock_offset_s = probe_clock(wire)
+        require_bucket(wire, make=False)
+        found: dict[str, Traces] = {}
+        objects = VERSIONS if is_versioned(wire) else KEYS
+        for prefix in [prefix for run_id in self.only_runs or ("",) for prefix in run_prefixes(run_id)]:
+            try:
+                look(wire, objects, prefix, found)
+            except ViewError as error:
+                yield Cleaned(outcome=Outcome.FAILED, text=f"bucket {wire.bucket} could not be listed: {error}")
+        try:
+            look(wire, UPLOADS, "", found)
+        except ViewError as error:
+            if error.status not in NOT_SERVED:
+                text = f"the uploads in bucket {wire.bucket} could not be listed: {error}"
+                yield Cleaned(outcome=Outcome.FAILED, text=text)
+        for run_id, traces in sorted(found.items()):
+            if self._is_meant(run_id):
+                yield self._run(wire, run_id, traces.newest, f"{traces} of run {run_id} in bucket {wire.bucket}")
+
+    def account(self, account: S3Wire) -> Iterator[Cleaned]:
+        answer = account.request("GET")
+        account.clock_offset_s = clock.server_offset(answer.header("date"))
+        if account.clock_offset_s:
+            answer = account.request("GET")
+        root = answer.xml()
+        if not answer.ok or root is None or root.tag != "ListAllMyBucketsResult":
+            raise unusable(account, answer, "listing the buckets")
+        for entry in root.iterfind("Buckets/Bucket"):
+            name = entry.findtext("Name") or ""
+            run_id = run_of_bucket(name)
+            if run_id is None or not self._is_meant(run_id):
+                continue
+            wire = S3Wire(account.endpoint, name, account.transport, clock_offset_s=account.clock_offset_s)
+            yield self._own_bucket(wire, run_id, time_of(entry.findtext("CreationDate")))
+
+    def _own_bucket(self, wire: S3Wire, run_id: str, made: float | None) -> Cleaned:
+        found = {run_id: Traces(newest=made)}
+        try:
+            look(wire, KEYS, "", found)
+        except ViewError as error:
+            return Cleaned(outcome=Outcome.FAILED, text=f"bucket {wire.bucket} could not be listed: {error}")
+        return self._run(wire, run_id, found[run_id].newest, f"bucket {wire.bucket}", with_bucket=True)
+
+    def _run(self, wire: S3Wire, run_id: str, newest: float | None, what: str, *, with_bucket: bool = False) -> Cleaned:
+        age_s = self._age_s(run_id, newest, wire.clock_offset_s)
+        if not self.only_runs:
+            why = self._still_in_use(wire, run_id, age_s)
+            if why:
+                return Cleaned(outcome=Outcome.KEPT, text=f"{what}: {why}")
+        if not self.dry_run:
+            remove_run(wire, run_id, with_bucket=with_bucket)
+            left = wire.transport.recorder.left_behind
+            if left:
+                return Cleaned(outcome=Outcome.FAILED, text=f"could not remove {left}")
+        return Cleaned(outcome=Outcome.REMOVED, text=f"{what} ({span(age_s)} old)")
+
+    def _still_in_use(self, wire: S3Wire, run_id: str, age_s: float) -> str:
+        """Return why a run may be at work and what would remove it all the same; '' where it may be removed."""
+        by_name = f"`--run {run_id}` removes it if that run is over"
+        # A bucket that a clause makes for itself has no lease in it: that is in the bucket of the run.
+        own = S3Wire(wire.endpoint, f"{MARK}{run_id}", wire.transport, clock_offset_s=wire.clock_offset_s)
+        leases = (lease_age_s(where, run_id) for where in ((wire,) if wire.bucket == own.bucket else (wire, own)))
+        lease_s = min((age for age in leases if age is not None), default=None)
+        if lease_s is not None and lease_s < LEASE_S:
+            return f"its run is at work, as it said {span(lease_s)} ago; {by_name}"
+        if age_s < self.older_than_s:
+            return f"begun or changed {span(age_s)} ago; `--older-than {_option(age_s)}` or {by_name}"
+        return ""
+
+    def _is_meant(self, run_id: str) -> bool:
+        return not self.only_runs or run_id in self.only_runs
+
+    def _age_s(self, run_id: str, newest: float | None, server_ahead_s: float) -> float:
+        now = time.time()
+        return max(0.0, min(now, now + server_ahead_s) - max(begun_at(run_id), newest or 0.0))
 
 
-def _keys(wire: S3Wire, prefix: str) -> list[str]:
-    return [key for key in S3View(wire).keys(prefix) if is_key_of_a_run(key)]
-
-
-def _clean_account(endpoint: S3Endpoint, transport: HttpTransport, *, dry_run: bool) -> Iterator[str]:
-    account = S3Wire(endpoint, "", transport)
-    answer = account.request("GET")
-    root = answer.xml()
-    if not answer.ok or root is None:
-        raise unusable(account, answer, "listing the buckets")
-    names = [name.text or "" for name in root.iterfind("Buckets/Bucket/Name")]
-    stayed: list[str] = []
-    for name in filter(is_bucket_of_a_run, names):
-        left = "" if dry_run else remove_bucket(S3Wire(endpoint, name, transport))
-        if left:
-            stayed.append(left)
-        else:
-            yield f"bucket {name}"
-    if stayed:
-        raise OpeningError(f"could not remove {', '.join(stayed)}")
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
+def _option(age_s: float) -> str:
+    """Return a value of ``--older-than`` that takes in what is as old as this."""
+    for length, unit in ((DAY_S, "d"), (3600, "h"), (60, "m")):
+        if age_s >= length:
+            return f"{int(age_s // length)}{unit}"
+    return "0"

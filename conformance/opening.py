@@ -16,6 +16,7 @@ from typing import Any
 from conformance.bucket_checks import probe_clock, require_bucket, smoke
 from conformance.contract import Capability
 from conformance.http_transport import HttpTransport
+from conformance.lease import Lease
 from conformance.liveness import DiskLiveness, S3Liveness, StorageLiveness
 from conformance.opening_error import OpeningError
 from conformance.opening_parts import reference_parts
@@ -24,6 +25,7 @@ from conformance.other_hands import DiskHands, S3Hands
 from conformance.patching import replaced
 from conformance.removal import remove_run, run_prefixes
 from conformance.run_ids import new_run_id
+from conformance.run_traces import run_of
 from conformance.s3_wire import S3Wire
 from conformance.sdk_hook import SdkHook, SdkInterference
 from conformance.session import MARK, Session
@@ -152,6 +154,11 @@ def _open_s3(
         smoke(wire, run_id)
         liveness = S3Liveness(wire, run_id, own_bucket=target.bucket is None)
         liveness.start()
+        lease = None
+        if not target.disposable:
+            lease = Lease(wire, run_id)
+            lease.renew()
+            stack.callback(lease.end)
         recorder.clear()
         parts = reference_parts(parts, layout)
         if importable(target.wrap):
@@ -177,6 +184,7 @@ def _open_s3(
             ),
             clock_offset_s=wire.clock_offset_s,
             liveness=liveness,
+            keep_alive=lease.renew if lease is not None else None,
         )
 
 
@@ -286,7 +294,8 @@ def _open_factory(
         transport.close()
         try:
             for prefix in run_prefixes(run_id):
-                left = [stat.key for stat in session.storage.list(prefix)]
+                listed = [stat.key for stat in session.storage.list(prefix)]
+                left = [key for key in listed if key.startswith(prefix) and run_of(key) == run_id]
                 if left:
                     session.storage.delete_files(left)
         except Exception as error:  # a foreign storage may raise anything, and must not hide what was decided

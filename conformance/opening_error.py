@@ -4,8 +4,12 @@ from __future__ import annotations
 
 
 class OpeningError(Exception):
-    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's."""
+    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's.
+
+    ``left_behind``: what had been made by then and could not be removed; '' where nothing is left.
+    """
 
     def __init__(self, message: str, *, usage: bool = False) -> None:
         super().__init__(message)
         self.usage = usage
+        self.left_behind = ""

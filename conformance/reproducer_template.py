@@ -6,6 +6,7 @@ It must run on Python 3.9 with nothing but the standard library.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -14,6 +15,7 @@ import re
 import socket
 import ssl
 import sys
+import threading
 import time
 import traceback
 import zlib
@@ -57,8 +59,41 @@ SENT_HEADERS = {"cache-control", "content-disposition", "content-encoding", "con
 SENT_HEADERS |= {"content-range", "content-length"}
 CUT_OFF = "body cut off"
 TIMEOUT_S = 60
+# For a whole response, however slowly it comes, and for a whole body.
+MOST_S = 5 * TIMEOUT_S
+MOST_BYTES = 64 * 1024 * 1024
 # Some servers page by what else is in the bucket: one key sorts before all that is recorded, one behind it.
 NEIGHBOURS = [{"method": "PUT", "key": f"{first}-neighbour/of-what-is-listed", "body": b"x"} for first in "0z"]
+
+
+def hanging_up(connection: http.client.HTTPConnection) -> threading.Timer:
+    """Hang up after MOST_S, unless it is cancelled: a socket's timeout holds for each byte that comes."""
+
+    def hang_up() -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(MOST_S, hang_up)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def whole(response: http.client.HTTPResponse) -> tuple[bytes, str]:
+    """Return the body and what is wrong with it; at most MOST_BYTES are read."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            piece = response.read(65536)
+        except http.client.IncompleteRead as error:
+            return b"".join(pieces) + error.partial, CUT_OFF
+        pieces.append(piece)
+        size += len(piece)
+        if size > MOST_BYTES:
+            return b"".join(pieces), f"{CUT_OFF}: more than {MOST_BYTES} bytes"
+        if not piece:
+            return b"".join(pieces), CUT_OFF if response.length else ""
 
 
 class Client:
@@ -276,27 +311,30 @@ class Client:
                     connection.endheaders(body[:cut_after] or None)
                     connection.sock.shutdown(socket.SHUT_WR)
                     connection.sock.settimeout(2)
-                    while connection.sock.recv(65536):
-                        pass
+                    for _ in range(100):
+                        if not connection.sock.recv(65536):
+                            break
                     raise OSError("hung up on purpose")
                 broken: OSError | None = None
                 try:
                     connection.endheaders(body or None)
                 except OSError as error:  # refused before the whole body was sent: the answer is still to be read
                     broken = error
+                ending = hanging_up(connection)
                 try:
                     response = connection.getresponse()
                 except (http.client.HTTPException, OSError):
+                    ending.cancel()
                     if broken is not None:
                         raise broken from None
                     raise
                 answer = response.getheaders()
                 try:
-                    content, problem = response.read(), ""
-                except http.client.IncompleteRead as error:
-                    content, problem = error.partial, CUT_OFF
+                    content, problem = whole(response)
                 except OSError as error:  # it stopped coming: status and headers were answered all the same
                     content, problem = b"", f"{CUT_OFF}: {type(error).__name__}"
+                finally:
+                    ending.cancel()
                 if problem or (response.getheader("connection") or "").lower() == "close":
                     self.connections.pop(host).close()
                 return response.status, answer, content, problem

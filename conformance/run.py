@@ -152,6 +152,9 @@ def run(
             if plan.search_limits and not dead and _health(session).health is not Health.DEAD:
                 found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
+    except OpeningError as error:
+        error.left_behind = recorder.left_behind
+        raise
     finally:
         if complete or results:
             others = sharing.footers if sharing is not None else []
@@ -368,7 +371,9 @@ def unusable(
     for result in results:
         emit(result)
     usage = isinstance(error, OpeningError) and error.usage
-    emit({"type": "footer", "counts": counts(results), "duration_s": 0.0, "complete": True, "usage_error": usage})
+    left = error.left_behind if isinstance(error, OpeningError) else ""
+    footer = {"type": "footer", "counts": counts(results), "duration_s": 0.0, "complete": True, "usage_error": usage}
+    emit({**footer, "left_behind": left} if left else footer)
 
 
 def error_line(entry: Entry, reason: str, *, provider: str) -> dict[str, Any]:

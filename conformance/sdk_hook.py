@@ -6,6 +6,7 @@ hands the answer back, so that the SDK above is used exactly as an application u
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -18,18 +19,55 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSPreparedRequest,
+    AWSResponse,
+)
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
+from conformance.exchange_bounds import (
+    BoundedConnection,
+    BoundedSocket,
+    PatienceEnded,
+    ResponseTooLong,
+    body_bound,
+    cause_of,
+    kept_headers,
+    reason,
+    timed_out,
+)
 from conformance.patching import replaced
 from conformance.s3_wire import S3Wire
+from conformance.safe_xml import refusal
 from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
 
 KEEP_BODY_BYTES: Final = 32 * 1024 * 1024
 """Request bodies up to this size stay in the recording until the next example."""
 
+TIMEOUTS_S: Final = (5.0, 30.0)
+"""For a connection, and for the next bytes of a response."""
+
+PATIENCE_S: Final = 60.0
+"""For a whole response, as far as it is waited for."""
+
+MOST_PAGES: Final = 1000
+"""Most pages of one listing by the storage: a million keys, where pages have a thousand."""
+
+MOST_LISTED_BYTES: Final = 48 * 1024 * 1024
+"""Most bytes of all pages of one listing by the storage: 150 thousand keys."""
+
 _Trouble = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse | None]
+
+
+class UnreadableResponse(BotoCoreError):
+    """A response that is not read to its end. No kind of error that the SDK sends a request again after."""
+
+    fmt = "{why}"
 
 
 class SdkHook:
@@ -37,8 +75,10 @@ class SdkHook:
 
     def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
         self._recorder = recorder
-        self._http = _http_session(ca_file)
+        self._http = _http_session(ca_file, self._response_bounds)
         self._troubles: list[_Trouble] = []
+        self._pages = 0
+        self._listed_bytes = 0
 
     def before_send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         exchange = _exchange_of(request, KEEP_BODY_BYTES if self._recorder.keeps_bodies else 0)
@@ -49,9 +89,13 @@ class SdkHook:
                 raise ReadTimeoutError(endpoint_url=request.url.partition("?")[0], error=NOT_SENT)
             try:
                 return self._http.send(request)
-            except (ConnectTimeoutError, ReadTimeoutError):
+            except Exception as error:
                 # Noted here, because a clause may make such trouble itself.
-                exchange.timed_out = True
+                exchange.timed_out = isinstance(error, ConnectTimeoutError | ReadTimeoutError) or timed_out(error)
+                if (too_long := cause_of(error, ResponseTooLong)) is not None:
+                    raise UnreadableResponse(why=f"the response is too long: {too_long}") from error
+                if (slow := cause_of(error, PatienceEnded)) is not None:
+                    raise UnreadableResponse(why=f"time ran out: {slow}") from error
                 raise
 
         try:
@@ -62,14 +106,31 @@ class SdkHook:
                     break
             if response is None:
                 response = send()
+            _note_response(exchange, request, response)
+            self._require_an_end(exchange)
         except Exception as error:
             exchange.error = f"{type(error).__name__}: {error}"
             raise
         else:
-            _note_response(exchange, request, response)
             return response
         finally:
             self._recorder.add(exchange)
+
+    def _response_bounds(self) -> tuple[float, int]:
+        return PATIENCE_S, body_bound(self._recorder.sent_bytes)
+
+    def _require_an_end(self, exchange: Exchange) -> None:
+        """Raise where a listing goes on for ever; the storage would ask for page after page."""
+        if exchange.method != "GET" or "list-type=2" not in exchange.target:
+            return
+        if "continuation-token=" not in exchange.target:
+            self._pages, self._listed_bytes = 0, 0
+        self._pages += 1
+        self._listed_bytes += exchange.response_size or 0
+        if self._pages > MOST_PAGES or self._listed_bytes > MOST_LISTED_BYTES:
+            raise UnreadableResponse(
+                why=f"the listing never ends: {self._pages} pages with {self._listed_bytes} bytes came"
+            )
 
     @contextmanager
     def trouble(self, trouble: _Trouble) -> Iterator[None]:
@@ -88,15 +149,53 @@ class SdkHook:
         self._http.close()
 
 
-def _http_session(ca_file: Path | None) -> URLLib3Session:
+class _BoundedSdkConnection(BoundedConnection):
+    """Mixed into the connections of botocore, which read an interim response by themselves."""
+
+    sock: Any
+
+    def _handle_expect_response(self, message_body: Any) -> None:
+        real = self.sock
+        self.sock = bounded = BoundedSocket(real, self.response_bounds)
+        try:
+            super()._handle_expect_response(message_body)  # type: ignore[misc]
+        finally:
+            if self.sock is bounded:
+                self.sock = real
+
+    def _consume_headers(self, file: Any) -> None:
+        while (line := file.readline()).strip():
+            pass
+        if not line:
+            raise http.client.RemoteDisconnected("the connection ended within an interim response")
+
+
+class _PlainConnection(_BoundedSdkConnection, AWSHTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _TlsConnection(_BoundedSdkConnection, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+def _http_session(ca_file: Path | None, response_bounds: Callable[[], tuple[float, int]]) -> URLLib3Session:
     # botocore itself passes a path and a pair of timeouts; its type stubs are narrower than that.
     options: dict[str, Any] = {
         "verify": str(ca_file) if ca_file else True,
-        "timeout": (5, 30),
+        "timeout": TIMEOUTS_S,
         # As the SDK sets it for its own: without, head and body of a request are some 40 ms apart.
         "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     }
-    return URLLib3Session(max_pool_connections=16, **options)
+    session = URLLib3Session(max_pool_connections=16, **options)
+    # A connection class for each hook, as the pool makes the connections.
+    classes: list[tuple[str, Any, Any]] = [
+        ("http", AWSHTTPConnectionPool, _PlainConnection),
+        ("https", AWSHTTPSConnectionPool, _TlsConnection),
+    ]
+    for scheme, pool, connection in classes:
+        own = type(connection.__name__, (connection,), {"response_bounds": staticmethod(response_bounds)})
+        vars(session)["_pool_classes_by_scheme"][scheme] = type(pool.__name__, (pool,), {"ConnectionCls": own})
+    return session
 
 
 def _exchange_of(request: AWSPreparedRequest, keep_bytes: int) -> Exchange:
@@ -115,16 +214,21 @@ def _exchange_of(request: AWSPreparedRequest, keep_bytes: int) -> Exchange:
     else:
         kept = None
     headers = tuple((name, _text(value)) for name, value in request.headers.items())
-    length = next((value for name, value in headers if name.lower() == "content-length"), "0")
+    lengths = ("content-length", "x-amz-decoded-content-length")
+    length = next((value for name, value in headers if name.lower() in lengths), "0")
     return Exchange(
         origin="storage",
         method=request.method,
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         headers=headers,
         body=kept,
-        body_size=len(kept) if kept is not None else int(length) if length.isdigit() else 0,
+        body_size=len(kept) if kept is not None else _number(length) or 0,
         auth=Auth.HEADER,
     )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _text(value: Any) -> str:
@@ -133,14 +237,21 @@ def _text(value: Any) -> str:
 
 def _note_response(exchange: Exchange, request: AWSPreparedRequest, response: AWSResponse) -> None:
     exchange.status = response.status_code
-    exchange.response_headers = tuple((str(name), str(value)) for name, value in response.headers.items())
+    exchange.response_headers = kept_headers([(str(name), str(value)) for name, value in response.headers.items()])
     if request.stream_output and response.status_code < 300:
-        length = response.headers.get("Content-Length", "")
-        exchange.response_size = int(length) if str(length).isdigit() else None
+        exchange.response_size = _number(str(response.headers.get("Content-Length", "")))
         response.raw = _PreviewedRaw(response.raw, exchange)
-    else:
-        exchange.response_body = response.content[:PREVIEW_BYTES]
-        exchange.response_size = len(response.content)
+        return
+    try:
+        content = response.content
+    except Exception as error:  # the body of an error, where an object was asked for
+        exchange.timed_out = timed_out(error)
+        why = "time ran out" if exchange.timed_out else "the response is too long or broken"
+        raise UnreadableResponse(why=f"{why}: {reason(error)}") from error
+    exchange.response_body = content[:PREVIEW_BYTES]
+    exchange.response_size = len(content)
+    if why := refusal(content):
+        raise UnreadableResponse(why=f"the body is not read as XML: {why}")
 
 
 class _PreviewedRaw:
@@ -179,9 +290,8 @@ class _PreviewedRaw:
         try:
             yield
         except Exception as error:
-            self._exchange.error = f"{type(error).__name__}: {error}"
-            # urllib3 has an error of its own for it, raised out of the one of the system.
-            self._exchange.timed_out |= isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+            self._exchange.error = reason(error)
+            self._exchange.timed_out |= timed_out(error)
             raise
 
     def _keep(self, data: bytes) -> bytes:

@@ -122,6 +122,7 @@ class Session:
         clock_offset_s: float = 0.0,
         parts: SystemParts | None = None,
         liveness: Liveness | None = None,
+        keep_alive: Callable[[], None] | None = None,
     ) -> None:
         self.run_id = run_id
         self.storage = make_storage(None)
@@ -139,6 +140,7 @@ class Session:
         self._parts = parts or SystemParts()
         self.liveness: Liveness | None = liveness
         """Tells whether the backend still works; ``None`` where nothing can be asked."""
+        self._keep_alive = keep_alive
         self._counter = itertools.count()
         self._signed: dict[str, SignedFrom] = {}
         self._strangers: set[str] = set()
@@ -210,6 +212,11 @@ class Session:
     def restart(self) -> None:
         """Kill the server hard, start it again, and wait for it. Only with ``Capability.RESTART``."""
         _part(self._parts.restart, Capability.RESTART)()
+
+    def keep_alive(self) -> None:
+        """Say to whoever cleans up that this run is at work; called before each example, and rarely sends anything."""
+        if self._keep_alive is not None:
+            self._keep_alive()
 
     def another_storage(self) -> Storage:
         """Return a second client of the same backend, with connections of its own. Always the same second one."""

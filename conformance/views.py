@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,18 @@ from conformance.verdict import ViewError
 
 WRITE_RETRIES: Final = 3
 """How often a write that the backend failed (5xx, no answer) is tried again."""
+
+MOST_PAGES: Final = 1000
+"""Most pages of one listing: a million keys, where pages have a thousand."""
+
+MOST_KEY_BYTES: Final = 48 * 1024 * 1024
+"""Most bytes of all keys of one listing, as they are all held in memory."""
+
+MOST_KEY_CHARACTERS: Final = 64 * 1024
+"""No backend takes longer keys; one that comes back longer is no key of ours, and would fill the report."""
+
+LISTING_S: Final = 600.0
+"""Seconds that all pages of a listing may take together."""
 
 
 class S3View:
@@ -28,17 +42,21 @@ class S3View:
     def _listed(self, prefix: str) -> Iterator[str]:
         token: str | None = None
         seen: set[str] = set()
-        while True:
+        size, ends = 0, time.monotonic() + LISTING_S
+        for page in itertools.count(1):
             query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
             if token is not None:
                 query.append(("continuation-token", token))
             answer = self._wire.request("GET", query=sorted(query))
             root = answer.xml()
-            if not answer.ok or root is None:
+            if not answer.ok or root is None or root.tag != "ListBucketResult":
                 raise ViewError(f"listing {prefix!r}: {answer.summary}", status=answer.status)
             encoded = root.findtext("EncodingType") == "url"
             for entry in root.iterfind("Contents"):
                 key = entry.findtext("Key") or ""
+                size += len(key)
+                if len(key) > MOST_KEY_CHARACTERS:
+                    raise ViewError(f"listing {prefix!r} gives a key of {len(key)} characters: {key[:40]!r}…")
                 yield unquote_plus(key) if encoded else key
             token = root.findtext("NextContinuationToken")
             if root.findtext("IsTruncated") != "true" or not token:
@@ -46,6 +64,11 @@ class S3View:
             if token in seen:
                 raise ViewError(f"listing {prefix!r} never ends: continuation token {token!r} came twice")
             seen.add(token)
+            if page >= MOST_PAGES or size > MOST_KEY_BYTES or time.monotonic() > ends:
+                raise ViewError(
+                    f"listing {prefix!r} did not end: {page} pages came, with {size} bytes of keys, "
+                    "and the last says that there is more"
+                )
 
     def read(self, key: str) -> bytes | None:
         answer = self._wire.get(key)

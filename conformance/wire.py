@@ -131,6 +131,8 @@ class Recorder:
     _exchanges: list[Exchange] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _kept_bytes: int = 0
+    sent_bytes: int = 0
+    """Bytes of all request bodies of the example: no object that it reads has more, save for copies of copies."""
     total: int = 0
     by_class: dict[RequestClass, int] = field(default_factory=lambda: dict.fromkeys(RequestClass, 0))
     budget: int | None = None
@@ -157,6 +159,7 @@ class Recorder:
 
     def add(self, exchange: Exchange) -> None:
         with self._lock:
+            self.sent_bytes += exchange.body_size
             self._kept_bytes += len(exchange.body or b"")
             if self._kept_bytes > KEPT_BYTES:
                 self._kept_bytes -= len(exchange.body or b"")
@@ -183,11 +186,13 @@ class Recorder:
         with self._lock:
             self._exchanges.clear()
             self._kept_bytes = 0
+            self.sent_bytes = 0
 
     def recall(self, exchanges: Sequence[Exchange]) -> None:
         """Put exchanges of an earlier example before those kept now, without counting them again."""
         with self._lock:
             self._exchanges[:0] = exchanges
+            self.sent_bytes += sum(exchange.body_size for exchange in exchanges)
 
     def kept(self) -> list[Exchange]:
         with self._lock:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 PARALLEL_BATCHES: Final = 4
 
+MOST_EMPTY_PAGES: Final = 1000
+"""Pages of a listing in a row that may hold no key and say that there is more: what was deleted may take a few."""
+
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -167,10 +170,20 @@ class S3Storage:
             return  # No key can start with what no key can hold.
         more: dict[str, str] = {}
         tokens: set[str] = set()
+        empty = 0
         while True:
             page = self._page(prefix, more)
             required(page, "IsTruncated", "list", None)
-            for entry in page.get("Contents", []):
+            entries = page.get("Contents", [])
+            empty = 0 if entries else empty + 1
+            if empty > MOST_EMPTY_PAGES and page["IsTruncated"]:
+                raise StorageError(
+                    ErrorCode.UNKNOWN,
+                    "list",
+                    None,
+                    f"{empty} pages in a row hold no key and say that there is more; the listing would never end",
+                )
+            for entry in entries:
                 yield ObjectStat(
                     key=entry["Key"],
                     size=entry["Size"],

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.bucket_checks import why_not_new
 from conformance.catalogue import clause
 from conformance.contract import Capability, Level, Profile
 from conformance.http_transport import Answer
@@ -43,6 +44,8 @@ def own_bucket(session: Session) -> Iterator[str]:
         made = session.wire.request("PUT", bucket=name, body=wanted.encode())
     if not made.ok:
         raise Inconclusive(f"a bucket of one's own is needed to change its configuration; making one: {made.summary}")
+    if trouble := why_not_new(session.wire, name):
+        raise Inconclusive(f"a bucket of one's own is needed to change its configuration, and the one made {trouble}")
     try:
         yield name
     finally:

@@ -152,7 +152,7 @@ def _say_left_behind(sections: Mapping[str, Section]) -> None:
     for section in sections.values():
         if section.footer is not None and section.footer.get("left_behind"):
             # What lies in a server of ours goes with the server's folder.
-            again = "; `conformance clean` with --endpoint or --env tries again"
+            again = "; `conformance clean --older-than 0` with --endpoint or --env tries again"
             left = section.footer["left_behind"] + (again if section.header["launch"] == "remote" else "")
             print(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
 

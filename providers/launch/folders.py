@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,7 @@ _PREFIX: Final = "conformance-"
 _LOCK: Final = "owner.lock"
 _UNLOCKED_GRACE_S: Final = 60.0
 _INSTALL_LOG_S: Final = 3600.0
+_REMOVAL_TRIES: Final = 5
 
 
 def cache_dir() -> Path:
@@ -108,6 +109,13 @@ class Leftover:
     path: Path
     size: int
     pids: tuple[int, ...]
+    failure: str = ""
+    """Why it could not be removed; '' where it was, or was not to be."""
+
+
+def held_folders() -> tuple[Path, ...]:
+    """The run folders that some process holds, or that are just being made: runs at work, which must stay."""
+    return tuple(folder for folder in sorted(runs_dir().glob(f"{_PREFIX}*")) if not _is_dead(folder))
 
 
 def leftovers() -> tuple[Leftover, ...]:
@@ -118,21 +126,14 @@ def leftovers() -> tuple[Leftover, ...]:
 
 
 def remove_leftovers(progress: Callable[[str], None] = lambda _: None) -> tuple[Leftover, ...]:
-    """End the servers of dead runs, remove their folders and the logs of failed starts; return what was there."""
-    found = leftovers()
+    """End the servers of dead runs, remove their folders and the logs of failed starts; return what was there.
+
+    A folder that cannot be removed has its ``failure`` and keeps no other from being removed.
+    """
+    found = tuple(_remove(leftover) for leftover in leftovers())
     for leftover in found:
-        for pid in leftover.pids:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        supervisor.remove_leaves(leftover.path)
-        # The lock goes last, so that a removal that is cut short is still recognised as a dead run's.
-        for entry in sorted(leftover.path.iterdir(), key=lambda path: path.name == _LOCK):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
-        shutil.rmtree(leftover.path, ignore_errors=True)
-        progress(f"removed {leftover.path} ({leftover.size} bytes, {len(leftover.pids)} processes ended)")
+        if not leftover.failure:
+            progress(f"removed {leftover.path} ({leftover.size} bytes, {len(leftover.pids)} processes ended)")
     live = {folder.name for folder in runs_dir().iterdir()}
     for log in logs_dir().glob("*.log"):
         with contextlib.suppress(OSError):
@@ -140,6 +141,34 @@ def remove_leftovers(progress: Callable[[str], None] = lambda _: None) -> tuple[
             if log.stem not in live and (log.stem.startswith(_PREFIX) or _age_s(log) > _INSTALL_LOG_S):
                 log.unlink()
     return found
+
+
+def _remove(leftover: Leftover) -> Leftover:
+    for pid in leftover.pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    supervisor.remove_leaves(leftover.path)
+    failure = ""
+    # A killed server's last file may still appear while the tree is being walked, or another clean be at work.
+    for _ in range(_REMOVAL_TRIES):
+        try:
+            _remove_tree(leftover.path)
+        except OSError as error:
+            failure = f"{error.filename or leftover.path}: {error.strerror}"
+        if not leftover.path.exists():
+            return leftover
+        time.sleep(0.05)
+    return replace(leftover, failure=failure)
+
+
+def _remove_tree(folder: Path) -> None:
+    # The lock goes last, so that a removal that is cut short is still recognised as a dead run's.
+    for entry in sorted(folder.iterdir(), key=lambda path: path.name == _LOCK):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def _age_s(path: Path) -> float:

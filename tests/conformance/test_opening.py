@@ -17,14 +17,16 @@ import pytest
 from conformance.catalogue import select
 from conformance.effort import EFFORTS, Mode
 from conformance.judge import judge
-from conformance.leftovers import clean_endpoint
+from conformance.leftovers import Outcome, clean_endpoint
 from conformance.opening import open_session
 from conformance.opening_error import OpeningError
-from conformance.removal import is_bucket_of_a_run, is_key_of_a_run
+from conformance.removal import run_of_bucket
 from conformance.run_ids import new_run_id
+from conformance.run_traces import run_of
 from conformance.session import Session
 from conformance.target import DiskRoot, S3Endpoint, StorageFactory
 from conformance.wire import Recorder
+from reference_impl.api import ObjectStat
 from reference_impl.local import LocalStorage
 from tests.bench import EVERY_S3_CAPABILITY
 from tests.faulty.exemplar import Exemplar
@@ -72,7 +74,7 @@ def uploads(client: Any, bucket: str) -> int:
 
 def test_a_bucket_of_its_own_is_made_and_removed_with_all_that_is_in_it(server: Exemplar) -> None:
     with open_session(target(server.url)) as session:
-        assert is_bucket_of_a_run(session.wire.bucket)
+        assert run_of_bucket(session.wire.bucket) == session.run_id
         litter(session)
         assert list(server.store.buckets) == [session.wire.bucket]
     assert server.store.buckets == {}
@@ -83,9 +85,10 @@ def test_versions_are_removed_with_the_bucket(server: Exemplar) -> None:
     with open_session(target(server.url)) as session:
         versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
         assert session.wire.request("PUT", query=(("versioning", ""),), body=versioning).ok
+        key = session.fresh_prefix() + "k"
         for body in (b"1", b"2"):
-            session.wire.put("k", body)
-        session.wire.delete("k")
+            session.wire.put(key, body)
+        session.wire.delete(key)
     assert server.store.buckets == {}
 
 
@@ -247,11 +250,28 @@ def wrong_clock(ahead: timedelta) -> Iterator[str]:
 
 
 def test_names_of_runs_are_told_from_names_that_look_like_them() -> None:
-    run = f"conformance-{new_run_id()}"
-    assert is_bucket_of_a_run(run)
-    assert not any(is_bucket_of_a_run(name) for name in ("conformance-reports", f"{run}-x", f"x{run}", run.upper()))
-    assert all(is_key_of_a_run(key) for key in (f"{run}/0/a", f"project/{run}-1/FILE/f", f"platform/{run}-a/FILE/f"))
-    assert not any(is_key_of_a_run(key) for key in (*STRANGER, f"x/{run}/a", f"project/x/{run}"))
+    run_id = new_run_id()
+    run = f"conformance-{run_id}"
+    assert run_of_bucket(run) == run_of_bucket(f"{run}-1f") == run_id
+    assert not any(map(run_of_bucket, ("conformance-reports", f"{run}-x", f"x{run}", f"{run}0", run.upper())))
+    keys = (f"{run}/0/a", f" {run}/0/a", f"/{run}/0/a", f"project/{run}-1/FILE/f", f"platform/{run}-a-P/FILE/f")
+    assert {run_of(key) for key in keys} == {run_id}
+    near = (
+        f"x/{run}/a",
+        f"project/x/{run}",
+        f"{run}0/a",
+        f"{run}x/a",
+        f"project/{run}beef/f",
+        f"project/{run}-notes/f",
+    )
+    assert not any(map(run_of, (*STRANGER, *near)))
+
+
+def removed(endpoint: S3Endpoint, *, dry_run: bool = False) -> list[str]:
+    """What cleaning removes where even a run that has just begun counts as old; nothing else may be told."""
+    found = list(clean_endpoint(endpoint, dry_run=dry_run, older_than_s=0))
+    assert [each.outcome for each in found] == [Outcome.REMOVED] * len(found)
+    return [each.text.rpartition(" (")[0] for each in found]  # without the age
 
 
 def test_cleaning_an_account_removes_the_buckets_of_killed_runs_and_no_other(server: Exemplar) -> None:
@@ -259,12 +279,41 @@ def test_cleaning_an_account_removes_the_buckets_of_killed_runs_and_no_other(ser
     killed = f"conformance-{new_run_id()}"
     for bucket in (killed, "conformance-reports", "theirs"):
         client.create_bucket(Bucket=bucket)
-        client.put_object(Bucket=bucket, Key="some & thing", Body=b"x")
-    assert list(clean_endpoint(target(server.url), dry_run=True)) == [f"bucket {killed}"]
+        client.put_object(Bucket=bucket, Key=f"{killed}/some & thing", Body=b"x")
+    assert removed(target(server.url), dry_run=True) == [f"bucket {killed}"]
     assert killed in server.store.buckets
-    assert list(clean_endpoint(target(server.url), dry_run=False)) == [f"bucket {killed}"]
+    assert removed(target(server.url)) == [f"bucket {killed}"]
     assert sorted(server.store.buckets) == ["conformance-reports", "theirs"]
-    assert list(clean_endpoint(target(server.url), dry_run=False)) == []
+    assert removed(target(server.url)) == []
+    client.close()
+
+
+def test_a_bucket_of_a_run_that_holds_what_is_not_of_the_run_stays(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    killed = f"conformance-{new_run_id()}"
+    client.create_bucket(Bucket=killed)
+    for key in ("notes.txt", f"{killed}/0/a"):
+        client.put_object(Bucket=killed, Key=key, Body=b"x")
+    [found] = clean_endpoint(target(server.url), dry_run=False, older_than_s=0)
+    assert found.outcome is Outcome.FAILED
+    assert "it holds what is not of this run, such as 'notes.txt'" in found.text
+    assert keys_of(client, killed) == ["notes.txt"]
+    client.close()
+
+
+def test_an_address_that_names_a_bucket_is_noticed_before_anything_is_written(server: Exemplar) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="theirs")
+    for key in STRANGER:
+        client.put_object(Bucket="theirs", Key=key, Body=b"x")
+
+    with (
+        pytest.raises(OpeningError, match=r"looked for an object. Does the address name a bucket already") as caught,
+        open_session(target(f"{server.url}/theirs")),
+    ):
+        pass
+    assert caught.value.usage
+    assert sorted(keys_of(client, "theirs")) == sorted(STRANGER)
     client.close()
 
 
@@ -277,10 +326,10 @@ def test_cleaning_a_bucket_removes_what_killed_runs_left_and_nothing_else(server
         client.put_object(Bucket="theirs", Key=key, Body=b"x")
     client.create_multipart_upload(Bucket="theirs", Key=f"{run}/upload")
     client.create_multipart_upload(Bucket="theirs", Key="conformance-notes/upload")
-    said = list(clean_endpoint(target(server.url, bucket="theirs"), dry_run=True))
-    assert said == [f"1 object below theirs/{prefix}conformance-*" for prefix in ("", "project/", "platform/")]
+    said = removed(target(server.url, bucket="theirs"), dry_run=True)
+    assert said == [f"3 objects, 1 unfinished upload of run {run.removeprefix('conformance-')} in bucket theirs"]
     assert len(keys_of(client, "theirs")) == len(STRANGER) + 3
-    assert list(clean_endpoint(target(server.url, bucket="theirs"), dry_run=False)) == said
+    assert removed(target(server.url, bucket="theirs")) == said
     assert sorted(keys_of(client, "theirs")) == sorted(STRANGER)
     assert uploads(client, "theirs") == 1
     client.close()
@@ -307,6 +356,21 @@ def test_a_storage_of_somebody_elses_is_cleaned_by_its_own_means(tmp_path: Path)
     with open_session(StorageFactory(make=lambda: storage, name="mine:make")) as session:
         session.storage.upload(session.fresh_key(), b"x")
     assert [stat.key for stat in storage.list("")] == ["project/p/FILE/f"]
+
+
+class _ListsAll(LocalStorage):
+    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+        return super().list("")
+
+
+def test_a_storage_that_lists_all_there_is_loses_nothing_of_others(tmp_path: Path) -> None:
+    storage = _ListsAll(tmp_path)
+    near = f"project/conformance-{new_run_id()}-1/FILE/f"
+    for key in ("project/p/FILE/f", near):
+        storage.upload(key, b"keep")
+    with open_session(StorageFactory(make=lambda: storage, name="mine:make")) as session:
+        session.storage.upload(session.fresh_key(), b"x")
+    assert sorted(stat.key for stat in storage.list("")) == sorted(["project/p/FILE/f", near])
 
 
 class _Forgetful(LocalStorage):

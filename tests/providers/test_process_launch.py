@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,6 +205,30 @@ def test_what_a_run_leaves_whose_supervisor_is_killed_too_is_found_and_removed(s
     assert list((state / "logs").iterdir()) == []
     wait_until("the orphans end", lambda: not any(is_alive(pid) for pid in pids))
     assert remove_leftovers() == ()
+
+
+def test_a_folder_that_cannot_be_removed_keeps_no_other_and_says_why(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("conformance-a", "conformance-b"):
+        folder = state / "runs" / name
+        (folder / "data").mkdir(parents=True)
+        (folder / "owner.lock").touch()
+    real = shutil.rmtree
+
+    def refusing(path: Path, **options: Any) -> None:
+        if path.parent.name == "conformance-a":
+            raise PermissionError(13, "Permission denied", str(path))
+        real(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", refusing)
+    lines: list[str] = []
+    refused, gone = remove_leftovers(lines.append)
+    assert refused.failure == f"{state}/runs/conformance-a/data: Permission denied"
+    assert gone.failure == ""
+    assert [folder.name for folder in (state / "runs").iterdir()] == ["conformance-a"]
+    assert len(lines) == 1
+    assert (refused.path / "owner.lock").exists(), "the folder is no longer known as a dead run's"
 
 
 def test_reserved_ports_are_different_and_come_back() -> None:

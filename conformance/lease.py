@@ -1,0 +1,63 @@
+"""An object that says that a run is at work: written when it opens, renewed while it judges, removed when it ends.
+
+``conformance clean`` leaves a run alone whose lease is fresh, however old the run is. How fresh it is, is told by the
+server's own clock (``Last-Modified`` against ``Date``), so that no clock of ours can be wrong about it. A run that
+cannot write one is still known by its age.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from conformance.s3_wire import S3Wire
+from conformance.session import MARK
+
+LEASE_S: Final = 900.0
+"""So long a lease is good for after it was written: longer than an example of a clause may take."""
+RENEW_S: Final = 240.0
+"""So often it is written again. It costs one request each time, and none in between."""
+
+
+def lease_key(run_id: str) -> str:
+    """Return the key of a run's lease: below the prefix that holds the run's other keys, so that it goes with them."""
+    return f"{MARK}{run_id}/lease"
+
+
+class Lease:
+    """The lease of one run that is at work."""
+
+    def __init__(self, wire: S3Wire, run_id: str) -> None:
+        self._wire = wire
+        self._key = lease_key(run_id)
+        self._renew_at = 0.0
+
+    def renew(self) -> None:
+        """Write the lease if that is due. That it cannot be written is no trouble of the run's."""
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._renew_at = now + RENEW_S
+            self._wire.put(self._key, b"A run of conformance is at work; this object goes when it ends.\n")
+
+    def end(self) -> None:
+        """Remove the lease."""
+        self._wire.delete(self._key)
+
+
+def lease_age_s(wire: S3Wire, run_id: str) -> float | None:
+    """Return how many seconds ago a run's lease was written, by the server's clock; ``None`` where there is none.
+
+    A lease whose age cannot be told, or that the server does not let us look at, is 0 seconds old: nothing is removed
+    that may be in use.
+    """
+    answer = wire.head(lease_key(run_id))
+    if answer.status == 404:
+        return None
+    if not answer.ok:
+        return 0.0
+    try:
+        written = parsedate_to_datetime(answer.header("last-modified") or "")
+        return max(0.0, (parsedate_to_datetime(answer.header("date") or "") - written).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,201 @@
+"""What a bucket shows of runs: keys, versions and uploads that bear a run's id, and when they last changed."""
+
+from __future__ import annotations
+
+import re
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote_plus
+
+from conformance.http_transport import Answer
+from conformance.run_ids import RUN_ID
+from conformance.s3_wire import S3Wire
+from conformance.session import LEADS, MARK
+from conformance.verdict import ViewError
+
+NOT_SERVED: Final = (404, 405, 501)
+"""Answers to a list of uploads, of a bucket that is there, by which servers say that they have none."""
+
+MOST_PAGES: Final = 1000
+"""Most pages of one listing: a million keys, where pages have a thousand."""
+
+LISTING_S: Final = 600.0
+"""Seconds that all pages of a listing may take together."""
+
+_RUN: Final = rf"{MARK}({RUN_ID.pattern})"
+_BELOW: Final = re.compile(rf"(?:{'|'.join(re.escape(lead) for lead in ('', '/', *LEADS))}){_RUN}/")
+_OWNED: Final = re.compile(rf"(?:project|platform)/{_RUN}-[0-9a-f]+[-/]")
+
+
+class EndlessListing(ViewError):
+    """A listing went on for too long. Another one of the same server would do so as well."""
+
+
+def run_of(key: str) -> str | None:
+    """Return the id of the run that a key bears where runs put it, or ``None``: it may be anybody's."""
+    found = _BELOW.match(key) or _OWNED.match(key)
+    return found[1] if found else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Traces:
+    """What was seen of one run. ``newest``: its latest change by the server's clock, in seconds since 1970."""
+
+    keys: set[str] = field(default_factory=set)
+    hidden: int = 0
+    """Versions that are not the current one, and delete markers."""
+    uploads: int = 0
+    newest: float | None = None
+
+    def note(self, changed: float | None) -> None:
+        if changed is not None:
+            self.newest = max(changed, self.newest or changed)
+
+    def __str__(self) -> str:
+        counts = ((len(self.keys), "object"), (self.hidden, "old version"), (self.uploads, "unfinished upload"))
+        return ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count) or "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One way to list a bucket. ``entries``: tag of an entry, and where its date is."""
+
+    root: str
+    query: tuple[tuple[str, str], ...]
+    entries: dict[str, str]
+    name: str
+    next: tuple[tuple[str, str], ...]
+    """Element of an answer, and parameter of the next request."""
+
+
+KEYS: Final = Listing(
+    root="ListBucketResult",
+    query=(("list-type", "2"),),
+    entries={"Contents": "LastModified"},
+    name="Name",
+    next=(("NextContinuationToken", "continuation-token"),),
+)
+VERSIONS: Final = Listing(
+    root="ListVersionsResult",
+    query=(("versions", ""),),
+    entries={"Version": "LastModified", "DeleteMarker": "LastModified"},
+    name="Name",
+    next=(("NextKeyMarker", "key-marker"), ("NextVersionIdMarker", "version-id-marker")),
+)
+UPLOADS: Final = Listing(
+    root="ListMultipartUploadsResult",
+    query=(("uploads", ""),),
+    entries={"Upload": "Initiated"},
+    name="Bucket",
+    next=(("NextKeyMarker", "key-marker"), ("NextUploadIdMarker", "upload-id-marker")),
+)
+
+
+def is_versioned(wire: S3Wire) -> bool:
+    """Whether the bucket keeps old versions, or kept them once."""
+    root = wire.request("GET", query=(("versioning", ""),)).xml()
+    return root is not None and root.tag == "VersioningConfiguration" and bool(root.findtext("Status"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a listing. ``id``: of the version or the upload; '' where a listing has none."""
+
+    tag: str
+    key: str
+    id: str
+    run_id: str | None
+    changed: float | None
+    is_current: bool
+
+
+def entries(wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool = False) -> list[Entry]:
+    """Return what lies below a prefix, each once; what the server names beside it is left out, and so is an empty key.
+
+    ``needs_name``: a list that does not say which bucket it is of is none. Raises ``ViewError`` where the server does
+    not list in good order: then what it said is not to be relied on.
+    """
+    found: dict[tuple[str, str], Entry] = {}
+    for page in _pages(wire, listing, prefix, needs_name=needs_name):
+        decode = unquote_plus if page.findtext("EncodingType") == "url" else str
+        for element in page:
+            dated = listing.entries.get(element.tag)
+            key = decode(element.findtext("Key") or "")
+            if dated is None or not key or not key.startswith(prefix):
+                continue
+            id = element.findtext("VersionId") or element.findtext("UploadId") or ""
+            found[key, id] = Entry(
+                tag=element.tag,
+                key=key,
+                id=id,
+                run_id=run_of(key),
+                changed=time_of(element.findtext(dated)),
+                is_current=element.tag != "DeleteMarker" and element.findtext("IsLatest") != "false",
+            )
+    return list(found.values())
+
+
+def look(wire: S3Wire, listing: Listing, prefix: str, found: dict[str, Traces]) -> None:
+    """Add what lies below a prefix and bears a run's id to ``found``, by run. Raises as :func:`entries` does."""
+    for entry in entries(wire, listing, prefix):
+        if entry.run_id is None:
+            continue
+        traces = found.setdefault(entry.run_id, Traces())
+        traces.note(entry.changed)
+        if listing is UPLOADS:
+            traces.uploads += 1
+        elif entry.is_current:
+            traces.keys.add(entry.key)
+        else:
+            traces.hidden += 1
+
+
+def _pages(wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool) -> Iterator[ET.Element]:
+    after: tuple[tuple[str, str], ...] = ()
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    ends = time.monotonic() + LISTING_S
+    for _ in range(MOST_PAGES):
+        query = (*listing.query, ("encoding-type", "url"), ("prefix", prefix), *after)
+        answer = wire.request("GET", query=sorted(query))
+        page = _page(wire, listing, prefix, answer, needs_name=needs_name)
+        yield page
+        if page.findtext("IsTruncated") != "true":
+            return
+        decode = unquote_plus if page.findtext("EncodingType") == "url" else str
+        after = tuple(
+            (name, text if name == "continuation-token" else decode(text))
+            for tag, name in listing.next
+            if (text := page.findtext(tag))
+        )
+        if not after or after in seen:
+            raise ViewError(f"listing {prefix!r}: the list is cut short, and its end cannot be had")
+        seen.add(after)
+        if time.monotonic() > ends:
+            raise EndlessListing(f"listing {prefix!r}: no end after {LISTING_S:g} s")
+    raise EndlessListing(f"listing {prefix!r}: no end after {MOST_PAGES} pages")
+
+
+def _page(wire: S3Wire, listing: Listing, prefix: str, answer: Answer, *, needs_name: bool) -> ET.Element:
+    page = answer.xml()
+    if not answer.ok:
+        raise ViewError(f"listing {prefix!r}: {answer.summary}", status=answer.status)
+    if page is None or page.tag != listing.root:
+        what = "no XML" if page is None else f"<{page.tag}>"
+        raise ViewError(f"listing {prefix!r}: {answer.summary} with {what} in place of <{listing.root}>")
+    named = page.findtext(listing.name)
+    if named != wire.bucket and (named is not None or needs_name):
+        raise ViewError(f"listing {prefix!r}: the list is of bucket {named!r}, not of {wire.bucket!r}")
+    return page
+
+
+def time_of(text: str | None) -> float | None:
+    """Return a time of a listing in seconds since 1970, ``None`` where it is none."""
+    try:
+        told = datetime.fromisoformat(text or "")
+        return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,94 @@
+"""Judges one endpoint after the other, as a worker of the command does, with short deadlines: a process of its own.
+
+Each line in is ``{"url": …, "bucket": …, "clauses": […]}``; each line out says what the run came to and how much
+memory was used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import conformance.http_transport
+import conformance.liveness
+import conformance.run_traces
+import conformance.sdk_hook
+import conformance.views
+from conformance.cli.run_command import _collect, _exit_code
+from conformance.cli.worker import _run
+from conformance.report.document import Section
+from conformance.run_ids import new_run_id
+
+WAIT_S = 0.15
+PATIENCE_S = 0.25
+
+
+def shorten_deadlines() -> None:
+    real_sleep = time.sleep
+    time.sleep = lambda seconds: real_sleep(min(float(seconds), 0.005))
+    for module, name, value in (
+        (conformance.http_transport, "TIMEOUT_S", PATIENCE_S),
+        (conformance.sdk_hook, "TIMEOUTS_S", (WAIT_S, WAIT_S)),
+        (conformance.sdk_hook, "PATIENCE_S", PATIENCE_S),
+        (conformance.sdk_hook, "MOST_PAGES", 10),
+        (conformance.views, "MOST_PAGES", 10),
+        (conformance.run_traces, "MOST_PAGES", 10),
+        (conformance.liveness, "REVIVAL_S", 0.1),
+    ):
+        assert hasattr(module, name), f"{module.__name__} has no {name}"
+        setattr(module, name, value)
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has held so far; that of its parent does not count."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def judge(job: dict[str, Any]) -> dict[str, Any]:
+    sections: dict[str, Section] = {}
+    broken: dict[str, str] = {}
+    endpoint = {"url": job["url"], "access_key": "exemplar", "secret_key": "exemplar-secret", "bucket": job["bucket"]}
+    order = {
+        "seed": 1,
+        "mode": "quick",
+        "provider_files": [],
+        "provider": "endpoint",
+        "endpoint": endpoint,
+        "clauses": job["clauses"],
+        "run_id": new_run_id(),
+    }
+
+    def emit(line: dict[str, Any]) -> None:
+        if line["type"] != "progress":
+            _collect(sections, "endpoint", json.loads(json.dumps(line)))
+
+    started = time.monotonic()
+    try:
+        _run(order, emit, lambda text: None, ())
+    except Exception:  # as the worker's process would: with a traceback, and no footer
+        broken["endpoint"] = traceback.format_exc()
+    section = sections.get("endpoint")
+    return {
+        "exit_code": int(_exit_code(list(sections.values()), broken)),
+        "broken": broken.get("endpoint", ""),
+        "results": section.results if section else [],
+        "footer": section.footer if section else None,
+        "peak_mib": peak_mib(),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def main() -> None:
+    shorten_deadlines()
+    for text in sys.stdin:
+        print(json.dumps(judge(json.loads(text))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
