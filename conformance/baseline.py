@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Any, Final, get_args
 
 from conformance.contract import Harm, Level
 from conformance.target import Addressing, ChecksumMode
+from conformance.toml_file import TomlError, read_toml
 from conformance.verdict import Verdict
 
 NO_HARM: Final = "none"
@@ -83,11 +83,16 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
     if not path.exists():
         return {}
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExpectationError(f"{path}: {error}") from None
+        data = read_toml(path)
+    except TomlError as error:
+        raise ExpectationError(str(error)) from None
+    if unknown := set(data) - {"expect"}:
+        raise ExpectationError(f"{path}: unknown {', '.join(sorted(unknown))}; known: expect")
+    entries = data.get("expect", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ExpectationError(f"{path}: expect: write tables in double brackets, [[expect]]")
     found: dict[str, Expectation] = {}
-    for entry in data.get("expect", []):
+    for entry in entries:
         expectation = _expectation(entry, path)
         if expectation.clause in found:
             raise ExpectationError(f"{path}: clause {expectation.clause} is expected twice")
@@ -97,18 +102,22 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
 
 def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
     where = f"{path}: expectation for {entry.get('clause')!r}"
+    for key in ("clause", "verdict", "reason", "link", "harm", "protection", "finding"):
+        if not isinstance(entry.get(key, ""), str):
+            raise ExpectationError(f"{where}: {key} is {entry[key]!r}; expected text in quotes")
     unknown = set(entry) - _REQUIRED - _OPTIONAL
     if unknown:
         raise ExpectationError(f"{where}: unknown {', '.join(sorted(unknown))}")
     try:
         verdicts = frozenset(Verdict(part.strip()) for part in str(entry["verdict"]).split("|"))
         since, review_by = entry["since"], entry["review_by"]
-        if not (isinstance(since, date) and isinstance(review_by, date)):
+        # A moment with a time of day is a date to isinstance.
+        if type(since) is not date or type(review_by) is not date:
             raise ExpectationError(f"{where}: since and review_by are dates, such as 2026-11-22 (without quotes)")
         if not str(entry["reason"]).strip():
             raise ExpectationError(f"{where}: a reason must be given")
         told, harm = entry.get("upstream_told"), str(entry.get("harm", ""))
-        if not (told is None or isinstance(told, date)):
+        if not (told is None or type(told) is date):
             raise ExpectationError(f"{where}: upstream_told is a date, such as 2026-11-22 (without quotes)")
         if harm not in ("", NO_HARM, *Harm):
             raise ExpectationError(f"{where}: harm is {harm!r}; known: {', '.join((NO_HARM, *Harm))}")

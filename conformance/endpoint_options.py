@@ -49,6 +49,9 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[st
         raise UsageError(
             f"--bucket is {args.bucket!r}; a bucket name has 3 to 63 letters, digits, dots, hyphens or underscores"
         )
+    region = args.region or environ.get("AWS_REGION") or "us-east-1"
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"the region is {region!r}; it has letters, digits, dots, hyphens or underscores, 64 at most")
     access = _first(environ, "AWS_ACCESS_KEY_ID", "AP_S3_ACCESS_KEY_ID")
     secret = _first(environ, "AWS_SECRET_ACCESS_KEY", "AP_S3_SECRET_ACCESS_KEY")
     if not access or not secret:
@@ -64,13 +67,14 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[st
         "access_key": access,
         "secret_key": secret,
         "session_token": environ.get("AWS_SESSION_TOKEN") or None,
-        "region": args.region or environ.get("AWS_REGION") or "us-east-1",
+        "region": region,
         "bucket": args.bucket,
         "addressing": "virtual" if args.virtual else "path",
         "ca_file": _file(args.ca_file),
     }
 
 
+_REGION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from conformance.contract import Level
 from conformance.gate_baseline import Accepted, Baseline, ProviderBaseline, verdict_text
 from conformance.report.compare import BADNESS, is_worse
+from conformance.report.disclosure import is_withheld
 from conformance.report.document import Section
 from conformance.report.merge import clause_position
 from conformance.verdict import Verdict
@@ -194,26 +195,27 @@ def _seen(result: Mapping[str, Any]) -> str:
 
 
 def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
-    """Return the sections with ``expected`` and ``expectation`` as a baseline has them, not as the provider's file."""
+    """Return the sections with ``expected`` and ``expectation`` as a baseline has them, not as the provider's file.
+
+    Sections that are to be published are given as :func:`conformance.report.disclosure.published` returns them: what
+    it withheld stays withheld.
+    """
     out = []
     for section in sections:
         accepted = baseline.get(section.provider)
         results = []
         for result in section.results:
             verdict = Verdict(result["verdict"])
-            value = {key: item for key, item in result.items() if key != "expectation"}
+            # What is withheld says nothing further, whatever a baseline has on it.
+            value = {key: item for key, item in result.items() if key != "expectation" or is_withheld(result)}
             value["expected"] = verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
             if accepted is not None and (before := accepted.plain.get(result["clause"])) is not None:
                 value["expected"] = not is_worse(verdict, before)
             elif accepted is not None and (entry := accepted.entries.get(result["clause"])) is not None:
                 expectation = entry.expectation
                 value["expected"] = verdict in expectation.verdicts
-                value["expectation"] = {
-                    "reason": expectation.reason,
-                    "link": expectation.link,
-                    "since": expectation.since.isoformat(),
-                    "review_by": expectation.review_by.isoformat(),
-                }
+                if not is_withheld(result):
+                    value["expectation"] = expectation.as_data()
             results.append(value)
         out.append(Section(header=section.header, results=results, footer=section.footer))
     return out

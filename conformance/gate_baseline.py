@@ -5,17 +5,21 @@ Verdicts that need no excuse stand in plain lists; every other one is an entry w
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, Array, Table
+
 from conformance.baseline import Expectation
 from conformance.report.merge import clause_position
+from conformance.report.untrusted import toml
+from conformance.toml_file import TomlError, parse_toml, read_toml
 from conformance.verdict import MERGE_ORDER, Verdict
 
 SCHEMA: Final = 1
@@ -74,12 +78,15 @@ Baseline = dict[str, ProviderBaseline]
 def read_baseline(path: Path) -> Baseline:
     """Return a baseline file. Raises :class:`BaselineError`; ``OSError`` where the file cannot be read."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path}: {error}") from None
+        return _baseline(read_toml(path), str(path))
+    except TomlError as error:
+        raise BaselineError(str(error)) from None
+
+
+def _baseline(data: Mapping[str, Any], path: str) -> Baseline:
     if data.get("schema") != SCHEMA:
         raise BaselineError(f"{path}: schema is {data.get('schema')!r}; this version reads schema {SCHEMA}")
-    _known(data, {"schema", "provider"}, str(path))
+    _known(data, {"schema", "provider"}, path)
     found: Baseline = {}
     for table in _tables(data.get("provider", []), f"{path}: provider"):
         name = table.get("id")
@@ -93,6 +100,7 @@ def read_baseline(path: Path) -> Baseline:
 
 def _provider(table: Mapping[str, Any], where: str) -> ProviderBaseline:
     _known(table, {"id", "backend", "contract", "expect", *(verdict.value for verdict in PLAIN)}, where)
+    _texts(table, ("backend", "contract"), where)
     found = ProviderBaseline(backend=str(table.get("backend", "")), contract=str(table.get("contract", "")))
     for verdict in PLAIN:
         clauses = table.get(verdict.value, [])
@@ -118,6 +126,7 @@ def _add(found: ProviderBaseline, clause: object, where: str) -> None:
 def _entry(entry: Mapping[str, Any], outer: str) -> Accepted:
     where = f"{outer}: {entry.get('clause')}"
     _known(entry, {"clause", "verdict", "at_most", "reason", "link", "since", "review_by"}, where)
+    _texts(entry, ("clause", "verdict", "at_most", "reason", "link"), where)
     for key in ("clause", "verdict", "reason", "since", "review_by"):
         if key not in entry:
             raise BaselineError(f"{where}: {key} is missing")
@@ -160,47 +169,164 @@ def _known(table: Mapping[str, Any], keys: set[str], where: str) -> None:
         raise BaselineError(f"{where}: unknown {', '.join(sorted(unknown))}; known: {', '.join(sorted(keys))}")
 
 
+def _texts(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    for key in keys:
+        if not isinstance(table.get(key, ""), str):
+            raise BaselineError(f"{where}: {key} is {table[key]!r}; expected text in quotes")
+
+
 def _tables(value: object, where: str) -> Iterable[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise BaselineError(f"{where}: expected tables in double brackets")
     return value
 
 
-def render_baseline(baseline: Baseline) -> str:
-    """Return the text of a baseline file: sorted, one clause a line, so that changes read well in a review."""
-    lines = [
-        "# What is accepted of each provider. Written by `conformance accept`, read by `conformance gate`.",
-        f"schema = {SCHEMA}",
-    ]
-    for name, provider in sorted(baseline.items()):
-        lines += ["", "[[provider]]", f"id = {_quoted(name)}", f"backend = {_quoted(provider.backend)}"]
-        lines.append(f"contract = {_quoted(provider.contract)}")
-        for verdict in PLAIN:
-            clauses = sorted((c for c, v in provider.plain.items() if v is verdict), key=clause_position)
-            if clauses:
-                lines += [f"{verdict.value} = [", *(f"  {_quoted(clause)}," for clause in clauses), "]"]
-        for _, accepted in sorted(provider.entries.items(), key=lambda item: clause_position(item[0])):
-            lines += ["", "[[provider.expect]]", *_entry_lines(accepted)]
-    return "\n".join(lines) + "\n"
+def render_baseline(baseline: Baseline, before: str = "") -> str:
+    """Return the text of a baseline file, one clause a line, so that changes read well in a review.
+
+    ``before``: the text that it replaces. Its comments and its order stay; only what changed is another.
+    """
+    if before:
+        try:
+            text = _changed(baseline, before)
+            if _baseline(parse_toml(text, name="baseline"), "baseline") == _as_text(baseline):
+                return text
+        except (TOMLKitError, TomlError, BaselineError):
+            pass  # in a form that cannot be changed in place: written anew
+    document = tomlkit.document()
+    document.add(tomlkit.comment(_FIRST_LINE))
+    document.add("schema", tomlkit.item(SCHEMA))
+    return _changed(baseline, tomlkit.dumps(document))
+
+
+_FIRST_LINE: Final = "What is accepted of each provider. Written by `conformance accept`, read by `conformance gate`."
+
+
+_SPACED: Final = re.compile(r"^([^#\n][^\n]*\n)(\[\[)", re.MULTILINE)
+
+
+def _as_text(baseline: Baseline) -> Baseline:
+    """Return the baseline as TOML can carry its texts."""
+    return {
+        toml(name): replace(
+            one,
+            backend=toml(one.backend),
+            contract=toml(one.contract),
+            entries={
+                clause: replace(
+                    entry,
+                    expectation=replace(
+                        entry.expectation,
+                        reason=toml(entry.expectation.reason).strip(),
+                        link=toml(entry.expectation.link),
+                    ),
+                )
+                for clause, entry in one.entries.items()
+            },
+        )
+        for name, one in baseline.items()
+    }
+
+
+def _changed(baseline: Baseline, before: str) -> str:
+    document = tomlkit.parse(before)
+    tables = document.get("provider")
+    if tables is None:
+        tables = tomlkit.aot()
+        document.add("provider", tables)
+    there = {table["id"]: table for table in tables}
+    for number in reversed(range(len(tables))):
+        if str(tables[number]["id"]) not in baseline:
+            del tables[number]
+    for name, provider in sorted(_as_text(baseline).items()):
+        table = there.get(name)
+        if table is None:
+            table = tomlkit.table()
+            table.add("id", name)
+            _change_provider(table, provider)
+            tables.append(table)
+        else:
+            _change_provider(table, provider)
+    return _SPACED.sub(r"\1\n\2", tomlkit.dumps(document).rstrip("\n") + "\n")
+
+
+def _change_provider(table: Table, provider: ProviderBaseline) -> None:
+    _set(table, "backend", provider.backend)
+    _set(table, "contract", provider.contract)
+    for verdict in PLAIN:
+        wanted = sorted((c for c, v in provider.plain.items() if v is verdict), key=clause_position)
+        _change_list(table, verdict.value, wanted)
+    entries = table.get("expect")
+    if entries is None and provider.entries:
+        entries = tomlkit.aot()
+        table.add("expect", entries)
+    if entries is not None:
+        _change_entries(entries, provider.entries)
+        if not entries:
+            table.remove("expect")
+
+
+def _change_list(table: Table, name: str, wanted: list[str]) -> None:
+    clauses: Array | None = table.get(name)
+    if not wanted:
+        if clauses is not None:
+            table.remove(name)
+        return
+    if clauses is None:
+        clauses = tomlkit.array()
+        table.add(name, clauses)
+    if [str(clause) for clause in clauses] == wanted:
+        return
+    for clause in [clause for clause in clauses if clause not in wanted]:
+        clauses.remove(clause)
+    known = set(map(str, clauses))
+    for number, clause in enumerate(wanted):
+        if clause not in known:
+            clauses.insert(number, clause)
+    # A clause a line; an array that holds comments has its lines already.
+    if "#" not in clauses.as_string():
+        clauses.multiline(True)
+        clauses.clear()
+        clauses.extend(wanted)
+
+
+def _change_entries(entries: AoT, wanted: Mapping[str, Accepted]) -> None:
+    for number in reversed(range(len(entries))):
+        if str(entries[number]["clause"]) not in wanted:
+            del entries[number]
+    there = {str(entry["clause"]): entry for entry in entries}
+    for clause, accepted in sorted(wanted.items(), key=lambda item: clause_position(item[0])):
+        entry = there.get(clause)
+        if entry is None:
+            entry = tomlkit.table()
+            entries.append(entry)
+            entry = entries[-1]
+        for name, value in _entry_values(accepted).items():
+            _set(entry, name, value)
+
+
+def _set(table: Any, name: str, value: str | date | None) -> None:
+    """Set what is another now: what stays keeps its form and the comment beside it."""
+    if value is None:
+        if name in table:
+            table.remove(name)
+    elif table.get(name) != value:
+        table[name] = value
+
+
+def _entry_values(accepted: Accepted) -> dict[str, str | date | None]:
+    expectation = accepted.expectation
+    return {
+        "clause": expectation.clause,
+        "verdict": verdict_text(expectation.verdicts),
+        "at_most": None if accepted.at_most is None else str(accepted.at_most),
+        "reason": expectation.reason,
+        "link": expectation.link or None,
+        "since": expectation.since,
+        "review_by": expectation.review_by,
+    }
 
 
 def verdict_text(verdicts: Iterable[Verdict]) -> str:
     """Return verdicts as a baseline writes them, the mildest first: ``conforms | inconclusive``."""
     return " | ".join(verdict.value for verdict in sorted(verdicts, key=MERGE_ORDER.index, reverse=True))
-
-
-def _entry_lines(accepted: Accepted) -> list[str]:
-    expectation = accepted.expectation
-    lines = [f"clause = {_quoted(expectation.clause)}", f"verdict = {_quoted(verdict_text(expectation.verdicts))}"]
-    if accepted.at_most is not None:
-        lines.append(f"at_most = {_quoted(str(accepted.at_most))}")
-    lines.append(f"reason = {_quoted(expectation.reason)}")
-    if expectation.link:
-        lines.append(f"link = {_quoted(expectation.link)}")
-    return [*lines, f"since = {expectation.since.isoformat()}", f"review_by = {expectation.review_by.isoformat()}"]
-
-
-def _quoted(text: str) -> str:
-    # JSON's strings are TOML's basic strings, save DEL and surrogates, which TOML cannot carry.
-    clean = "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in text)
-    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

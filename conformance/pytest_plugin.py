@@ -219,7 +219,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     if not path or hasattr(session.config, "workerinput"):
         return
     from conformance.report.disclosure import published
-    from conformance.report.document import Section, counts, line
+    from conformance.report.document import Section, footer, line
 
     public = session.config.getoption("--conformance-public")
     # Clauses that -k or -m left out are the operator's choice; clauses that never had their turn are missing.
@@ -230,9 +230,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
                 results = published(Section(header=header, results=found)).results if public else found
                 out.write(line({**header, "clauses": len(results)}))
                 out.writelines(line(result) for result in results)
-                duration = round(sum(result["duration_s"] for result in results), 3)
-                footer = {"type": "footer", "counts": counts(results), "duration_s": duration, "complete": whole}
-                out.write(line(footer))
+                duration = sum(result["duration_s"] for result in results)
+                out.write(line(footer(results, duration_s=duration, complete=whole)))
     except OSError as error:
         # An exception here would hide what failed; a status of success would hide that the report is missing.
         session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {error.strerror}", red=True)

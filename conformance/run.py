@@ -27,7 +27,8 @@ from conformance.opening import open_session
 from conformance.opening_error import OpeningError
 from conformance.probe import find_limits, limits_as_data
 from conformance.release import suite_version
-from conformance.report.document import SCHEMA, counts
+from conformance.report.document import SCHEMA
+from conformance.report.document import footer as footer_line
 from conformance.reproducer import reproducer
 from conformance.session import MARK, Session
 from conformance.target import S3Endpoint, Target
@@ -78,7 +79,8 @@ def header(
         "suite": suite_version(),
         "contract": CONTRACT_VERSION,
         "provider": provider,
-        "backend": {"name": backend, "version": backend_version},
+        # A server says what it likes of itself.
+        "backend": {"name": _one_line(backend), "version": _one_line(backend_version)},
         "launch": launch,
         "sdk": f"botocore {botocore.__version__}",
         "settings": settings_of(target),
@@ -89,6 +91,10 @@ def header(
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
 def settings_of(target: Target | None) -> dict[str, Any]:
@@ -158,25 +164,23 @@ def run(
     finally:
         if complete or results:
             others = sharing.footers if sharing is not None else []
-            footer: dict[str, Any] = {
-                "type": "footer",
-                "counts": counts(results),
-                "duration_s": round(time.monotonic() - started, 3),
-                "requests": {
-                    kind.value: count + sum(other["requests"][kind.value] for other in others)
-                    for kind, count in recorder.by_class.items()
-                },
-                "complete": complete,
-            }
-            if found:
-                footer["limits"] = found
             if dead and not recorder.left_behind:
                 # Whatever it answered to the deletes.
                 recorder.left_behind = f"perhaps what bears {MARK}{run_id}: the backend stopped working before the end"
             left = [recorder.left_behind, *(other.get("left_behind", "") for other in others)]
-            if any(left):
-                footer["left_behind"] = "; ".join(filter(None, left))
-            emit(footer)
+            emit(
+                footer_line(
+                    results,
+                    duration_s=time.monotonic() - started,
+                    complete=complete,
+                    requests={
+                        kind.value: count + sum(other.get("requests", {}).get(kind.value, 0) for other in others)
+                        for kind, count in recorder.by_class.items()
+                    },
+                    limits=found,
+                    left_behind="; ".join(filter(None, left)),
+                )
+            )
 
 
 def judge_all(
@@ -307,6 +311,7 @@ def result_line(
     if judgement.reason:
         value["reason"] = judgement.reason
     if judgement.verdict is Verdict.UNSUPPORTED:
+        value["missing"] = sorted({lack.value for case in entry.cases for lack in case.requires - session.capabilities})
         # Asked already by then, and remembered.
         claims = claims_data(probe_claims(session, entry.required))
         if claims:
@@ -372,8 +377,7 @@ def unusable(
         emit(result)
     usage = isinstance(error, OpeningError) and error.usage
     left = error.left_behind if isinstance(error, OpeningError) else ""
-    footer = {"type": "footer", "counts": counts(results), "duration_s": 0.0, "complete": True, "usage_error": usage}
-    emit({**footer, "left_behind": left} if left else footer)
+    emit(footer_line(results, duration_s=0.0, usage_error=usage, left_behind=left))
 
 
 def error_line(entry: Entry, reason: str, *, provider: str) -> dict[str, Any]:

@@ -41,7 +41,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +48,7 @@ from typing import Any, Final, TypeVar, cast
 
 from conformance.contract import Capability
 from conformance.target import Addressing
+from conformance.toml_file import TomlError, read_toml
 from providers.launch.probe import Answer
 from providers.launch.process import Command, ProcessLaunch, Room
 from providers.launch.remote import RemoteLaunch, Variables
@@ -91,8 +91,8 @@ S3_CAPABILITIES: Final = frozenset(
 def read_provider(file: Path) -> Provider:
     """The provider that ``file`` declares. Raises ``ProviderError`` naming the file and the offending key."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = read_toml(file)
+    except (OSError, TomlError) as error:
         raise ProviderError(f"{file}: not a readable TOML file: {error}") from error
     reader = _Reader(file=file, table=table)
     provider_id = reader.text("id")

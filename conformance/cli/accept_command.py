@@ -14,6 +14,7 @@ from conformance.cli.gate_command import read
 from conformance.endpoint_options import UsageError
 from conformance.gate_accept import AcceptError, Terms, accept
 from conformance.gate_baseline import Baseline, Limit, render_baseline
+from conformance.report.untrusted import echo
 
 REVIEW_AFTER: Final = timedelta(days=90)
 
@@ -61,14 +62,15 @@ def run(args: argparse.Namespace) -> ExitCode:
         raise UsageError("no result of the report is of these clauses and providers; nothing was accepted")
     path = Path(args.baseline)
     baseline: Baseline = read(args.baseline) if path.exists() else {}
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
         changes = accept(sections, baseline, terms, wanted=wanted, whole=not args.partial and not patterns)
     except AcceptError as error:
         raise UsageError(str(error)) from None
-    report_files.write("--baseline", args.baseline, render_baseline(baseline))
+    report_files.write("--baseline", args.baseline, render_baseline(baseline, before))
     for line in [*changes.lines, *changes.refused]:
-        print(line)
-    print(
+        echo(line)
+    echo(
         f"{args.baseline}: {changes.added} added without deviation, {len(changes.lines)} changed, "
         f"{changes.kept} as before, {len(changes.refused)} left out"
     )

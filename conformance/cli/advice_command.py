@@ -12,6 +12,7 @@ from conformance.cli.exit_codes import ExitCode
 from conformance.endpoint_options import UsageError
 from conformance.report import advice_text
 from conformance.report.advice import advise
+from conformance.report.untrusted import terminal
 
 _PREAMBLE = """# Advice by backend
 
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> ExitCode:
             parts.append(json.dumps(advice_text.data(section, advice)) + "\n")
         else:
             form = advice_text.environment if args.env else advice_text.markdown if args.markdown else advice_text.text
-            parts.append(form(section, advice))
+            whole = form(section, advice)
+            parts.append(terminal(whole) if form is advice_text.text else whole)
     between = "" if args.json else "\n\n" if args.markdown else "\n"
     sys.stdout.write(f"{_PREAMBLE}\n\n" * args.markdown + between.join(parts) + "\n" * args.markdown)
     return ExitCode.OK

@@ -12,6 +12,7 @@ from rich.console import Console
 from conformance.cli import report_files
 from conformance.cli.exit_codes import ExitCode
 from conformance.report.compare import Change, Comparison, Direction, alone, compare_sections, pairs
+from conformance.report.terminal import show
 
 
 def add_parser(commands: Any) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> ExitCode:
                 console.print()
             _show(comparison, console)
         if missing := alone(old, new):
-            console.print(f"\nonly in one of the reports: {', '.join(missing)}")
+            show(console, f"\nonly in one of the reports: {', '.join(missing)}")
     worse = any(change.direction is Direction.WORSE for one in comparisons for change in one.changes)
     return ExitCode.REGRESSION if worse else ExitCode.OK
 
@@ -58,18 +59,18 @@ def _as_json(comparison: Comparison, change: Change) -> dict[str, Any]:
 
 
 def _show(comparison: Comparison, console: Console) -> None:
-    console.print(comparison.new.provider)
+    show(console, comparison.new.provider)
     for name, was, now in comparison.circumstances:
-        console.print(f"  {name}: {was} → {now}")
+        show(console, f"  {name}: {was} → {now}")
     for direction in Direction:
         for change in comparison.changes:
             if change.direction is direction:
                 was = change.old["verdict"] if change.old else "not judged"
                 now = change.new["verdict"] if change.new else "not judged"
-                console.print(f"  {direction.value:6} {change.clause}: {was} → {now}{_why(change)}")
+                show(console, f"  {direction.value:6} {change.clause}: {was} → {now}{_why(change)}")
     seen = Counter(change.direction for change in comparison.changes)
     parts = [f"{seen[direction]} {direction.value}" for direction in Direction if seen[direction]]
-    console.print(f"  {', '.join([*parts, f'{comparison.unchanged} unchanged'])}")
+    show(console, f"  {', '.join([*parts, f'{comparison.unchanged} unchanged'])}")
 
 
 def _why(change: Change) -> str:

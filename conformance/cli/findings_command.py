@@ -13,6 +13,7 @@ from conformance.endpoint_options import UsageError
 from conformance.report import findings_pages
 from conformance.report.columns import columns
 from conformance.report.findings import collect
+from conformance.report.untrusted import echo
 
 
 def add_parser(commands: Any) -> None:
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     found = collect(columns((path, known_today(report_files.one(path))) for path in args.reports))
     for finding in found:
         note = " (withheld)" if finding.withheld else ""
-        print(f"{finding.column.key}: {finding.harm} ({', '.join(finding.clauses)}){note}")
+        echo(f"{finding.column.key}: {finding.harm} ({', '.join(finding.clauses)}){note}")
     if args.out:
         try:
             findings_pages.write(Path(args.out), found)
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> ExitCode:
             raise UsageError(f"--out: {error}") from None
         except OSError as error:
             raise UsageError(f"--out {args.out}: {error.strerror}") from None
-    print(f"{len(found)} finding{'s' * (len(found) != 1)}" + (f" in {args.out}" if args.out else ""))
+    echo(f"{len(found)} finding{'s' * (len(found) != 1)}" + (f" in {args.out}" if args.out else ""))
     return ExitCode.OK

@@ -20,6 +20,7 @@ from conformance.gate_baseline import Baseline, BaselineError, read_baseline
 from conformance.report.disclosure import published
 from conformance.report.document import Section
 from conformance.report.reproducers import reproducer_of, write_reproducers
+from conformance.report.terminal import show
 
 LONGEST_LINE: Final = 300
 
@@ -187,16 +188,16 @@ def _show(
 ) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for note in notes:
-        console.print(note)
+        show(console, note)
     for finding in findings:
         if finding.quiet and not verbose:
             continue
-        console.print(_line(finding, written))
-    console.print(tally(findings))
+        show(console, _line(finding, written))
+    show(console, tally(findings))
     overdue = sum(finding.overdue for finding in findings)
     if overdue:
-        console.print(f"{overdue} of the expected are past their review")
-    console.print("gate: passed" if code is ExitCode.OK else f"gate: failed (exit code {code.value})")
+        show(console, f"{overdue} of the expected are past their review")
+    show(console, "gate: passed" if code is ExitCode.OK else f"gate: failed (exit code {code.value})")
 
 
 def _line(finding: Finding, written: dict[tuple[str, str], Path]) -> str:

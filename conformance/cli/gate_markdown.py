@@ -8,7 +8,9 @@ from typing import Final
 
 from conformance.gate import Finding, tally
 from conformance.report.disclosure import WITHHELD, is_withheld
-from conformance.report.markdown import MAX_BYTES, code, plain
+from conformance.report.markdown import MAX_BYTES
+from conformance.report.untrusted import markdown as plain
+from conformance.report.untrusted import markdown_cell, markdown_code
 
 _ROOM_FOR_THE_END: Final = 200
 
@@ -52,7 +54,7 @@ def render(
 
 def _row(finding: Finding) -> str:
     # A bar ends a cell even within a span of code.
-    reason = code(finding.reason).replace("|", "\\|")
+    reason = markdown_cell(markdown_code(finding.reason))
     return (
         f"| {'✗' if finding.fails else ''} | {finding.standing} | {plain(finding.provider)} "
         f"| {plain(finding.clause)} | {reason} |"

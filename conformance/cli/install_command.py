@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from conformance.cli.exit_codes import ExitCode
 from conformance.endpoint_options import UsageError
+from conformance.report.untrusted import echo
 from providers import discover
 from providers.provider import Launch, LaunchError, LaunchKind, Provider
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     with _stopped_as_by_the_keyboard():
         failed = _install_each(args, known)
     if failed:
-        print(f"conformance: not installed: {', '.join(failed)}", file=sys.stderr)
+        echo(f"conformance: not installed: {', '.join(failed)}", file=sys.stderr)
     return ExitCode.HARNESS if failed else ExitCode.OK
 
 
@@ -68,9 +69,9 @@ def _install_each(args: argparse.Namespace, known: Mapping[str, Provider]) -> li
         launch = _launch_of(known[name], args.launch)
         if launch is None:
             if not args.all:
-                print(f"{name}: nothing to install")
+                echo(f"{name}: nothing to install")
         elif args.all and (cannot := _cannot(launch)):
-            print(f"{name}: left out: {cannot}")
+            echo(f"{name}: left out: {cannot}")
         elif not _install(name, launch):
             failed.append(name)
     return failed
@@ -94,11 +95,11 @@ def _install(name: str, launch: Launch) -> bool:
         launch.install(functools.partial(_tell, name))
     except LaunchError as error:
         log = f"\n{error.log}" if error.log and error.log not in str(error) else ""
-        print(f"conformance: {name}: {error}{log}", file=sys.stderr)
+        echo(f"conformance: {name}: {error}{log}", file=sys.stderr)
         return False
-    print(f"{name}: ready", flush=True)
+    echo(f"{name}: ready", flush=True)
     return True
 
 
 def _tell(name: str, text: str) -> None:
-    print(f"{name}: {text}", file=sys.stderr, flush=True)
+    echo(f"{name}: {text}", file=sys.stderr, flush=True)

@@ -19,6 +19,7 @@ from conformance.endpoint_options import UsageError
 from conformance.opening_error import OpeningError
 from conformance.release import suite_version
 from conformance.report.document import DocumentError
+from conformance.report.untrusted import echo
 from providers.provider import LaunchError, ProviderError
 
 COMMANDS: Final = (
@@ -66,33 +67,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except (UsageError, ProviderError) as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        echo(f"conformance: {error}", file=sys.stderr)
         return int(ExitCode.USAGE)
     except OpeningError as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        echo(f"conformance: {error}", file=sys.stderr)
         return int(ExitCode.USAGE if error.usage else ExitCode.HARNESS)
     except DocumentError as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        echo(f"conformance: {error}", file=sys.stderr)
         return int(ExitCode.HARNESS)
     except LaunchError as error:
-        print(f"conformance: {error}" + (f"\n{error.log}" if error.log else ""), file=sys.stderr)
+        echo(f"conformance: {error}" + (f"\n{error.log}" if error.log else ""), file=sys.stderr)
         return int(ExitCode.HARNESS)
     except Interrupted as interrupt:
         if interrupt.killed:
             names = ", ".join(interrupt.killed)
-            print(f"\nconformance: interrupted; {names} did not end in time: run `conformance clean`", file=sys.stderr)
+            echo(f"\nconformance: interrupted; {names} did not end in time: run `conformance clean`", file=sys.stderr)
         else:
-            print("\nconformance: interrupted; what the run had created is removed", file=sys.stderr)
+            echo("\nconformance: interrupted; what the run had created is removed", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
-        print("\nconformance: interrupted", file=sys.stderr)
+        echo("\nconformance: interrupted", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         _discard_output()
         return int(ExitCode.BROKEN_PIPE)
     except OSError as error:
         what = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
-        print(f"conformance: {what}", file=sys.stderr)
+        echo(f"conformance: {what}", file=sys.stderr)
         _discard_output()
         return int(ExitCode.HARNESS)
 

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from conformance.report.terminal import SIGNS
+from conformance.report.terminal import SIGNS, show
+from conformance.report.untrusted import line
 from conformance.verdict import Verdict
 
 LOG_EVERY_S: Final = 5.0
@@ -53,21 +54,21 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(None, None, None)
 
-    def tell(self, provider: str, line: dict[str, Any]) -> None:
+    def tell(self, provider: str, told: dict[str, Any]) -> None:
         """Take in one line of a worker."""
         row = self._rows[provider]
-        kind = line["type"]
+        kind = told["type"]
         if kind == "progress":
-            row.text = str(line["text"])
+            row.text = str(told["text"])
             self._log_text(provider, row)
         elif kind == "header":
-            row.text = f"{line['backend']['name']} {line['backend']['version']} ({line['launch']})"
+            row.text = f"{told['backend']['name']} {told['backend']['version']} ({told['launch']})"
             if self._live is None:
-                self._console.print(f"{provider}: judging {row.text}", markup=False, highlight=False, soft_wrap=True)
+                show(self._console, f"{provider}: judging {row.text}")
         elif kind == "result":
-            verdict = Verdict(line["verdict"]).value
+            verdict = Verdict(told["verdict"]).value
             row.counts[verdict] = row.counts.get(verdict, 0) + 1
-            row.text = str(line["clause"])
+            row.text = str(told["clause"])
             self._log(provider, row)
         self._draw()
 
@@ -76,7 +77,7 @@ class Progress:
         now = time.monotonic()
         if self._live is None and (not row.logged or now - row.logged > LOG_EVERY_S or "\n" in row.text):
             row.logged = now
-            self._console.print(f"{provider}: {row.text}", markup=False, highlight=False, soft_wrap=True)
+            show(self._console, f"{provider}: {row.text}")
 
     def _log(self, provider: str, row: _Row) -> None:
         now = time.monotonic()
@@ -98,6 +99,6 @@ class Progress:
                 f"[bold]{escape(provider)}[/]",
                 f"{row.done}/{row.total}",
                 row.summary(styled=True),
-                f"[dim]{escape(row.text.splitlines()[0] if row.text else '')}[/]",
+                f"[dim]{escape(line(row.text.splitlines()[0]) if row.text.strip() else '')}[/]",
             )
         self._live.update(table)

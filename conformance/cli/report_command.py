@@ -14,7 +14,7 @@ from conformance.endpoint_options import UsageError
 from conformance.gate import annotated
 from conformance.report import html, junit, markdown
 from conformance.report.badge import write_badges
-from conformance.report.columns import columns
+from conformance.report.columns import Column, columns
 from conformance.report.disclosure import published_columns
 from conformance.report.reproducers import write_reproducers
 
@@ -43,10 +43,13 @@ def run(args: argparse.Namespace) -> ExitCode:
     if not any((args.html, args.markdown, args.junit, args.badge, args.reproducers)):
         raise UsageError("nothing to write: give --html FILE, --markdown FILE, --junit FILE or --badge DIR")
     documents = [(str(Path(path)), report_files.one(path)) for path in args.reports]
+    found = columns(documents)
+    if args.public:
+        # Before the baseline is looked at: it has no harms and no days of disclosure, and may have links of its owner.
+        found = published_columns(found)
     if args.baseline:
         baseline = read(args.baseline)
-        documents = [(name, annotated(sections, baseline)) for name, sections in documents]
-    found = published_columns(columns(documents)) if args.public else columns(documents)
+        found = [Column(key=one.key, section=annotated([one.section], baseline)[0]) for one in found]
     if args.html:
         report_files.write("--html", args.html, html.render(found, title=args.title))
     if args.markdown == "-":

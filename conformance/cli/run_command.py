@@ -27,6 +27,7 @@ from conformance.report import footnotes, terminal
 from conformance.report.disclosure import published
 from conformance.report.document import Section, line
 from conformance.report.reproducers import write_reproducers
+from conformance.report.untrusted import echo
 from conformance.run_ids import new_run_id
 from conformance.verdict import Verdict
 from providers import discover, expectations
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> ExitCode:
             _say_left_behind(sections)
             raise
     for provider, why in broken.items():
-        print(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
+        echo(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
     _say_left_behind(sections)
     shown = [_shown(sections[name], args) for name in names if name in sections]
     written, unwritten = _reproducers(shown, args.reproducers)
@@ -130,9 +131,9 @@ def run(args: argparse.Namespace) -> ExitCode:
                 f"\n{written} reproducer{'s' * (written != 1)}: {args.reproducers}", markup=False, soft_wrap=True
             )
     if report.failure:
-        print(f"conformance: the report is not complete: {report.failure}", file=sys.stderr)
+        echo(f"conformance: the report is not complete: {report.failure}", file=sys.stderr)
     if unwritten:
-        print(f"conformance: --reproducers {unwritten}", file=sys.stderr)
+        echo(f"conformance: --reproducers {unwritten}", file=sys.stderr)
     if report.failure or unwritten:
         return ExitCode.HARNESS
     return _exit_code(shown, broken)
@@ -154,7 +155,7 @@ def _say_left_behind(sections: Mapping[str, Section]) -> None:
             # What lies in a server of ours goes with the server's folder.
             again = "; `conformance clean --older-than 0` with --endpoint or --env tries again"
             left = section.footer["left_behind"] + (again if section.header["launch"] == "remote" else "")
-            print(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
+            echo(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
 
 
 def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -166,6 +167,8 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         raise UsageError(f"--deep is {args.deep:g}; give seconds, at least 1")
     if args.quick and args.deep is not None:
         raise UsageError("--quick and --deep exclude each other")
+    if args.seed is not None and not 0 <= args.seed < 2**63:
+        raise UsageError(f"--seed is {args.seed}; give a number from 0 to {2**63 - 1}")
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**31)
     mode = Mode.QUICK if args.quick else Mode.DEEP if args.deep else Mode.DEFAULT
     if args.expectations:

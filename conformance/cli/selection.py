@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from conformance.endpoint_options import UsageError
+from conformance.report.untrusted import echo
 from providers.provider import LaunchError, LaunchKind, Provider
 
 EMBEDDED: Final = ("local_disk", "seaweedfs", "moto")
@@ -65,7 +66,7 @@ def _starts(provider: Provider, wanted: LaunchKind | None, *, installing: bool, 
     try:
         provider = provider.over_https() if tls else provider
     except LaunchError as error:
-        print(f"{provider.id}: left out: {error}", file=sys.stderr)
+        echo(f"{provider.id}: left out: {error}", file=sys.stderr)
         return False
     candidates = [
         candidate
@@ -79,5 +80,5 @@ def _starts(provider: Provider, wanted: LaunchKind | None, *, installing: bool, 
             return True
         missing.append(found.missing)
     if missing:
-        print(f"{provider.id}: left out: {' | '.join(missing)}", file=sys.stderr)
+        echo(f"{provider.id}: left out: {' | '.join(missing)}", file=sys.stderr)
     return False

@@ -14,6 +14,7 @@ from conformance.catalogue import Entry, entries
 from conformance.cli.orders import answering, await_order, plan_of, provider_of, stopped_or_done, target_from
 from conformance.contract import Capability
 from conformance.opening_error import OpeningError
+from conformance.report.untrusted import echo
 from conformance.run import Emit, run
 
 
@@ -38,7 +39,7 @@ def _judge() -> None:
         )
     except OpeningError as error:
         # The first process has a session; it judges alone.
-        print(f"no second session: {error}", file=sys.stderr)
+        echo(f"no second session: {error}", file=sys.stderr)
 
 
 class _HandedOut:

@@ -19,6 +19,7 @@ from conformance.catalogue import Entry, entries
 from conformance.cli.ahead import start_sibling
 from conformance.cli.orders import target_data
 from conformance.contract import Capability
+from conformance.report.document import DocumentError, message_from_json
 from conformance.run import Emit
 from conformance.run_ids import new_run_id
 from conformance.target import DiskRoot, S3Endpoint
@@ -114,8 +115,8 @@ class Siblings:
         with process.stdout:
             for text in process.stdout:
                 try:
-                    said = json.loads(text)
-                except json.JSONDecodeError:
+                    said = message_from_json(text).to_json()
+                except DocumentError:
                     break  # killed half-way through a line
                 if said["type"] != "ready":
                     self._said.put(said)

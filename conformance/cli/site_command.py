@@ -12,6 +12,7 @@ from conformance.cli.known_today import known_today
 from conformance.endpoint_options import UsageError
 from conformance.report.columns import columns
 from conformance.report.site import build
+from conformance.report.untrusted import echo
 
 
 def add_parser(commands: Any) -> None:
@@ -36,5 +37,5 @@ def run(args: argparse.Namespace) -> ExitCode:
         built = build(folder, [column.section for column in found], title=args.title)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
-    print(f"{folder / 'index.html'}: {len(built)} provider{'s' * (len(built) != 1)}")
+    echo(f"{folder / 'index.html'}: {len(built)} provider{'s' * (len(built) != 1)}")
     return ExitCode.OK

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final, Self
 
 from conformance.catalogue import UnknownClause
+from conformance.report.document import DocumentError, message_from_json
 from providers.provider import LaunchError
 
 STOP_WAIT_S: Final = 30.0
@@ -179,11 +180,17 @@ def _read(
     provider: str, process: subprocess.Popen[str], errors: IO[str], events: queue.SimpleQueue[Event | None]
 ) -> None:
     assert process.stdout is not None
+    wrong = ""
     with errors, process.stdout:
         for text in process.stdout:
-            # A worker that is killed may leave half a line.
-            with contextlib.suppress(json.JSONDecodeError):
-                events.put(Event(provider=provider, line=json.loads(text)))
+            try:
+                events.put(Event(provider=provider, line=message_from_json(text).to_json()))
+            except DocumentError as error:
+                wrong = wrong or str(error)
         code = process.wait()
         errors.seek(0)
-        events.put(Event(provider=provider, line=None, exit_code=code, log=errors.read()[-4000:]))
+        log = errors.read()[-4000:]
+        if wrong and code == 0:
+            # A worker that is killed may leave half a line; one that ends in order may not.
+            code, log = 1, f"{log}\na line of it cannot be used: {wrong}"
+        events.put(Event(provider=provider, line=None, exit_code=code, log=log))

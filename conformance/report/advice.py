@@ -248,8 +248,7 @@ def _unclaimed(facts: Facts) -> Iterator[Advice]:
     missing: dict[Capability, list[str]] = {}
     for clause, result in facts.results.items():
         if result["verdict"] == Verdict.UNSUPPORTED:
-            reason = str(result.get("reason", "")).removeprefix("not declared: ").partition(";")[0]
-            for name in reason.split(", "):
+            for name in result.get("missing", ()):
                 if name in _MEANINGS:
                     missing.setdefault(Capability(name), []).append(clause)
     for capability, clauses in missing.items():

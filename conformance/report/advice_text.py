@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from conformance.report.advice import Advice, Kind
 from conformance.report.document import Section
+from conformance.report.untrusted import comment, markdown_block, markdown_prose, shell
+from conformance.report.untrusted import markdown as plain
 
 HEADINGS: Final = {Kind.SET: "Set", Kind.NEVER: "Never rely on", Kind.KNOW: "Know"}
 _OWN: Final = {
@@ -36,12 +38,12 @@ def text(section: Section, advice: Sequence[Advice]) -> str:
 
 def environment(section: Section, advice: Sequence[Advice]) -> str:
     """Return lines for an environment file. What only the operator knows stands there without a value, as a comment."""
-    lines = [f"# {title(section)}, as judged on {str(section.header['started'])[:10]}"]
+    lines = [f"# {comment(title(section))}, as judged on {comment(section.header['started'])[:10]}"]
     lines += [f"# {name}=" for name in _OWN[bool(section.header["settings"])]]
     for one in advice:
         if one.variables:
-            lines.append(f"# {', '.join(one.clauses)}: {one.text}")
-            lines += [f"{name}={value}" for name, value in one.variables]
+            lines.append(f"# {comment(', '.join(one.clauses))}: {comment(one.text)}")
+            lines += [f"{name}={shell(value)}" for name, value in one.variables]
     return "\n".join(lines) + "\n"
 
 
@@ -65,11 +67,11 @@ def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
 
 def markdown(section: Section, advice: Sequence[Advice]) -> str:
     """Return the advice as a section of a Markdown page."""
-    parts = [f"## {title(section)}", f"As judged on {str(section.header['started'])[:10]}."]
+    parts = [f"## {plain(title(section))}", f"As judged on {plain(str(section.header['started'])[:10])}."]
     for kind in (Kind.NEVER, Kind.KNOW):
         found = [one for one in advice if one.kind is kind]
         if found:
             parts.append(f"{HEADINGS[kind]}:")
-            parts.append("\n".join(f"- {one.text} ({', '.join(one.clauses)})" for one in found))
-    parts.insert(2, f"```sh\n{environment(section, advice)}```")
+            parts.append("\n".join(f"- {markdown_prose(one.text)} ({plain(', '.join(one.clauses))})" for one in found))
+    parts.insert(2, markdown_block(environment(section, advice).rstrip("\n"), "sh"))
     return "\n\n".join(parts)

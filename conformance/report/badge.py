@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from pathlib import Path
 from typing import Final
 
 from conformance.report.columns import Column
 from conformance.report.document import counts
+from conformance.report.untrusted import html as escape
 from conformance.verdict import Verdict, share
 
 LABEL: Final = "conformance"

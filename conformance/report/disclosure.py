@@ -51,7 +51,7 @@ def withheld(section: Section) -> set[str]:
 
 def is_withheld(result: Mapping[str, Any]) -> bool:
     """Whether a result, as published, had something left out."""
-    return str(result.get("reason", "")).startswith(WITHHELD)
+    return bool(result.get("withheld"))
 
 
 def _tells(result: Mapping[str, Any]) -> bool:
@@ -93,6 +93,7 @@ def _bare(result: Mapping[str, Any]) -> dict[str, Any]:
     bare = {name: result[name] for name in _KEPT if name in result}
     protection = protection_of(result, harm_of(result))
     bare["reason"] = f"{WITHHELD}. {protection}".strip()
+    bare["withheld"] = True
     if result.get("observation"):
         bare["observation"] = {"promised": str(result.get("statement", "")), "observed": WITHHELD}
         if harm := harm_of(result):

@@ -1,6 +1,8 @@
 """The report document: JSON Lines, a header, a line per clause, a footer. Written as a run goes.
 
-A file holds one section per provider, one after another. What a killed run left has no footer, and is named as such.
+The records below are the format: a report is read into them, and its JSON Schema (``schema.json``) and its page in the
+documentation are made from them. A file holds one section per provider, one after another. What a killed run left has
+no footer, and is named as such.
 """
 
 from __future__ import annotations
@@ -9,27 +11,372 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
-from conformance.contract import Level
+import msgspec
+from msgspec import Meta
+
+from conformance.contract import Capability, Harm, Level, Profile
+from conformance.effort import Mode
 from conformance.verdict import Verdict
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 256 * 1024 * 1024
 """A report larger than this is refused: no run writes one."""
-
-_REQUIRED: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
-    "header": {"schema": int, "suite": str, "contract": str, "provider": str, "backend": dict, "launch": str,
-               "sdk": str, "settings": dict, "seed": int, "mode": str, "started": str},
-    "result": {"provider": str, "clause": str, "level": str, "profile": str, "verdict": str, "expected": bool,
-               "duration_s": (int, float), "requests": int},
-    "footer": {"counts": dict, "duration_s": (int, float), "complete": bool},
-}  # fmt: skip
+MAX_DURATION_S: Final = 1e9
+MAX_COUNT: Final = 2**53
+"""Beyond it JSON's numbers are not exact in every reader."""
 
 
 class DocumentError(Exception):
     """A report that cannot be trusted: cut off, mixed, inconsistent, or no report at all. Names file and line."""
+
+
+# The end of a pattern: "$" alone would allow a line feed after it.
+_END: Final = r"$(?!\n)"
+ProviderId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:@+-]{0,99}" + _END,
+        description="Id of the provider; the same in a whole section.",
+    ),
+]
+ClauseId = Annotated[str, Meta(pattern=r"^[A-Z]{2,5}-[0-9]{3}" + _END)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}" + _END)]
+"""A key that the suite chose: of a setting, a limit, a class of requests."""
+Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}" + _END, extra_json_schema={"format": "date"})]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_DURATION_S)]
+Whole = Annotated[int, Meta(ge=-MAX_COUNT, le=MAX_COUNT)]
+Short = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{0,200}" + _END)]
+"""One line of text without control characters."""
+Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}" + _END, description="Region that was signed for.")]
+
+
+def _lists(value: Any) -> Any:
+    """Return JSON-like data with lists where there are tuples, as reading JSON gives it."""
+    if isinstance(value, dict):
+        return {name: _lists(item) for name, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of all records of a report: immutable, slotted, strictly checked on reading.
+
+    What has its default is left out in writing. Unknown properties are ignored on reading.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON-like data."""
+        data: dict[str, Any] = _lists(msgspec.to_builtins(self))
+        return data
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Return the record of JSON-like data. :class:`DocumentError` names the property that is wrong."""
+        try:
+            return msgspec.convert(value, cls)
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
+            raise DocumentError(str(error)) from None
+
+
+class Backend(Record, frozen=True, kw_only=True):
+    """What was judged."""
+
+    name: Short
+    version: Annotated[Short, Meta(description="As the backend tells it; 'unknown' where it does not.")]
+
+
+class Settings(Record, frozen=True, kw_only=True):
+    """What the client needed; never credentials. Empty for local disk."""
+
+    region: Region | msgspec.UnsetType = msgspec.UNSET
+    addressing: Annotated[Short, Meta(description="path or virtual.")] | msgspec.UnsetType = msgspec.UNSET
+    checksums: Annotated[Short, Meta(description="When the client added them.")] | msgspec.UnsetType = msgspec.UNSET
+    tls: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Header(Record, frozen=True, kw_only=True, tag_field="type", tag="header"):
+    """What was judged, by what, and how. Opens a section."""
+
+    schema: Annotated[Literal[1], Meta(description="Version of this format.")]
+    suite: Annotated[Short, Meta(description="Version of the suite that judged.")]
+    contract: Annotated[
+        Short,
+        Meta(description="Version of the contract; changes when a clause is added, removed or decides differently."),
+    ]
+    provider: ProviderId
+    backend: Backend
+    launch: Annotated[Short, Meta(description="How the backend was reached: embedded, process, container or remote.")]
+    sdk: Annotated[Short, Meta(description="Client library and version.")]
+    settings: Settings
+    declared: Annotated[
+        dict[Name, Whole], Meta(description="Limits of the backend as its provider documents them, by name.")
+    ] = {}
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1, description="Seed of the generated data.")]
+    mode: Mode
+    clauses: Annotated[Count, Meta(description="How many results the section holds.")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    machine: Annotated[str, Meta(max_length=2000, description="Class of the machine that judged.")] = ""
+    started: Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+
+    def __post_init__(self) -> None:
+        try:
+            moment = datetime.fromisoformat(self.started)
+        except ValueError:
+            raise ValueError(f"started is {self.started!r}; expected a moment as in ISO 8601") from None
+        if not 1970 <= moment.year <= 9000:
+            raise ValueError(f"started is {self.started!r}; expected a year from 1970 on")
+
+
+class Observation(Record, frozen=True, kw_only=True):
+    """What was promised and what was seen."""
+
+    promised: str
+    observed: str
+    harm: (
+        Annotated[
+            Harm,
+            Meta(description="What the deviation does to those who rely on the backend; most do none of it."),
+        ]
+        | None
+    ) = None
+
+
+class ClaimRecord(Record, frozen=True, kw_only=True):
+    """What a backend makes of a capability that is not declared."""
+
+    outcome: Annotated[
+        Literal["refused", "served", "half done", "not probed"],
+        Meta(description="half done: accepted, and not what was asked for."),
+    ]
+    said: Annotated[str, Meta(description="The request and its answer, or why there was none.")]
+
+
+class ExpectationRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known in advance of a deviation."""
+
+    reason: Annotated[str, Meta(min_length=1)]
+    link: str = ""
+    since: Day
+    review_by: Day
+    harm: Annotated[
+        Literal[
+            "",
+            "none",
+            "loses data",
+            "stores wrong data",
+            "serves wrong data",
+            "crosses tenants",
+            "leaks",
+            "bypasses authentication",
+            "breaks out",
+        ],
+        Meta(description="As found by hand, where that is not what the clause saw; none where there is none."),
+    ] = ""
+    protection: Annotated[str, Meta(description="How an operator protects the application.")] = ""
+    upstream_told: Annotated[Day, Meta(description="When the backend's project was told.")] | None = None
+    finding: Annotated[str, Meta(description="Deviations of one cause bear the same name.")] = ""
+
+
+class HistoryEvent(Record, frozen=True, kw_only=True):
+    """One operation of a client in a concurrent history."""
+
+    client: str
+    operation: str
+    outcome: str = ""
+    start_s: Annotated[float, Meta(ge=-MAX_DURATION_S, le=MAX_DURATION_S)]
+    end_s: Annotated[
+        Annotated[float, Meta(ge=-MAX_DURATION_S, le=MAX_DURATION_S)] | None,
+        Meta(description="null where no answer came."),
+    ]
+
+
+class EvidenceRecord(Record, frozen=True, kw_only=True):
+    """What shows a deviation. Secrets are masked in all of it."""
+
+    example: Annotated[str, Meta(description="The smallest input that deviates.")] = ""
+    transcript: Annotated[str, Meta(description="Requests and answers of that example.")] = ""
+    reproducer: (
+        Annotated[str, Meta(description="A Python script that shows the deviation with the standard library alone.")]
+        | None
+    ) = None
+    history: Annotated[
+        tuple[HistoryEvent, ...],
+        Meta(description="A concurrent history: who did what from when to when, in seconds since its beginning."),
+    ] = ()
+
+
+class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
+    """The verdict on one clause. A clause occurs once in a section."""
+
+    provider: ProviderId
+    clause: ClauseId
+    level: Level
+    profile: Profile
+    statement: Annotated[str, Meta(description="The promise, in one sentence.")] = ""
+    sources: Annotated[tuple[str, ...], Meta(description="Addresses of the norm.")] = ()
+    verdict: Annotated[
+        Verdict,
+        Meta(description="How a clause was decided. Only conforms and deviates say something about the backend."),
+    ]
+    expected: Annotated[bool, Meta(description="Whether the provider's expectations foresaw this verdict.")]
+    duration_s: Seconds
+    requests: Count
+    reason: Annotated[str, Meta(description="Why the verdict is no decision, or what else there is to say.")] = ""
+    missing: Annotated[
+        tuple[Capability, ...],
+        Meta(description="The capabilities that the clause requires and that are not declared."),
+    ] = ()
+    withheld: Annotated[
+        bool, Meta(description="Whether evidence was left out, as the backend's project does not know of it yet.")
+    ] = False
+    observation: Observation | None = None
+    claims: Annotated[
+        dict[Name, ClaimRecord],
+        Meta(description="What the backend makes of the capabilities that are missing, by capability."),
+    ] = {}
+    expectation: ExpectationRecord | None = None
+    evidence: EvidenceRecord | None = None
+
+
+class FoundLimit(Record, frozen=True, kw_only=True):
+    """A limit of the backend as found by search."""
+
+    found: Annotated[Whole | None, Meta(description="null where it could not be searched; note then says why.")]
+    open_end: Annotated[
+        bool,
+        Meta(description="Whether the search ended at its own bound: the limit lies there or beyond."),
+    ]
+    unit: Short
+    declared: Annotated[Whole, Meta(description="As the provider documents it.")] | msgspec.UnsetType = msgspec.UNSET
+    agrees: bool | msgspec.UnsetType = msgspec.UNSET
+    note: str = ""
+
+
+class Footer(Record, frozen=True, kw_only=True, tag_field="type", tag="footer"):
+    """Closes a section. A report without it was cut off."""
+
+    counts: Annotated[
+        dict[Verdict, Count],
+        Meta(
+            description="How often each verdict occurs.",
+            extra_json_schema={"propertyNames": {"$ref": "#/$defs/verdict"}},
+        ),
+    ]
+    duration_s: Seconds
+    requests: Annotated[dict[Name, Count], Meta(description="Requests by billing class.")] = {}
+    complete: bool
+    limits: Annotated[
+        dict[Name, FoundLimit], Meta(description="Limits of the backend as found by search, by name.")
+    ] = {}
+    left_behind: Annotated[str, Meta(description="What the run could not remove.")] = ""
+    usage_error: Annotated[
+        bool, Meta(description="Whether the run could not begin because of what the operator gave.")
+    ] = False
+
+
+class Progress(Record, frozen=True, kw_only=True, tag_field="type", tag="progress"):
+    """A message of a worker that is no part of a report: how far bringing up the backend is."""
+
+    provider: ProviderId
+    text: str
+
+
+class Ready(Record, frozen=True, kw_only=True, tag_field="type", tag="ready"):
+    """A message of a helper that is no part of a report: it waits for a clause."""
+
+
+Line = Header | Result | Footer
+Message = Line | Progress | Ready
+
+
+def from_json(value: object) -> Line:
+    """Return the record of one line of a report. :class:`DocumentError` names the property that is wrong."""
+    found: Line = _converted(value, Line, "header, result or footer")
+    return found
+
+
+def message_from_json(text: str) -> Message:
+    """Return the record of one line that a worker wrote. :class:`DocumentError` says what is wrong with it."""
+    found: Message = _converted(loads(text), Message, "header, result, footer, progress or ready")
+    return found
+
+
+def _converted(value: Any, to: Any, known: str) -> Any:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in known.replace(",", " ").split():
+        raise DocumentError(f"type is {_shown(kind)}; expected {known}")
+    if kind == "header" and type(value.get("schema")) is int and value["schema"] != SCHEMA:
+        raise DocumentError(f"schema {_shown(value['schema'])}; this version reads schema {SCHEMA}")
+    try:
+        return msgspec.convert(value, to)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"{kind}: {_explained(str(error), value)}") from None
+    except UnicodeEncodeError as error:  # half of a character where only known words may stand
+        raise DocumentError(f"{kind}: no text: {error.reason}") from None
+
+
+def _explained(why: str, value: Any) -> str:
+    """Return the message of a failed check with the value that it is about."""
+    text, found, path = why.partition(" - at `$")
+    if not found:
+        return why
+    for step in path.rstrip("`").replace("[", ".").replace("]", "").split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+    return f"{path.rstrip('`').lstrip('.') or 'line'} is {_shown(value)}: {text}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = ascii(value)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 120 else f"{text[:120]}…"
+
+
+def loads(text: str) -> Any:
+    """Return the value of a line of JSON. :class:`DocumentError` for what is none, or only Python takes for JSON."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"cut off or not JSON: {error.msg}") from None
+    except (RecursionError, ValueError) as error:  # nested without end, or a number of endless digits
+        raise DocumentError(f"no line of a report: {error}") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of one line of a report."""
+    _, found = msgspec.json.schema_components((Header, Result, Footer), ref_template="#/$defs/{name}")
+    names = {name: name.removesuffix("Record").lower() for name in sorted(found)}
+    text = json.dumps({names[name]: found[name] for name in names})
+    for name, new in names.items():
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{new}"')
+    definitions: dict[str, Any] = json.loads(text)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:bucket-conformance:report:1",
+        "title": f"One line of a conformance report (JSON Lines, schema {SCHEMA})",
+        "description": "A report is UTF-8 text with one JSON object per line. It holds one section per provider: a "
+        "header, a result per clause, a footer. Readers ignore properties they do not know.",
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in ("header", "result", "footer")],
+        "$defs": definitions,
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as ``schema.json`` holds it."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(slots=True)
@@ -66,12 +413,34 @@ def counts(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return {verdict.value: seen.get(verdict.value, 0) for verdict in Verdict}
 
 
+def footer(
+    results: Iterable[Mapping[str, Any]],
+    *,
+    duration_s: float,
+    complete: bool = True,
+    requests: Mapping[str, int] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    left_behind: str = "",
+    usage_error: bool = False,
+) -> dict[str, Any]:
+    """Return the footer line that closes a section of these results."""
+    return Footer(
+        counts={Verdict(name): number for name, number in counts(results).items()},
+        duration_s=round(duration_s, 3),
+        complete=complete,
+        requests=dict(requests or {}),
+        limits={name: FoundLimit.from_json(value) for name, value in (limits or {}).items()},
+        left_behind=left_behind,
+        usage_error=usage_error,
+    ).to_json()
+
+
 def read(path: Path) -> list[Section]:
     """Return the sections of a document. Raises :class:`DocumentError`, ``OSError`` where the file cannot be read."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise DocumentError(f"{path}: {size} bytes; a report has at most {MAX_BYTES}")
-    with path.open(encoding="utf-8", errors="strict") as lines:
+    with path.open(encoding="utf-8", errors="strict", newline="\n") as lines:
         try:
             return parse(lines, name=str(path))
         except UnicodeDecodeError as error:
@@ -81,27 +450,31 @@ def read(path: Path) -> list[Section]:
 def parse(lines: Iterable[str], *, name: str = "report") -> list[Section]:
     """Return the sections of the lines of a document, checked as :func:`read` does."""
     sections: list[Section] = []
-    for number, kind, value in _values(lines, name):
+    providers: set[str] = set()
+    judged: set[str] = set()
+    for number, text in _values(lines):
         where = f"{name}:{number}"
         open_section = sections[-1] if sections and sections[-1].footer is None else None
-        if kind == "header":
-            if open_section is not None:
-                raise DocumentError(
-                    f"{where}: a header before the footer of {open_section.provider!r}: cut off or mixed"
-                )
-            if value["schema"] != SCHEMA:
-                raise DocumentError(f"{where}: schema {value['schema']!r}; this version reads schema {SCHEMA}")
-            if any(section.provider == value["provider"] for section in sections):
-                raise DocumentError(
-                    f"{where}: a second section of {value['provider']!r}: mixed; `conformance merge` joins shards"
-                )
-            sections.append(Section(header=value))
-        elif open_section is None:
-            raise DocumentError(f"{where}: a {kind} without a header before it")
-        elif kind == "result":
-            _add_result(open_section, value, where)
-        else:
-            _close(open_section, value, where)
+        try:
+            record = from_json(loads(text))
+            if isinstance(record, Header):
+                if open_section is not None:
+                    raise DocumentError(f"a header before the footer of {open_section.provider!r}: cut off or mixed")
+                if record.provider in providers:
+                    raise DocumentError(
+                        f"a second section of {record.provider!r}: mixed; `conformance merge` joins shards"
+                    )
+                providers.add(record.provider)
+                judged = set()
+                sections.append(Section(header=record.to_json()))
+            elif open_section is None:
+                raise DocumentError(f"a {type(record).__name__.lower()} without a header before it")
+            elif isinstance(record, Result):
+                _add_result(open_section, record, judged)
+            else:
+                _close(open_section, record)
+        except DocumentError as error:
+            raise DocumentError(f"{where}: {error}") from None
     if not sections:
         raise DocumentError(f"{name}: no report: it has no header")
     if sections[-1].footer is None:
@@ -111,49 +484,44 @@ def parse(lines: Iterable[str], *, name: str = "report") -> list[Section]:
     return sections
 
 
-def _values(lines: Iterable[str], name: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def _values(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     for number, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DocumentError(f"{name}:{number}: cut off or not JSON: {error.msg}") from None
-        except (RecursionError, ValueError) as error:  # nested without end, or a number of endless digits
-            raise DocumentError(f"{name}:{number}: no line of a report: {error}") from None
-        kind = value.get("type") if isinstance(value, dict) else None
-        if not isinstance(kind, str) or kind not in _REQUIRED:
-            raise DocumentError(f"{name}:{number}: type is {kind!r}; expected header, result or footer")
-        for key, expected in _REQUIRED[kind].items():
-            found = value.get(key)
-            if not isinstance(found, expected) or (isinstance(found, bool) and expected is not bool):
-                raise DocumentError(f"{name}:{number}: {kind} has no usable {key!r} (it is {found!r})")
-        yield number, kind, value
+        if text.strip():
+            yield number, text
 
 
-def _add_result(section: Section, value: dict[str, Any], where: str) -> None:
-    if value["provider"] != section.provider:
-        raise DocumentError(f"{where}: a result of {value['provider']!r} in the section of {section.provider!r}: mixed")
-    if value["verdict"] not in set(Verdict):
-        raise DocumentError(f"{where}: unknown verdict {value['verdict']!r}; known: {', '.join(Verdict)}")
-    if value["level"] not in set(Level):
-        raise DocumentError(f"{where}: unknown level {value['level']!r}; known: {', '.join(Level)}")
-    if any(result["clause"] == value["clause"] for result in section.results):
-        raise DocumentError(f"{where}: clause {value['clause']} twice for {section.provider!r}: mixed")
-    section.results.append(value)
+def _add_result(section: Section, record: Result, judged: set[str]) -> None:
+    if record.provider != section.provider:
+        raise DocumentError(f"a result of {record.provider!r} in the section of {section.provider!r}: mixed")
+    if record.clause in judged:
+        raise DocumentError(f"clause {record.clause} twice for {section.provider!r}: mixed")
+    judged.add(record.clause)
+    if record.verdict is Verdict.UNSUPPORTED and not record.missing:
+        record = msgspec.structs.replace(record, missing=_missing_in(record.reason))
+    section.results.append(record.to_json())
 
 
-def _close(section: Section, value: dict[str, Any], where: str) -> None:
-    if not value["complete"]:
-        raise DocumentError(f"{where}: the run of {section.provider!r} was interrupted; its report is not complete")
+def _missing_in(reason: str) -> tuple[Capability, ...]:
+    """Return the capabilities that earlier releases told in the reason alone."""
+    names = reason.removeprefix("not declared: ").partition(";")[0].split(", ")
+    return tuple(Capability(name) for name in names if name in set(Capability))
+
+
+def _close(section: Section, record: Footer) -> None:
+    if not record.complete:
+        raise DocumentError(f"the run of {section.provider!r} was interrupted; its report is not complete")
     announced = section.header.get("clauses", len(section.results))
     if announced != len(section.results):
         raise DocumentError(
-            f"{where}: the header of {section.provider!r} announces {announced} results, there are "
+            f"the header of {section.provider!r} announces {announced} results, there are "
             f"{len(section.results)}: inconsistent"
         )
     found = {verdict: n for verdict, n in counts(section.results).items() if n}
-    claimed = {verdict: n for verdict, n in value["counts"].items() if n}
+    claimed = {verdict.value: n for verdict, n in record.counts.items() if n}
     if found != claimed:
-        raise DocumentError(f"{where}: the footer counts {claimed}, the results are {found}: inconsistent")
-    section.footer = value
+        raise DocumentError(f"the footer counts {claimed}, the results are {found}: inconsistent")
+    section.footer = record.to_json()
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("schema.json").write_text(schema_text(), encoding="utf-8", newline="\n")

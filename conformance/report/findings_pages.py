@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from conformance.report.disclosure import WITHHELD
 from conformance.report.findings import Finding, listed, told_short, without_names
-from conformance.report.markdown import code, plain
+from conformance.report.untrusted import markdown as plain
+from conformance.report.untrusted import markdown_address, markdown_block, markdown_cell, markdown_prose
+from conformance.report.untrusted import markdown_code as code
 
 MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
 """Stands below the title of every page. Only pages that hold it are ever replaced or removed."""
@@ -49,7 +50,7 @@ def index(findings: Sequence[Finding]) -> str:
         rows = ["| finding | clauses | what happens |", "|---|---|---|"]
         for finding in found:
             what = WITHHELD if finding.withheld else _summary(finding.results[0])
-            clauses = ", ".join(finding.clauses)
+            clauses = plain(", ".join(finding.clauses))
             rows.append(f"| [{plain(finding.harm.value)}]({finding.slug}.md) | {clauses} | {_cell(what)} |")
         parts.append("\n".join(rows))
         assert key
@@ -66,12 +67,18 @@ def page(finding: Finding) -> str:
         ("provider", f"`{head['provider']}`, launched as {head['launch']}"),
         ("judged", f"{str(head['started'])[:10]}, suite {head['suite']}, contract {head['contract']}"),
         ("clauses", ", ".join(finding.clauses)),
-        ("upstream", _upstream(finding)),
     ]
     parts = [
-        f"# {plain(finding.title)}: {', '.join(finding.clauses[:3])}{' …' if len(finding.clauses) > 3 else ''}",
+        f"# {plain(finding.title)}: {plain(', '.join(finding.clauses[:3]))}{' …' if len(finding.clauses) > 3 else ''}",
         MARK,
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows)]),
+        "\n".join(
+            [
+                "| | |",
+                "|---|---|",
+                *(f"| {name} | {_cell(text)} |" for name, text in rows),
+                f"| upstream | {_upstream(finding)} |",
+            ]
+        ),
         "## What happens",
         f"Promised: {plain(str(lead.get('statement', '')))}",
     ]
@@ -79,7 +86,7 @@ def page(finding: Finding) -> str:
         parts.append(f"The backend deviates from it. How is {WITHHELD.replace('SECURITY.md', '`SECURITY.md`')}.")
     else:
         parts += [_observed(result) for result in finding.results]
-    parts += ["## How to protect an application", "\n\n".join(finding.protection)]
+    parts += ["## How to protect an application", "\n\n".join(markdown_prose(text) for text in finding.protection)]
     if not finding.withheld:
         parts += _reproduction(finding, lead)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -87,7 +94,8 @@ def page(finding: Finding) -> str:
 
 def _upstream(finding: Finding) -> str:
     told = f"told on {finding.upstream_told}" if finding.upstream_told else ""
-    return ", ".join([*finding.links, *([told] if told else [])]) or "no report of it is known to us"
+    links = [markdown_cell(markdown_address(link)) for link in finding.links]
+    return ", ".join([*links, *([plain(told)] if told else [])]) or "no report of it is known to us"
 
 
 def _summary(result: Mapping[str, Any]) -> str:
@@ -97,7 +105,8 @@ def _summary(result: Mapping[str, Any]) -> str:
 
 def _observed(result: Mapping[str, Any]) -> str:
     seen, known = result.get("observation") or {}, str((result.get("expectation") or {}).get("reason") or "")
-    lines = [f"**{result['clause']}**: {known}" if known else f"**{result['clause']}**"]
+    lead = f"**{plain(result['clause'])}**"
+    lines = [f"{lead}: {markdown_prose(known)}" if known else lead]
     lines += (
         [f"- promised: {code(without_names(seen['promised']))}", f"- observed: {code(without_names(seen['observed']))}"]
         if seen
@@ -111,12 +120,11 @@ def _reproduction(finding: Finding, lead: Mapping[str, Any]) -> list[str]:
     if not evidence.get("transcript"):
         return []
     exchange = told_short(str(evidence["transcript"]))
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", exchange) or ["``"]))
     parts = [
         "## Over plain HTTP",
         "Requests (`>`) and answers (`<`), without the headers that every signed request has. Each is signed by "
         "Signature Version 4 unless its URL says otherwise.",
-        f"{fence}http\n{exchange}\n{fence}",
+        markdown_block(exchange, "http"),
     ]
     if evidence.get("reproducer"):
         parts.append(
@@ -129,4 +137,4 @@ def _reproduction(finding: Finding, lead: Mapping[str, Any]) -> list[str]:
 
 def _cell(text: str) -> str:
     """Return text for a cell of a table; what is code in it stays code."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+    return markdown_cell(markdown_prose(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from conformance.report.compare import Comparison, Direction, compare_sections
 from conformance.report.document import DocumentError, Section, line, read
 from conformance.report.merge import document, merge
+from conformance.report.untrusted import file_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,11 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.unreadable: list[str] = []
 
     def add(self, section: Section) -> bool:
         """Store a section; return whether it was new."""
-        folder = self._folder / _safe(section.provider)
+        folder = self._folder / file_name(section.provider)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{_moment(section).astimezone(UTC):%Y%m%dT%H%M%SZ}-{_digest(section)}.jsonl"
         if path.exists():
@@ -71,18 +72,28 @@ class Store:
         return True
 
     def sections(self) -> dict[str, list[Section]]:
-        """Return what is stored, by provider. ``DocumentError`` names a file that cannot be trusted."""
+        """Return what is stored, by provider. A file that cannot be trusted is left out; ``unreadable`` names it."""
         found: dict[str, list[Section]] = {}
+        self.unreadable = []
         for path in sorted(self._folder.glob("*/*.jsonl")):
-            [section] = merge([(str(path), read(path))])
-            found.setdefault(section.provider, []).append(section)
+            try:
+                sections = merge([(str(path), read(path))])
+                if len(sections) != 1:
+                    raise DocumentError(f"{path}: {len(sections)} sections; a stored run has one")
+            except DocumentError as error:
+                self.unreadable.append(str(error))
+                continue
+            found.setdefault(sections[0].provider, []).append(sections[0])
         return found
 
     def lighten(self) -> None:
         """Take the evidence from all but the newest section of each provider."""
         for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
             for path in sorted(folder.glob("*.jsonl"))[:-1]:
-                [section] = read(path)
+                try:
+                    [section] = read(path)
+                except (DocumentError, ValueError):
+                    continue  # named where the stored runs are read
                 if any("evidence" in result for result in section.results):
                     light = [{key: item for key, item in r.items() if key != "evidence"} for r in section.results]
                     text = document([Section(header=section.header, results=light, footer=section.footer)])
@@ -92,7 +103,3 @@ class Store:
 def _digest(section: Section) -> str:
     verdicts = "".join(line({"c": result["clause"], "v": result["verdict"]}) for result in section.results)
     return hashlib.sha256((line(section.header) + verdicts).encode("ascii")).hexdigest()[:10]
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "_"

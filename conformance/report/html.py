@@ -11,12 +11,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
 from conformance.report.columns import Column
 from conformance.report.html_data import matrix, packed_details
+from conformance.report.untrusted import html as escape
 
 SIGNS: Final = {"c": "✓", "d": "✗", "u": "–", "i": "?", "e": "!", "s": "·"}
 NAMES: Final = {
@@ -133,6 +133,7 @@ def _column_head(data: Mapping[str, Any], at: int) -> str:
 
 def _family_row(data: Mapping[str, Any], family: str, words: str) -> str:
     members = [at for at, clause in enumerate(data["clauses"]) if clause[0].partition("-")[0] == family]
+    family = escape(family)
     cells = "".join(
         f'<td class="{worst(data, at, members).lower() or "none"}">'
         f'<a class="cell" href="#{escape(column["key"])}/{family}" data-at="{escape(column["key"])}/{family}">'
@@ -198,7 +199,7 @@ def _legend() -> str:
 
 def _listed(data: Mapping[str, Any]) -> str:
     rows = [
-        f"<li><b>{clause[0]}</b> {escape(column['key'])}: {escape(data['why'][number].get(at, ''))} "
+        f"<li><b>{escape(clause[0])}</b> {escape(column['key'])}: {escape(data['why'][number].get(at, ''))} "
         f"<small>{escape(clause[3])}</small></li>"
         for at, clause in enumerate(data["clauses"])
         for number, column in enumerate(data["columns"])

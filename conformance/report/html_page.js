@@ -85,7 +85,7 @@ function clauseRow(at, columns) {
     const text = kind === "c" ? "" : data.why[column][at] || NAME[kind];
     return `<td class="${kind}${foreseen}">${link(data.columns[column].key + "/" + id, "cell", `<span class="why">${sign(kind)} ${h(text)}</span>`)}</td>`;
   });
-  return `<tr class="clause"><th scope="row">${link("/" + id, "clausehead", `<span class="tag">${level} ${profile}</span><b>${id}</b><small>${h(statement)}</small>`)}</th>${cells.join("")}</tr>`;
+  return `<tr class="clause"><th scope="row">${link("/" + id, "clausehead", `<span class="tag">${h(level)} ${h(profile)}</span><b>${h(id)}</b><small>${h(statement)}</small>`)}</th>${cells.join("")}</tr>`;
 }
 
 function link(at, kind, inner) {

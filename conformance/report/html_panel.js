@@ -59,7 +59,7 @@ function verdictLine(column, at) {
   const letter = data.verdicts[column][at], kind = letter.toLowerCase();
   const [id, level, profile] = data.clauses[at];
   const unexpected = letter !== kind ? '<span class="chip">not expected</span>' : "di".includes(kind) ? '<span class="chip">expected</span>' : "";
-  return `<p><span class="chip ${kind}">${sign(kind)} ${NAME[kind]}</span>${unexpected}<span class="chip">${level}</span><span class="chip">${profile}</span></p>`;
+  return `<p><span class="chip ${kind}">${sign(kind)} ${NAME[kind]}</span>${unexpected}<span class="chip">${h(level)}</span><span class="chip">${h(profile)}</span></p>`;
 }
 
 function sources(at) {
@@ -129,7 +129,7 @@ function ofFamily(column, family) {
 function listed(column, members) {
   return `<ul class="list">${members.map(at => {
     const kind = data.verdicts[column][at].toLowerCase();
-    return `<li>${to(data.columns[column].key + "/" + data.clauses[at][0], kind, `${sign(kind)}<b>${data.clauses[at][0]}</b><span>${h(data.why[column][at] || data.clauses[at][3])}</span>${data.why[column][at] ? `<small>${h(data.clauses[at][3])}</small>` : ""}`)}</li>`;
+    return `<li>${to(data.columns[column].key + "/" + data.clauses[at][0], kind, `${sign(kind)}<b>${h(data.clauses[at][0])}</b><span>${h(data.why[column][at] || data.clauses[at][3])}</span>${data.why[column][at] ? `<small>${h(data.clauses[at][3])}</small>` : ""}`)}</li>`;
   }).join("")}</ul>`;
 }
 
@@ -162,7 +162,7 @@ function ofClause(at) {
     const kind = data.verdicts[column][at].toLowerCase();
     return kind === " " ? "" : `<li>${to(one.key + "/" + id, kind, `${sign(kind)}<b>${h(one.key)}</b><span>${h(data.why[column][at] || NAME[kind])}</span>`)}</li>`;
   });
-  return `<h2>${h(id)} · ${h(statement)}</h2><p><span class="chip">${level}</span><span class="chip">${profile}</span></p><ul class="list">${rows.join("")}</ul>${sources(at)}`;
+  return `<h2>${h(id)} · ${h(statement)}</h2><p><span class="chip">${h(level)}</span><span class="chip">${h(profile)}</span></p><ul class="list">${rows.join("")}</ul>${sources(at)}`;
 }
 
 // Drawn by the order of calls and answers, not to scale: that order decides, and a read of 1 ms must stay legible.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 from conformance.contract import Level
 from conformance.report.columns import Column
+from conformance.report.untrusted import xml
 from conformance.verdict import Verdict
-
-_ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot carry in any form."""
 
 
 def render(columns: Sequence[Column]) -> str:
@@ -32,12 +29,12 @@ def render(columns: Sequence[Column]) -> str:
 
 def _suite(column: Column) -> Xml.Element:
     head, results = column.section.header, column.section.results
-    suite = Xml.Element("testsuite", name=_legal(column.key), timestamp=str(head["started"])[:19])
+    suite = Xml.Element("testsuite", name=xml(column.key), timestamp=xml(str(head["started"])[:19]))
     properties = Xml.SubElement(suite, "properties")
     for name in ("contract", "suite", "launch", "sdk", "mode", "seed"):
-        Xml.SubElement(properties, "property", name=name, value=_legal(str(head[name])))
+        Xml.SubElement(properties, "property", name=name, value=xml(str(head[name])))
     backend = f"{head['backend']['name']} {head['backend']['version']}"
-    Xml.SubElement(properties, "property", name="backend", value=_legal(backend))
+    Xml.SubElement(properties, "property", name="backend", value=xml(backend))
     cases = [_case(column, result) for result in results]
     suite.extend(cases)
     suite.set("tests", str(len(cases)))
@@ -51,8 +48,8 @@ def _case(column: Column, result: dict[str, Any]) -> Xml.Element:
     family = str(result["clause"]).partition("-")[0]
     case = Xml.Element(
         "testcase",
-        classname=_legal(f"{column.key}.{family}"),
-        name=_legal(f"{result['clause']} {result.get('statement', '')}".strip()),
+        classname=xml(f"{column.key}.{family}"),
+        name=xml(f"{result['clause']} {result.get('statement', '')}".strip()),
         time=f"{result['duration_s']:.3f}",
     )
     verdict, seen = Verdict(result["verdict"]), result.get("observation") or {}
@@ -62,10 +59,10 @@ def _case(column: Column, result: dict[str, Any]) -> Xml.Element:
     if verdict is Verdict.CONFORMS:
         return case
     if verdict is Verdict.ERROR:
-        Xml.SubElement(case, "error", message=_legal(reason or "could not be judged"), type="harness")
+        Xml.SubElement(case, "error", message=xml(reason or "could not be judged"), type="harness")
     elif verdict is Verdict.DEVIATES and not result["expected"] and result["level"] == Level.MUST:
-        failure = Xml.SubElement(case, "failure", message=_legal(reason), type="deviation")
-        failure.text = _legal(_evidence(result))
+        failure = Xml.SubElement(case, "failure", message=xml(reason), type="deviation")
+        failure.text = xml(_evidence(result))
     else:
         known = (result.get("expectation") or {}).get("reason", "")
         why = (
@@ -73,7 +70,7 @@ def _case(column: Column, result: dict[str, Any]) -> Xml.Element:
             if result["expected"] and known
             else f"{result['level']} {verdict}: {reason}".rstrip(": ")
         )
-        Xml.SubElement(case, "skipped", message=_legal(why))
+        Xml.SubElement(case, "skipped", message=xml(why))
     return case
 
 
@@ -81,7 +78,3 @@ def _evidence(result: dict[str, Any]) -> str:
     evidence = result.get("evidence") or {}
     parts = [f"{name}:\n{evidence[name]}" for name in ("example", "transcript") if evidence.get(name)]
     return "\n\n".join([*parts, *(f"source: {source}" for source in result.get("sources", []))])
-
-
-def _legal(text: str) -> str:
-    return _ILLEGAL.sub("\ufffd", text)

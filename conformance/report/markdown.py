@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
 from conformance.report.columns import Column
@@ -12,12 +10,14 @@ from conformance.report.document import common_errors
 from conformance.report.html import SIGNS, worst
 from conformance.report.html_data import matrix
 from conformance.report.limits import limits_of
+from conformance.report.untrusted import html as escape
+from conformance.report.untrusted import markdown as plain
+from conformance.report.untrusted import markdown_code as code
 from conformance.verdict import Verdict
 
 MAX_BYTES: Final = 1024 * 1024
 """GitHub refuses a step's summary that is larger."""
 _ROOM_FOR_THE_END: Final = 400
-_LONGEST: Final = 400
 
 
 def render(columns: Sequence[Column], *, title: str = "Object storage conformance", max_bytes: int = MAX_BYTES) -> str:
@@ -67,7 +67,7 @@ def _table(data: Mapping[str, Any]) -> str:
     for family, words in [*data["families"], ["", "all clauses"]]:
         members = [at for at in every if not family or data["clauses"][at][0].partition("-")[0] == family]
         cells = "".join(f" {_counts(data, at, members)} |" for at in range(len(data["columns"])))
-        rows.append(f"| **{family or 'all'}** {plain(words) if family else ''} |{cells}")
+        rows.append(f"| **{plain(family) or 'all'}** {plain(words) if family else ''} |{cells}")
     return "\n".join(rows)
 
 
@@ -91,7 +91,8 @@ def _block(result: Mapping[str, Any], column: Column) -> str:
     known = " (expected)" if result["expected"] else ""
     lines = [
         # Markdown takes a summary for HTML and leaves it alone: no backslashes there.
-        f"<details><summary><b>{escape(result['clause'])}</b> {escape(column.key)}: {result['verdict']}{known}: "
+        f"<details><summary><b>{escape(result['clause'])}</b> {escape(column.key)}: "
+        f"{escape(result['verdict'])}{known}: "
         f"{escape(' '.join(result.get('statement', '').split()))}</summary>",
         "",
     ]
@@ -106,19 +107,3 @@ def _block(result: Mapping[str, Any], column: Column) -> str:
     if example:
         lines.append(f"- example: {code(example)}")
     return "\n".join([*lines, "", "</details>"])
-
-
-def plain(text: object) -> str:
-    """Return text that Markdown and HTML take for nothing else."""
-    flat = " ".join(str(text).split())
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#@])", r"\\\1", flat)
-
-
-def code(text: object) -> str:
-    """Return text as a span of code, shortened where it is long."""
-    flat = " ".join(str(text).split())
-    flat = flat if len(flat) <= _LONGEST else flat[:_LONGEST] + "…"
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"

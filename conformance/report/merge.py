@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from conformance.catalogue import FAMILIES
-from conformance.report.document import DocumentError, Section, counts, line, read
+from conformance.report.document import DocumentError, Section, line, read
+from conformance.report.document import footer as footer_line
 
 IDENTITY: Final = ("schema", "suite", "contract", "backend", "launch", "sdk", "settings", "seed", "mode")
 """Header fields in which all shards of one provider must agree: else they are no parts of one run."""
@@ -94,21 +95,16 @@ def _footer(parts: list[tuple[str, Section]], results: list[dict[str, Any]]) -> 
     requests: Counter[str] = Counter()
     for footer in footers:
         requests.update(footer.get("requests", {}))
-    merged: dict[str, Any] = {
-        "type": "footer",
-        "counts": counts(results),
-        "duration_s": round(sum(float(footer.get("duration_s", 0)) for footer in footers), 3),
-        "complete": True,
-    }
-    if requests:
-        merged["requests"] = dict(requests)
-    for footer in footers:
-        # Each shard that searched found the limits of the same backend.
-        if footer.get("limits"):
-            merged["limits"] = footer["limits"]
-    if any(footer.get("usage_error") for footer in footers):
-        merged["usage_error"] = True
-    return merged
+    # Each shard that searched found the limits of the same backend.
+    limits = [footer["limits"] for footer in footers if footer.get("limits")]
+    return footer_line(
+        results,
+        duration_s=sum(float(footer.get("duration_s", 0)) for footer in footers),
+        requests=requests,
+        limits=limits[-1] if limits else {},
+        left_behind="; ".join(footer["left_behind"] for footer in footers if footer.get("left_behind")),
+        usage_error=any(footer.get("usage_error") for footer in footers),
+    )
 
 
 def document(sections: Iterable[Section]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from conformance.report.document import Section
+from conformance.report.untrusted import file_name
 
 
 def path_of(folder: Path, provider: str, clause: str) -> Path:
     """Return where the reproducer of one cell lies. A report's names are not trusted to be file names."""
-    return folder / _name(provider) / f"{_name(clause)}.py"
+    return folder / file_name(provider) / f"{file_name(clause)}.py"
 
 
 def write_reproducers(sections: Iterable[Section], folder: Path) -> dict[tuple[str, str], Path]:
@@ -30,9 +30,4 @@ def write_reproducers(sections: Iterable[Section], folder: Path) -> dict[tuple[s
 
 def reproducer_of(result: Mapping[str, Any]) -> str:
     """Return the reproducer of a result, ``""`` where it has none."""
-    return str(result.get("evidence", {}).get("reproducer") or "")
-
-
-def _name(text: str) -> str:
-    clean = re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")
-    return clean[:100] or "_"
+    return str((result.get("evidence") or {}).get("reproducer") or "")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,8 @@ from conformance.report.compare import Change, Direction
 from conformance.report.disclosure import published
 from conformance.report.document import Section, counts
 from conformance.report.history import Run, Store, runs_of
+from conformance.report.untrusted import echo
+from conformance.report.untrusted import html as escape
 from conformance.verdict import Verdict, share
 
 MOST_CHANGES: Final = 200
@@ -33,8 +35,11 @@ def build(folder: Path, sections: Sequence[Section], *, title: str = "Object sto
     for section in sections:
         store.add(published(section))
     store.lighten()
+    stored = store.sections()
+    for why in store.unreadable:
+        echo(f"conformance: left out of the site: {why}", file=sys.stderr)
     # Once more, for what was stored before something in it was known to be an attack.
-    runs = {name: runs_of(published(section) for section in found) for name, found in sorted(store.sections().items())}
+    runs = {name: runs_of(published(section) for section in found) for name, found in sorted(stored.items())}
     columns = keyed([found[-1].section for found in runs.values()])
     by_key = {column.key: runs[column.section.provider] for column in columns}
     (folder / "providers").mkdir(parents=True, exist_ok=True)
@@ -131,7 +136,8 @@ def _change(change: Change) -> str:
     observed = f"<br><small>observed {escape(str(seen['observed'])[:300])}</small>" if seen else ""
     return (
         f'<li class="{_KIND[change.direction]}"><span class="sign">{_SIGN[change.direction]}</span> '
-        f"<b>{escape(change.clause)}</b> {was} → {now} <small>{escape(str(statement))}</small>{observed}</li>"
+        f"<b>{escape(change.clause)}</b> {escape(was)} → {escape(now)} "
+        f"<small>{escape(str(statement))}</small>{observed}</li>"
     )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from conformance.catalogue import FAMILIES
 from conformance.report.document import Section, common_errors, counts
+from conformance.report.untrusted import log, terminal
 from conformance.verdict import Verdict, share
 from conformance.wire import visible
 
@@ -68,6 +69,11 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
+def show(console: Console, text: str) -> None:
+    """Print lines as they are, nothing in them taken for markup, for a terminal's sequences or for commands."""
+    console.print(terminal(text), markup=False, highlight=False, soft_wrap=True)
+
+
 def say(console: Console, text: str, *, start: str = "", style: str = "", sign: str = "") -> None:
     """Print a text wrapped to the console, its further lines below the first's, nothing in it taken for markup.
 
@@ -78,7 +84,8 @@ def say(console: Console, text: str, *, start: str = "", style: str = "", sign: 
     for paragraph in visible(text).split("\n"):
         for row in Text(paragraph, style=style).wrap(console, max(console.width - indent, 20), overflow="fold"):
             row.rstrip()
-            console.print(lead + row, soft_wrap=True)
+            safe = log(row.plain)
+            console.print(lead + (row if safe == row.plain else Text(safe, style=style)), soft_wrap=True)
             lead = Text(" " * indent)
 
 

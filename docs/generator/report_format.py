@@ -41,15 +41,28 @@ def _rows(
 ) -> Iterator[tuple[str, str, str, str]]:
     required = described.get("required", ())
     for name, given in described.get("properties", {}).items():
-        resolved = {**_definition(given, definitions), **given}
+        resolved = _resolved(given, definitions)
         need = "" if name in required else "optional"
         yield (code(prefix + name), _type(resolved), need, text(resolved.get("description", "")))
         if "properties" in resolved:
             yield from _rows(resolved, definitions, f"{prefix}{name}.")
         for inner, mark in (("items", "[]"), ("additionalProperties", ".*")):
             nested = resolved.get(inner)
+            nested = _resolved(nested, definitions) if isinstance(nested, Mapping) else nested
             if isinstance(nested, Mapping) and "properties" in nested:
                 yield from _rows(nested, definitions, f"{prefix}{name}{mark}.")
+
+
+def _resolved(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a schema with what it refers to; of "this or null" with no default null, the types of both."""
+    choices = given.get("anyOf")
+    if not choices:
+        return {**_definition(given, definitions), **given}
+    [one, *_] = [choice for choice in choices if choice != {"type": "null"}]
+    found = {**_resolved(one, definitions), **{name: item for name, item in given.items() if name != "anyOf"}}
+    if "type" in found and "default" not in given and len(choices) > 1:
+        found["type"] = [found["type"], "null"]
+    return found
 
 
 def _definition(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -63,7 +76,7 @@ def _type(given: Mapping[str, Any]) -> str:
     if "const" in given:
         return code(json.dumps(given["const"]))
     if "enum" in given:
-        return ", ".join(code(str(choice)) for choice in given["enum"])
+        return ", ".join(code(str(choice)) for choice in given["enum"] if choice)
     kinds = given.get("type", "")
     said = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
     return f"{said} ({given['format']})" if "format" in given else said

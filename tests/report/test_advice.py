@@ -127,6 +127,7 @@ def test_what_is_not_declared_is_not_relied_on_and_half_done_is_said() -> None:
     unsupported = {
         "verdict": "unsupported",
         "reason": "not declared: conditional_put; conditional_put not declared, and accepted",
+        "missing": ["conditional_put"],
         "claims": {"conditional_put": {"outcome": "half done", "said": "PUT: 200"}},
     }
     [caution] = cautions(judged({"CON-003": unsupported, "CON-004": unsupported}))

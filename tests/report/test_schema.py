@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance.report.document import Section
+from conformance.report.document import Section, schema_text
 from tests.report.documents import section
 
 SCHEMA: dict[str, Any] = json.loads(files("conformance.report").joinpath("schema.json").read_text(encoding="utf-8"))
@@ -29,6 +29,11 @@ EVERY_VERDICT = section(
         for number, verdict in enumerate(("conforms", "deviates", "unsupported", "inconclusive", "error", "skipped"))
     }
 )
+
+
+def test_the_published_schema_is_the_one_that_the_records_make() -> None:
+    published = files("conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
+    assert published == schema_text(), "write it anew: python -m conformance.report.document"
 
 
 def test_the_schema_itself_is_valid() -> None:

@@ -1,0 +1,35 @@
+"""Reads files of TOML that people or strangers wrote."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+class TomlError(Exception):
+    """A file that is no usable TOML; the message names it and says what is wrong."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a file. Raises :class:`TomlError`; ``OSError`` where it cannot be read."""
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise TomlError(f"{path}: more than {MAX_BYTES} bytes; this is no file of ours")
+    try:
+        return parse_toml(content.decode("utf-8"), name=str(path))
+    except UnicodeDecodeError as error:
+        raise TomlError(f"{path}: not UTF-8: {error}") from None
+
+
+def parse_toml(text: str, *, name: str) -> dict[str, Any]:
+    """Return the content of a text. Raises :class:`TomlError`."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise TomlError(f"{name}: nested too deeply") from None
+    except ValueError as error:  # a TOMLDecodeError, or a number of endless digits
+        raise TomlError(f"{name}: {error}") from None
