@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conformance.opening import open_session
-from conformance.session import Session
-from providers import discover
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.providers import discover
 
 
 @contextmanager
@@ -32,7 +32,15 @@ def timed_run(*words: str) -> tuple[float, list[dict[str, Any]]]:
     """Run ``conformance run`` in a process of its own; return its seconds from start to exit and its report's lines."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
-        command = [sys.executable, "-m", "conformance.cli.main", "run", *words, "--report", str(report)]
+        command = [
+            sys.executable,
+            "-m",
+            "bucket_conformance.conformance.cli.main",
+            "run",
+            *words,
+            "--report",
+            str(report),
+        ]
         started = time.perf_counter()
         subprocess.run(command, capture_output=True, check=False)
         took_s = time.perf_counter() - started

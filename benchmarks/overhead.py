@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.backends import session_on
-from conformance.catalogue import select
-from conformance.contract import Profile
-from conformance.effort import EFFORTS, Mode
-from conformance.http_transport import Answer, HttpTransport
-from conformance.judge import judge
-from conformance.wire import Exchange, Recorder
+from bucket_conformance.conformance.catalogue import select
+from bucket_conformance.conformance.contract import Profile
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.judge import judge
+from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
+from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
 
 SERVERS: Final = ("rclone", "seaweedfs")
 """A small one and a large one; both install within seconds."""

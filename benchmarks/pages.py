@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.report.document import Section, counts
-from conformance.report.merge import document
+from bucket_conformance.conformance.report.document import Section, counts
+from bucket_conformance.conformance.report.merge import document
 
 PROVIDERS: Final = 30
 FAMILIES: Final = ("KEY", "URL", "DEL", "RT", "LIST")
@@ -32,7 +32,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report, page = Path(folder) / "report.jsonl", Path(folder) / "page.html"
             report.write_text(document(_sections(word)), encoding="ascii")
-            command = [sys.executable, "-m", "conformance.cli.main", "report", str(report), "--html", str(page)]
+            command = [
+                sys.executable,
+                "-m",
+                "bucket_conformance.conformance.cli.main",
+                "report",
+                str(report),
+                "--html",
+                str(page),
+            ]
             started, used_s = time.perf_counter(), _of_children_s()
             subprocess.run(command, check=True)
             took_s, used_s = time.perf_counter() - started, _of_children_s() - used_s

@@ -7,8 +7,8 @@ import resource
 from typing import Final
 
 from benchmarks.backends import timed_run
-from providers import discover
-from providers.provider import Launch, LaunchKind
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import Launch, LaunchKind
 
 SMALL: Final = (
     "local_disk",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from conformance.contract import Capability, Clause, Level, Profile
+from bucket_conformance.conformance.contract import Capability, Clause, Level, Profile
 
 ClauseFunction = Callable[..., None]
 """Takes the session first; may be wrapped by Hypothesis' ``@given``. Raises ``Deviation`` or ``Inconclusive``."""
@@ -123,9 +123,9 @@ def _name(function: Callable[..., Any]) -> str:
 @functools.cache
 def load() -> None:
     """Import every clause module, once."""
-    package = importlib.import_module("conformance.clauses")
+    package = importlib.import_module("bucket_conformance.conformance.clauses")
     for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-        importlib.import_module(f"conformance.clauses.{module}")
+        importlib.import_module(f"bucket_conformance.conformance.clauses.{module}")
 
 
 def entries() -> dict[str, Entry]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from reference_impl.settings import SettingsError
-from reference_impl.settings import load as load_settings
+from bucket_conformance.reference_impl.settings import SettingsError
+from bucket_conformance.reference_impl.settings import load as load_settings
 
 
 class UsageError(Exception):

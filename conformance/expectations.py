@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from conformance.contract import Harm, Level
-from conformance.target import Addressing, ChecksumMode
-from conformance.toml_file import TomlError, read_toml
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Harm, Level
+from bucket_conformance.conformance.target import Addressing, ChecksumMode
+from bucket_conformance.conformance.toml_file import TomlError, read_toml
+from bucket_conformance.conformance.verdict import Verdict
 
 NO_HARM: Final = "none"
 """Stands for a harm where a clause saw some that, looked at by hand, is none."""

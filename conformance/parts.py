@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from conformance.contract import Capability
-from reference_impl.api import Storage
-from reference_impl.keys import Scope
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.keys import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.baseline import Expectation, ExpectationError, read_expectations
-from conformance.catalogue import Entry
-from conformance.contract import Capability
-from conformance.effort import EFFORTS, Mode
-from conformance.endpoint_options import UsageError, endpoint_of
-from conformance.opening import open_session
-from conformance.opening_error import OpeningError
-from conformance.run import Plan, error_line, header, judge_unless_dead, result_line
-from conformance.run_ids import new_run_id
-from conformance.session import Session
-from conformance.target import S3Endpoint, StorageFactory, Target
-from providers import discover, expectations
-from providers.provider import LaunchError, Provider, ProviderError
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.catalogue import Entry
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.endpoint_options import UsageError, endpoint_of
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.run import Plan, error_line, header, judge_unless_dead, result_line
+from bucket_conformance.conformance.expectations import Expectation, ExpectationError, read_expectations
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import S3Endpoint, StorageFactory, Target
+from bucket_conformance.providers import discover, expectations
+from bucket_conformance.providers.provider import LaunchError, Provider, ProviderError
 
 
 class BackendsError(Exception):

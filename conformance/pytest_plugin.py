@@ -1,6 +1,6 @@
 """The pytest plugin: every clause is a test, once per provider.
 
-``pytest --pyargs conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of the
+``pytest --pyargs bucket_conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of the
 suite is imported before a clause is collected, so that the plugin costs other projects nothing.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.catalogue import Entry
-    from conformance.pytest_backends import Backends
+    from bucket_conformance.conformance.catalogue import Entry
+    from bucket_conformance.conformance.pytest_backends import Backends
 
 CLAUSES: Final = Path(__file__).parent / "clauses"
 
@@ -75,12 +75,12 @@ class ClauseFile(pytest.File):
     """One file of clauses: each clause once for every backend asked for."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        from conformance.catalogue import select
-        from conformance.contract import Profile
+        from bucket_conformance.conformance.catalogue import select
+        from bucket_conformance.conformance.contract import Profile
 
         backends = _backends(self.config)
         profiles = [Profile(name) for name in self.config.getoption("--conformance-profile")]
-        module = f"conformance.clauses.{self.path.stem}"
+        module = f"bucket_conformance.conformance.clauses.{self.path.stem}"
         for entry in select(profiles=profiles):
             if entry.cases[0].function.__module__ == module:
                 for backend in backends.names:
@@ -127,7 +127,7 @@ class ClauseItem(pytest.Item):
         """Return the result as pytest may show it: at once, and so before the neighbours are judged."""
         if not self.config.getoption("--conformance-public"):
             return self.result
-        from conformance.report.disclosure import published_alone
+        from bucket_conformance.conformance.report.disclosure import published_alone
 
         return published_alone(self.result)
 
@@ -218,8 +218,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     sections = session.config.stash.get(_SECTIONS, {})
     if not path or hasattr(session.config, "workerinput"):
         return
-    from conformance.report.disclosure import published
-    from conformance.report.document import Section, footer, line
+    from bucket_conformance.conformance.report.disclosure import published
+    from bucket_conformance.conformance.report.document import Section, footer, line
 
     public = session.config.getoption("--conformance-public")
     # Clauses that -k or -m left out are the operator's choice; clauses that never had their turn are missing.
@@ -241,7 +241,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
 def _backends(config: pytest.Config) -> Backends:
     found = config.stash.get(_BACKENDS, None)
     if found is None:
-        from conformance.pytest_backends import Backends, BackendsError
+        from bucket_conformance.conformance.pytest_backends import Backends, BackendsError
 
         try:
             found = Backends.from_options(config.option, os.environ)

@@ -10,23 +10,23 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from conformance import clock
-from conformance.contract import Capability
-from conformance.crowd import CROWD_SIZE, Crowd
-from conformance.health import Finding
-from conformance.http_transport import Answer, HttpTransport
-from conformance.s3_wire import S3Wire
-from conformance.system import (
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.parts import (
     MigrationPort,
     RetentionPort,
     SettingsPort,
     SystemParts,
     WriterPort,
 )
-from conformance.verdict import ViewError
-from conformance.wire import Auth, Headers, Recorder, Redactor, SignedFrom
-from reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
-from reference_impl.keys import KeyLayout
+from bucket_conformance.conformance.testkit.shared_listing import CROWD_SIZE, Crowd
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire import clock
+from bucket_conformance.conformance.wire.exchange import Auth, Headers, Recorder, Redactor, SignedFrom
+from bucket_conformance.conformance.wire.health import Finding
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
+from bucket_conformance.reference_impl.keys import KeyLayout
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ class OtherHands(Protocol):
 
 
 class Liveness(Protocol):
-    """Tells whether a backend works at all, see :mod:`conformance.liveness`."""
+    """Tells whether a backend works at all, see :mod:`liveness`."""
 
     def check(self) -> Finding:
         """Return whether it does; one that does not has some seconds to come back."""
@@ -150,7 +150,7 @@ class Session:
         self._crowd: Crowd | None = None
         self._crowd_in_doubt = False
         self.declared_limits: Mapping[str, int] = {}
-        """What the backend is said to be limited to, by the names of ``conformance.probe`` (``batch_keys``, …)."""
+        """What the backend is said to be limited to, by the names of ``bucket_conformance.conformance.backend.limits`` (``batch_keys``, …)."""
 
     @property
     def recorder(self) -> Recorder:

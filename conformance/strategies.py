@@ -9,8 +9,8 @@ from hypothesis import example
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 
-from reference_impl.api import MAX_URL_LIFE_S
-from reference_impl.keys import FILE_TYPES
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S
+from bucket_conformance.reference_impl.keys import FILE_TYPES
 
 F = TypeVar("F", bound=Callable[..., None])
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from conformance.system import ChangeParts
-from reference_impl.api import Storage
+from bucket_conformance.conformance.parts import ChangeParts
+from bucket_conformance.reference_impl.api import Storage
 
 Addressing = Literal["path", "virtual"]
 ChecksumMode = Literal["when_required", "when_supported"]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.contract import Harm
-from conformance.history import Event
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.history import Event
 
 
 class Verdict(enum.StrEnum):

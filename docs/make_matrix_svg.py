@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from conformance.report import terminal
-from conformance.report.document import read
+from bucket_conformance.conformance.report import terminal
+from bucket_conformance.conformance.report.document import read
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from providers.provider import Provider, ProviderError
+from bucket_conformance.providers.provider import Provider, ProviderError
 
 ENTRY_POINTS: Final = "conformance.providers"
 """The entry point group in which other distributions offer providers; each names a ``Provider``."""
@@ -23,7 +23,7 @@ _NOT_PROVIDERS: Final = frozenset({"provider", "declared_file"})
 def discover(extra: Sequence[Path] = ()) -> dict[str, Provider]:
     """Every provider by id, sorted: this package's, those of entry points, and ``extra`` (``.toml``, ``.py``).
 
-    A ``.py`` file defines ``PROVIDER``; a ``.toml`` file is described in :mod:`providers.declared_file`. Raises
+    A ``.py`` file defines ``PROVIDER``; a ``.toml`` file is described in :mod:`declared_file`. Raises
     ``ProviderError`` naming the file for one that is broken and for an id that is given twice.
     """
     found: dict[str, tuple[str, Provider]] = {}
@@ -64,7 +64,7 @@ def _given(files: Sequence[Path]) -> Iterator[tuple[str, Provider]]:
         if not file.is_file():
             raise ProviderError(f"{file}: no such file; give the path of a .toml or .py provider file")
         if file.suffix == ".toml":
-            from providers.declared_file import read_provider
+            from bucket_conformance.providers.declared_file import read_provider
 
             yield str(file), read_provider(file)
         elif file.suffix == ".py":

@@ -7,13 +7,13 @@ import subprocess
 import uuid
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import Debian
-from providers.launch.several import Daemon, Once, several
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import Debian
+from bucket_conformance.providers.launch.several import Daemon, Once, several
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _PROGRAMS: Final = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool")
 _ENVIRONMENT = Environment(

@@ -46,13 +46,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from conformance.contract import Capability
-from conformance.target import Addressing
-from conformance.toml_file import TomlError, read_toml
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Availability, Declared, Kind, Launch, Provider, ProviderError
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.target import Addressing
+from bucket_conformance.conformance.toml_file import TomlError, read_toml
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
+from bucket_conformance.providers.provider import Availability, Declared, Kind, Launch, Provider, ProviderError
 
 _T = TypeVar("_T")
 _ID: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")

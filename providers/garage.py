@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import Crate
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import Crate
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _VERSION: Final = "2.5.0"
 _SOURCE: Final = f"https://git.deuxfleurs.fr/Deuxfleurs/garage/src/tag/v{_VERSION}/src/api"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from conformance.contract import Capability
-from providers.launch.embedded import DiskLaunch
-from providers.provider import Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.embedded import DiskLaunch
+from bucket_conformance.providers.provider import Kind, Provider
 
 PROVIDER = Provider(
     id="local_disk",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.certificates import Certificates
-from providers.launch.container import ContainerLaunch, Image
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import PyPI
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.certificates import Certificates
+from bucket_conformance.providers.launch.container import ContainerLaunch, Image
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import PyPI
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _SOURCE: Final = "https://github.com/localstack/localstack/blob/v4.9.2/localstack-core/localstack/services/s3"
 ENVIRONMENT = Environment(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from providers import localstack
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.provider import Provider
+from bucket_conformance.providers import localstack
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.provider import Provider
 
 
 def _command(room: Room) -> Command:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import PyPI
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import PyPI
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="nanio",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from providers.declared_file import S3_CAPABILITIES
-from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.providers.declared_file import S3_CAPABILITIES
+from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _OVERVIEW = "https://docs.oracle.com/en-us/iaas/Content/Object/Concepts/objectstorageoverview.htm"
 _TASKS = "https://docs.oracle.com/en-us/iaas/Content/Object/Tasks"

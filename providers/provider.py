@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from conformance.contract import Capability
-from conformance.target import Target
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.target import Target
 
 Progress = Callable[[str], None]
 """Takes one short line about what is going on ("installing moto 5.2.5"). Called from any thread."""

@@ -7,12 +7,12 @@ import platform
 import sys
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import Npm
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import Npm
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _BUCKET: Final = "conformance-r2"
 _VERSION: Final = "4.20260730.0"

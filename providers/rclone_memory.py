@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from providers import rclone
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.provider import Kind, Provider
+from bucket_conformance.providers import rclone
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.provider import Kind, Provider
 
 
 def _command(room: Room) -> Command:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import Crate
-from providers.provider import Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import Crate
+from bucket_conformance.providers.provider import Kind, Provider
 
 _VERSION: Final = "0.14.1"
 _ENVIRONMENT = Environment(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conformance.contract import Capability
-from providers.declared_file import S3_CAPABILITIES
-from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.declared_file import S3_CAPABILITIES
+from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _CALLS = "https://www.scaleway.com/en/docs/object-storage/api-cli/using-api-call-list"
 _MULTIPART = "https://www.scaleway.com/en/docs/object-storage/api-cli/multipart-uploads/"

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.container import ContainerLaunch, Image
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.recipes import PyPI
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.container import ContainerLaunch, Image
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.recipes import PyPI
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="seaweedfs",

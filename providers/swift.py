@@ -7,13 +7,13 @@ import pwd
 import secrets
 from typing import Final
 
-from conformance.contract import Capability
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import Command, ProcessLaunch, Room, random_credentials
-from providers.launch.recipes import Debian, PyPI, Together
-from providers.launch.several import Daemon, Once, several
-from providers.provider import Declared, Kind, Provider
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room, random_credentials
+from bucket_conformance.providers.launch.recipes import Debian, PyPI, Together
+from bucket_conformance.providers.launch.several import Daemon, Once, several
+from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="swift",

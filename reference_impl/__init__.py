@@ -1,11 +1,11 @@
-"""File storage on local disk or in an S3-compatible bucket behind one port: :class:`~reference_impl.api.Storage`.
+"""File storage on local disk or in an S3-compatible bucket behind one port: :class:`Storage`.
 
 ``open_storage(load_settings(os.environ))`` is the whole way from ``AP_*`` variables to a storage. The backends
-themselves are ``reference_impl.local.LocalStorage`` and ``reference_impl.s3.S3Storage``; they are not imported here,
+themselves are ``bucket_conformance.reference_impl.local.LocalStorage`` and ``bucket_conformance.reference_impl.s3.S3Storage``; they are not imported here,
 so that neither the SDK nor a web server is loaded before it is needed.
 """
 
-from reference_impl.api import (
+from bucket_conformance.reference_impl.api import (
     CheckResult,
     CredentialsEndBeforeUrl,
     DeleteError,
@@ -14,9 +14,9 @@ from reference_impl.api import (
     ObjectStat,
     Storage,
 )
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.settings import Settings, SettingsError, open_storage
-from reference_impl.settings import load as load_settings
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.settings import Settings, SettingsError, open_storage
+from bucket_conformance.reference_impl.settings import load as load_settings
 
 __all__ = [
     "CheckResult",

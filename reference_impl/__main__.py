@@ -1,10 +1,10 @@
-"""``python -m reference_impl``: the storage from the command line."""
+"""``python -m bucket_conformance.reference_impl``: the storage from the command line."""
 
 from __future__ import annotations
 
 import sys
 
 if __name__ == "__main__":
-    from reference_impl.cli import main
+    from bucket_conformance.reference_impl.cli import main
 
     sys.exit(main())

@@ -2,9 +2,9 @@
 
 Keys are non-empty ``str`` of at most 1024 UTF-8 bytes, without lone surrogates. A backend that cannot hold a key
 says so with ``ErrorCode.INVALID_KEY`` before anything is sent or written. The keys of the product are built by
-:mod:`reference_impl.keys`; every backend must hold all of those.
+:mod:`keys`; every backend must hold all of those.
 
-Every method may raise :class:`~reference_impl.errors.StorageError` with ``ACCESS_DENIED``, ``INVALID_CREDENTIALS``,
+Every method may raise :class:`StorageError` with ``ACCESS_DENIED``, ``INVALID_CREDENTIALS``,
 ``BUCKET_NOT_FOUND``, ``UNAVAILABLE`` or ``UNKNOWN``; further codes are named per method. No other exception leaves
 a storage, except one raised by the caller's own stream. All methods may be called from several threads at once.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Final, Protocol, runtime_checkable
 
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 MAX_KEY_BYTES: Final = 1024
 """Longest key, in UTF-8 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from reference_impl.api import CheckResult, Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import CheckResult, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 PROBE_PREFIX: Final = "storage-check/"
 """Probe objects lie below this prefix, outside the key layout, each under a random name of its own."""
@@ -18,7 +18,7 @@ _DENIED: Final = frozenset({ErrorCode.ACCESS_DENIED})
 
 
 def run_check(storage: Storage, location: str) -> CheckResult:
-    """Write, read, list and remove one probe object, in that order; see :meth:`reference_impl.api.Storage.check`.
+    """Write, read, list and remove one probe object, in that order; see :meth:`check`.
 
     The first step that fails ends the check, named by its permission in ``hint``. The probe is removed in any case
     where the backend allows it.

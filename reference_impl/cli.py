@@ -1,4 +1,4 @@
-"""``python -m reference_impl``: parsing, exit codes, and what is said when something fails."""
+"""``python -m bucket_conformance.reference_impl``: parsing, exit codes, and what is said when something fails."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from reference_impl import cli_files, keys
-from reference_impl.api import MAX_URL_LIFE_S, Storage
-from reference_impl.cli_output import Console, UsageError, plain
-from reference_impl.errors import StorageError
-from reference_impl.settings import SECRET, Settings, SettingsError, load, open_storage
+from bucket_conformance.reference_impl import cli_files, keys
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, Storage
+from bucket_conformance.reference_impl.cli_output import Console, UsageError, plain
+from bucket_conformance.reference_impl.errors import StorageError
+from bucket_conformance.reference_impl.settings import SECRET, Settings, SettingsError, load, open_storage
 
-PROGRAM: Final = "python -m reference_impl"
+PROGRAM: Final = "python -m bucket_conformance.reference_impl"
 
 OK, FAILED, USAGE, UNEXPECTED, INTERRUPTED, NO_READER = 0, 1, 2, 3, 130, 141
 
@@ -113,7 +113,7 @@ def _on_storage(command: Command) -> Callable[[argparse.Namespace, Console], int
 
 def _upkeep(name: str, needs: str) -> Callable[[argparse.Namespace, Console], int]:
     def run(args: argparse.Namespace, console: Console) -> int:
-        from reference_impl import cli_upkeep
+        from bucket_conformance.reference_impl import cli_upkeep
 
         command = getattr(cli_upkeep, name)
         if needs == "nothing":

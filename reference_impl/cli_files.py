@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from reference_impl.api import CredentialsEndBeforeUrl, DeleteError, ObjectStat, Storage
-from reference_impl.cli_output import Console, UsageError, count, plain
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.settings import LOCAL_URL_BASE, LOCAL_URL_SECRET, LOCATION
+from bucket_conformance.reference_impl.api import CredentialsEndBeforeUrl, DeleteError, ObjectStat, Storage
+from bucket_conformance.reference_impl.cli_output import Console, UsageError, count, plain
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.settings import LOCAL_URL_BASE, LOCAL_URL_SECRET, LOCATION
 
 PIECE_BYTES: Final = 1024 * 1024
 
@@ -150,7 +150,7 @@ def _lines_of_stdin() -> list[str]:
 
 
 def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     if not isinstance(storage, LocalStorage):
         raise UsageError(f"serve is for local disk, whose URLs nobody else honours; set {LOCATION}=local")
@@ -160,7 +160,7 @@ def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:
         if error.code is not ErrorCode.UNSUPPORTED:
             raise
         raise UsageError(f"serve needs {LOCAL_URL_BASE} (its public address) and {LOCAL_URL_SECRET}") from None
-    from reference_impl import signed_urls
+    from bucket_conformance.reference_impl import signed_urls
 
     def listening() -> None:
         console.note(f"serving {storage.root} by signed URL on {args.host}:{args.port}, for {storage.base_url}")

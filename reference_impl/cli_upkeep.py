@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from reference_impl import migrate as migration
-from reference_impl import retention
-from reference_impl.api import Storage
-from reference_impl.cli_output import Console, UsageError, amount, count, plain
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.migrate_report import MigrationReport, Progress
-from reference_impl.settings import LOCAL_ROOT, LOCATION, Settings, load, open_storage
-from reference_impl.usage import usage as count_usage
+from bucket_conformance.reference_impl import migrate as migration
+from bucket_conformance.reference_impl import retention
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.cli_output import Console, UsageError, amount, count, plain
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.migrate_report import MigrationReport, Progress
+from bucket_conformance.reference_impl.settings import LOCAL_ROOT, LOCATION, Settings, load, open_storage
+from bucket_conformance.reference_impl.usage import usage as count_usage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -131,7 +131,7 @@ def _summary(report: MigrationReport, remove_source: bool) -> list[str]:
 
 
 def retention_show(settings: Settings, args: argparse.Namespace, console: Console) -> int:
-    from reference_impl.retention_rules import read_rules
+    from bucket_conformance.reference_impl.retention_rules import read_rules
 
     client, bucket = _bucket(settings)
     found = read_rules(client, bucket)
@@ -155,7 +155,7 @@ def retention_show(settings: Settings, args: argparse.Namespace, console: Consol
 
 
 def retention_apply(settings: Settings, args: argparse.Namespace, console: Console) -> int:
-    from reference_impl.retention_rules import apply_rules, read_rules
+    from bucket_conformance.reference_impl.retention_rules import apply_rules, read_rules
 
     client, bucket = _bucket(settings)
     policy = retention.require_policy(dict(args.days))
@@ -183,7 +183,7 @@ def retention_apply(settings: Settings, args: argparse.Namespace, console: Conso
 
 
 def retention_sweep(storage: Storage, args: argparse.Namespace, console: Console) -> int:
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     report = retention.sweep(storage, dict(args.days), datetime.now(UTC), dry_run=args.dry_run)
     stale = storage.remove_stale_uploads() if isinstance(storage, LocalStorage) and not args.dry_run else 0
@@ -205,8 +205,8 @@ def _bucket(settings: Settings) -> tuple[S3Client, str]:
     if settings.location != "s3" or settings.bucket is None:
         hint = "local disk has no lifecycle rules; run `retention sweep` daily instead"
         raise StorageError(ErrorCode.UNSUPPORTED, "retention", None, hint)
-    from reference_impl.s3_client import make_client
-    from reference_impl.settings import DEFAULT_REGION
+    from bucket_conformance.reference_impl.s3_client import make_client
+    from bucket_conformance.reference_impl.settings import DEFAULT_REGION
 
     client = make_client(
         endpoint=settings.endpoint,

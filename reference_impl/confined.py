@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from reference_impl.api import require_key
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import require_key
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 INCOMING: Final = ".incoming-uploads"
 """Folder of unfinished uploads, directly below the root. No key can name it; it is never listed or served."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from reference_impl.confined import (
+from bucket_conformance.reference_impl.confined import (
     INCOMING,
     NameFoldedError,
     Segments,

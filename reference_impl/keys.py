@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 Scope = Literal["platform", "project"]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from reference_impl.api import (
+from bucket_conformance.reference_impl.api import (
     MAX_URL_LIFE_S,
     CheckResult,
     DeleteError,
@@ -22,8 +22,8 @@ from reference_impl.api import (
     require_key,
     require_url_life,
 )
-from reference_impl.check import run_check
-from reference_impl.confined import (
+from bucket_conformance.reference_impl.check import run_check
+from bucket_conformance.reference_impl.confined import (
     NameFoldedError,
     keeps_names_apart,
     open_file,
@@ -32,9 +32,9 @@ from reference_impl.confined import (
     segments_of,
     storage_error,
 )
-from reference_impl.disposition import attachment
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.incoming import (
+from bucket_conformance.reference_impl.disposition import attachment
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.incoming import (
     DEFAULT_CONTENT_TYPE,
     is_content_type,
     keep_content_type,
@@ -42,8 +42,8 @@ from reference_impl.incoming import (
     new_upload,
     remove_left_overs,
 )
-from reference_impl.listing import last_modified, list_files
-from reference_impl.url_signing import UrlSigner
+from bucket_conformance.reference_impl.listing import last_modified, list_files
+from bucket_conformance.reference_impl.url_signing import UrlSigner
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -105,9 +105,9 @@ class _OneVersion(io.RawIOBase):
 
 
 class LocalStorage:
-    """:class:`~reference_impl.api.Storage` on a local folder.
+    """:class:`Storage` on a local folder.
 
-    ``root`` must exist. With ``base_url`` (where :mod:`reference_impl.signed_urls` serves it, such as
+    ``root`` must exist. With ``base_url`` (where :mod:`signed_urls` serves it, such as
     ``"https://files.example/files"``) and ``secret`` (at least 16 bytes) it signs URLs; ``url_life`` is their default
     life in seconds. Keys with empty, ``.`` or ``..`` parts, with NUL, or with a part over 255 bytes are
     ``INVALID_KEY``; of ``a`` and ``a/b`` only one can be stored, the second is ``CONFLICT``. A symbolic link below the

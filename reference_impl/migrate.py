@@ -1,6 +1,6 @@
 """Migration: every file of one storage into another, each once, byte-checked, resumable after a kill at any point.
 
-Local disk to S3 is what the product needs; any :class:`~reference_impl.api.Storage` can be source or target.
+Local disk to S3 is what the product needs; any :class:`Storage` can be source or target.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from reference_impl import keys
-from reference_impl.api import DeleteError, ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.migrate_journal import Journal
-from reference_impl.migrate_report import (
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import DeleteError, ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.migrate_journal import Journal
+from bucket_conformance.reference_impl.migrate_report import (
     Failure,
     MigrationReport,
     OutsideName,
@@ -25,8 +25,8 @@ from reference_impl.migrate_report import (
     Stage,
     Tally,
 )
-from reference_impl.migrate_transfer import Mover, Outcome, Transfer, same_version, stat_or_none
-from reference_impl.migrate_unlisted import unlisted
+from bucket_conformance.reference_impl.migrate_transfer import Mover, Outcome, Transfer, same_version, stat_or_none
+from bucket_conformance.reference_impl.migrate_unlisted import unlisted
 
 DEFAULT_WORKERS: Final = 8
 REMOVE_EVERY: Final = 100
@@ -110,12 +110,14 @@ def describe(storage: Storage) -> str:
 
 def _place_of(storage: Storage) -> str | None:
     """Return what is different for every place that the two storages of ours can mean, ``None`` for a foreign one."""
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     if isinstance(storage, LocalStorage):
         return str(storage.root.resolve())
     # By name, because the module of that class loads the SDK.
-    ours = f"{type(storage).__module__}.{type(storage).__qualname__}" == "reference_impl.s3.S3Storage"
+    ours = (
+        f"{type(storage).__module__}.{type(storage).__qualname__}" == "bucket_conformance.reference_impl.s3.S3Storage"
+    )
     return repr(storage) if ours else None
 
 
@@ -134,7 +136,7 @@ def _require_apart(source: Storage, target: Storage) -> None:
 
 def _own_names(source: Storage, journal: Path | None) -> frozenset[str]:
     """The key that the journal has where it lies below the source's root: it is no file of the product."""
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     if journal is None or not isinstance(source, LocalStorage):
         return frozenset()

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from reference_impl.api import ObjectStat
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import ObjectStat
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 SYNC_EVERY: Final = 64
 """Finished files between two ``fsync`` of the journal. A kill loses none of them, a power failure at most these, and

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from reference_impl.errors import ErrorCode
-from reference_impl.migrate_transfer import Outcome, Proof, Transfer
-from reference_impl.migrate_unlisted import Unlisted
+from bucket_conformance.reference_impl.errors import ErrorCode
+from bucket_conformance.reference_impl.migrate_transfer import Outcome, Proof, Transfer
+from bucket_conformance.reference_impl.migrate_unlisted import Unlisted
 
 
 class Stage(enum.StrEnum):

@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from reference_impl.api import ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 ATTEMPTS: Final = 3
 """Times one file is sent before it is given up, where it changes under way or arrives changed."""

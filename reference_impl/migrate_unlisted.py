@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reference_impl.api import MAX_KEY_BYTES, Storage
+from bucket_conformance.reference_impl.api import MAX_KEY_BYTES, Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,8 @@ class Unlisted:
 
 def unlisted(storage: Storage, prefix: str = "") -> Iterator[Unlisted]:
     """Yield what lies in the folder of a local storage, below ``prefix``, but is no object; nothing for another one."""
-    from reference_impl.confined import INCOMING
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.confined import INCOMING
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     if not isinstance(storage, LocalStorage):
         return

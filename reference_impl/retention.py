@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from reference_impl import keys
-from reference_impl.api import DeleteError, ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import DeleteError, ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 MAX_RULES: Final = 1000
 """Most rules of one bucket (https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html)."""
@@ -100,7 +100,7 @@ def stored_owners(storage: Storage) -> tuple[Owner, ...]:
 def rules(policy: Mapping[str, int], owners: Iterable[Owner]) -> tuple[Rule, ...]:
     """Return one rule per owner and type of ``policy``, ordered by owner and type, the same for the same input.
 
-    Every prefix is that of keys which :func:`reference_impl.keys.build` makes, up to and with the slash before the
+    Every prefix is that of keys which :func:`build` makes, up to and with the slash before the
     file's id. Raises ``INVALID_ARGUMENT`` for a bad policy and for more rules than a bucket may have, and
     ``INVALID_KEY`` for a bad owner id.
     """

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.retention import MAX_RULES, RULE_ID_PREFIX, Rule
-from reference_impl.s3_client import secrets_of
-from reference_impl.s3_errors import backend_code_of, translate
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.retention import MAX_RULES, RULE_ID_PREFIX, Rule
+from bucket_conformance.reference_impl.s3_client import secrets_of
+from bucket_conformance.reference_impl.s3_errors import backend_code_of, translate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

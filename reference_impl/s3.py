@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
 
 from botocore.exceptions import ClientError
 
-from reference_impl.api import (
+from bucket_conformance.reference_impl.api import (
     DEFAULT_BATCH_SIZE,
     MAX_BATCH_SIZE,
     MAX_URL_LIFE_S,
@@ -24,15 +24,15 @@ from reference_impl.api import (
     require_key,
     require_url_life,
 )
-from reference_impl.check import run_check
-from reference_impl.disposition import attachment
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_answers import required
-from reference_impl.s3_client import credentials_end, secrets_of
-from reference_impl.s3_delete import delete_keys
-from reference_impl.s3_download import STREAM_BUFFER, download, get
-from reference_impl.s3_errors import guarded, status_of, translate
-from reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE, Uploader, plain_etag
+from bucket_conformance.reference_impl.check import run_check
+from bucket_conformance.reference_impl.disposition import attachment
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_answers import required
+from bucket_conformance.reference_impl.s3_client import credentials_end, secrets_of
+from bucket_conformance.reference_impl.s3_delete import delete_keys
+from bucket_conformance.reference_impl.s3_download import STREAM_BUFFER, download, get
+from bucket_conformance.reference_impl.s3_errors import guarded, status_of, translate
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE, Uploader, plain_etag
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,7 +47,7 @@ _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class S3Storage:
-    """One bucket as :class:`reference_impl.api.Storage`; :func:`reference_impl.s3_client.make_client` makes the client.
+    """One bucket as :class:`Storage`; :func:`make_client` makes the client.
 
     ``batch_size``: keys per delete request, 1 … 1000, of which ``parallel_batches`` are under way at once.
     ``url_life``: seconds that a URL lives unless the call says otherwise. ``url_client``: signs the URLs, where readers
@@ -90,7 +90,7 @@ class S3Storage:
         return (*secrets_of(self._client), *secrets_of(self._url_client))
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
-        """See :meth:`reference_impl.api.Storage.upload`. A failed upload leaves no parts if the server allows."""
+        """See :meth:`upload`. A failed upload leaves no parts if the server allows."""
         require_key(key, "upload")
         kind = _require_content_type(DEFAULT_CONTENT_TYPE if content_type is None else content_type, "upload", key)
         if isinstance(body, bytes | bytearray | memoryview):
@@ -102,22 +102,22 @@ class S3Storage:
         return self._uploader.put_stream(key, body, kind)
 
     def download(self, key: str) -> bytes:
-        """See :meth:`reference_impl.api.Storage.download`."""
+        """See :meth:`download`."""
         return download(self._client, self._bucket, require_key(key, "download"), self._secrets)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        """See :meth:`reference_impl.api.Storage.open`. One answer is read to its end, so one version is what comes."""
+        """See :meth:`open`. One answer is read to its end, so one version is what comes."""
         raw = get(self._client, self._bucket, require_key(key, "open"), "open", self._secrets)
         with io.BufferedReader(raw, STREAM_BUFFER) as stream:
             yield cast(BinaryIO, stream)
 
     def stat(self, key: str) -> ObjectStat:
-        """See :meth:`reference_impl.api.Storage.stat`."""
+        """See :meth:`stat`."""
         return self._stat(key, "stat")
 
     def exists(self, key: str) -> bool:
-        """See :meth:`reference_impl.api.Storage.exists`."""
+        """See :meth:`exists`."""
         try:
             self._stat(key, "exists")
         except StorageError as error:
@@ -163,7 +163,7 @@ class S3Storage:
         self._bucket_seen = True
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
-        """See :meth:`reference_impl.api.Storage.list`. The order is the server's own: S3 promises UTF-8 byte order."""
+        """See :meth:`list`. The order is the server's own: S3 promises UTF-8 byte order."""
         try:
             require_key(prefix or "any", "list")
         except StorageError:
@@ -217,7 +217,7 @@ class S3Storage:
         )
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
-        """See :meth:`reference_impl.api.Storage.delete_files`. Batches run in parallel; a failure stops no other."""
+        """See :meth:`delete_files`. Batches run in parallel; a failure stops no other."""
         distinct = dict.fromkeys(require_collection(keys))
         for key in distinct:
             require_key(key, "delete_files")
@@ -231,12 +231,12 @@ class S3Storage:
         )
 
     def signed_url(self, key: str, file_name: str | None = None, *, expires_in: int | None = None) -> str:
-        """See :meth:`reference_impl.api.Storage.signed_url`. ``expires_in`` defaults to the ``url_life`` configured."""
+        """See :meth:`signed_url`. ``expires_in`` defaults to the ``url_life`` configured."""
         named = {} if file_name is None else {"ResponseContentDisposition": attachment(file_name)}
         return self._sign("get_object", "signed_url", key, expires_in, named)
 
     def signed_upload_url(self, key: str, *, expires_in: int | None = None, content_type: str | None = None) -> str:
-        """See :meth:`reference_impl.api.Storage.signed_upload_url`."""
+        """See :meth:`signed_upload_url`."""
         typed = {}
         if content_type is not None:
             typed = {"ContentType": _require_content_type(content_type, "signed_upload_url", key)}
@@ -272,7 +272,7 @@ class S3Storage:
         return url
 
     def check(self) -> CheckResult:
-        """See :meth:`reference_impl.api.Storage.check`."""
+        """See :meth:`check`."""
         return run_check(self, f"s3://{self._bucket}")
 
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_errors import guarded
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_errors import guarded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.loaders import Loader, create_loader
 from botocore.utils import determine_content_length, parse_timestamp
 
-from reference_impl.s3_answers import distrust_cut_answers
+from bucket_conformance.reference_impl.s3_answers import distrust_cut_answers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from reference_impl.api import DeleteError, DeleteFailure, DeleteResult
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_errors import backend_code_of, code_of, scrub, status_of, translate
+from bucket_conformance.reference_impl.api import DeleteError, DeleteFailure, DeleteResult
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_errors import backend_code_of, code_of, scrub, status_of, translate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

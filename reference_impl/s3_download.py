@@ -8,9 +8,9 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_answers import require_length
-from reference_impl.s3_errors import guarded, translate
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_answers import require_length
+from bucket_conformance.reference_impl.s3_errors import guarded, translate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

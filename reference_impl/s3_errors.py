@@ -1,4 +1,4 @@
-"""The one place that turns what botocore and an S3 server say into an :class:`~reference_impl.errors.ErrorCode`.
+"""The one place that turns what botocore and an S3 server say into an :class:`ErrorCode`.
 
 Hints are made here too: our own words, the server's code, status and request id. What a server says in free text is
 shown only where its code is unknown to us, and only after :func:`scrub`.
@@ -14,7 +14,7 @@ from botocore import exceptions as sdk
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from reference_impl.api import ObjectStat
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_answers import required
-from reference_impl.s3_errors import guarded
+from bucket_conformance.reference_impl.api import ObjectStat
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_answers import required
+from bucket_conformance.reference_impl.s3_errors import guarded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

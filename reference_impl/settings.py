@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from reference_impl import settings_values as values
-from reference_impl.api import DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE, MAX_URL_LIFE_S, Storage
+from bucket_conformance.reference_impl import settings_values as values
+from bucket_conformance.reference_impl.api import DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE, MAX_URL_LIFE_S, Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -246,7 +246,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def _open_local(settings: Settings) -> Storage:
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     secret = settings.local_url_secret
     return LocalStorage(
@@ -259,8 +259,8 @@ def _open_local(settings: Settings) -> Storage:
 
 def _open_s3(settings: Settings) -> Storage:
     # Imported here, so that a storage on local disk starts without the SDK, which takes most of a second.
-    from reference_impl.s3 import S3Storage
-    from reference_impl.s3_client import make_client
+    from bucket_conformance.reference_impl.s3 import S3Storage
+    from bucket_conformance.reference_impl.s3_client import make_client
 
     if settings.bucket is None or settings.region is None:
         raise ValueError("these settings name no bucket or no region; make them with load()")

@@ -18,9 +18,9 @@ from anyio import create_task_group, to_thread
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import PIECE_BYTES, LocalStorage
-from reference_impl.url_requests import (
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import PIECE_BYTES, LocalStorage
+from bucket_conformance.reference_impl.url_requests import (
     SAFE_HEADERS,
     Answer,
     BodyError,
@@ -30,7 +30,7 @@ from reference_impl.url_requests import (
     refusal,
     single_header,
 )
-from reference_impl.url_signing import Grant, RefusalError
+from bucket_conformance.reference_impl.url_signing import Grant, RefusalError
 
 MOUNT: Final = "/files"
 """Path below which :class:`UrlServer` and :func:`serve` are addressed unless the storage's base_url says another."""

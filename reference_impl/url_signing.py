@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from reference_impl.api import MAX_URL_LIFE_S, require_key, require_url_life
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, require_key, require_url_life
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 MAX_CLOCK_SKEW_S: Final = 900
 """How far in the future a URL may be dated, in seconds: the 15 minutes that S3 allows."""

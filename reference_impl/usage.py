@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from reference_impl import keys
-from reference_impl.api import Storage
-from reference_impl.errors import StorageError
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.errors import StorageError
 
 SHOWN_OUTSIDE: Final = 20
 """Names outside the layout that are kept as examples."""

@@ -8,18 +8,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from conformance.catalogue import entries
-from conformance.contract import Capability
-from conformance.effort import EFFORTS, Mode
-from conformance.judge import Judgement
-from conformance.opening import open_session
-from conformance.run import Plan, judge_unless_dead
-from conformance.session import Session
-from conformance.target import DiskRoot, S3Endpoint
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.gateway import Fault, FaultyServer, all_faults
-from tests.faulty.local_faults import LayoutFault, StorageFault, all_layout_faults, all_storage_faults
-from tests.faulty.part_faults import PartsFault, all_parts_faults
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.judge import Judgement
+from bucket_conformance.conformance.engine.run import Plan, judge_unless_dead
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
+from tests.exemplar.server import Exemplar
+from tests.faults.gateway import Fault, FaultyServer, all_faults
+from tests.faults.local_faults import LayoutFault, StorageFault, all_layout_faults, all_storage_faults
+from tests.faults.part_faults import PartsFault, all_parts_faults
 
 EVERY_S3_CAPABILITY: Final = frozenset(Capability)
 """What stands for a part of the system (a file tree, settings, …) is there only with the part, declared or not."""

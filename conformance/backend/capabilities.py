@@ -13,12 +13,12 @@ from typing import Final
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from conformance.bucket_checks import why_not_new
-from conformance.contract import Capability
-from conformance.http_transport import Answer
-from conformance.s3_wire import content_md5
-from conformance.session import Session
-from conformance.stored_bytes import stored_in
+from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.conformance.wire.stored_bytes import stored_in
+from bucket_conformance.conformance.wire.transport import Answer
 
 
 class Outcome(enum.StrEnum):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance import clock
-from conformance.http_transport import Answer
-from conformance.opening_error import OpeningError
-from conformance.run_traces import KEYS, entries
-from conformance.s3_wire import S3Wire
-from conformance.session import MARK
-from conformance.verdict import ViewError
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.run_traces import KEYS, entries
+from bucket_conformance.conformance.session import MARK
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire import clock
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer
 
 _ONE_BUCKET: Final = (
     "Does the address name a bucket already, or does one bucket stand behind every name? Give the address of the "

@@ -10,11 +10,20 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from conformance.run_ids import RUN_ID
-from conformance.run_traces import KEYS, NOT_SERVED, UPLOADS, VERSIONS, EndlessListing, Entry, entries, is_versioned
-from conformance.s3_wire import S3Wire
-from conformance.session import LEADS, MARK
-from conformance.verdict import ViewError
+from bucket_conformance.conformance.backend.run_ids import RUN_ID
+from bucket_conformance.conformance.backend.run_traces import (
+    KEYS,
+    NOT_SERVED,
+    UPLOADS,
+    VERSIONS,
+    EndlessListing,
+    Entry,
+    entries,
+    is_versioned,
+)
+from bucket_conformance.conformance.session import LEADS, MARK
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire.s3 import S3Wire
 
 BATCH: Final = 100
 _BUCKET: Final = re.compile(rf"{MARK}({RUN_ID.pattern})(?:-[0-9a-f]+)?")

@@ -1,4 +1,4 @@
-"""The backend under test, opened with credentials other than its own. Implements ``conformance.session.OtherHands``."""
+"""The backend under test, opened with credentials other than its own. Implements ``bucket_conformance.conformance.session.OtherHands``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.credentials import RefreshableCredentials
 
-from reference_impl.api import Storage
+from bucket_conformance.reference_impl.api import Storage
 
 WRONG_SECRET: Final = "not-the-secret-of-this-backend-at-all"
 

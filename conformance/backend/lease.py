@@ -11,8 +11,8 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from conformance.s3_wire import S3Wire
-from conformance.session import MARK
+from bucket_conformance.conformance.session import MARK
+from bucket_conformance.conformance.wire.s3 import S3Wire
 
 LEASE_S: Final = 900.0
 """So long a lease is good for after it was written: longer than an example of a clause may take."""

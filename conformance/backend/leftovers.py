@@ -5,7 +5,7 @@ A run that may still be at work is left alone and named. Three things tell:
 - its age: the time since it began (by the time in its id) or since anything of it last changed (``Last-Modified``),
   whichever is shorter, by the slower of our clock and the server's. A clock that is wrong, or an id from the future,
   so makes a run younger and never older;
-- its lease (:mod:`conformance.lease`): fresh, the run is at work, however old it is;
+- its lease (:mod:`lease`): fresh, the run is at work, however old it is;
 - the user, who may name a run and so say that it is over.
 
 A lease that has run out proves nothing, as the machine of a run may have slept: it makes no run old before its time.
@@ -18,19 +18,28 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from conformance import clock
-from conformance.ages import DAY_S, span
-from conformance.bucket_checks import probe_clock, require_bucket, unusable
-from conformance.http_transport import HttpTransport
-from conformance.lease import LEASE_S, lease_age_s
-from conformance.removal import remove_run, run_of_bucket, run_prefixes
-from conformance.run_ids import begun_at
-from conformance.run_traces import KEYS, NOT_SERVED, UPLOADS, VERSIONS, Traces, is_versioned, look, time_of
-from conformance.s3_wire import S3Wire
-from conformance.session import MARK
-from conformance.target import S3Endpoint
-from conformance.verdict import ViewError
-from conformance.wire import Recorder
+from bucket_conformance.conformance.backend.ages import DAY_S, span
+from bucket_conformance.conformance.backend.checks import probe_clock, require_bucket, unusable
+from bucket_conformance.conformance.backend.cleanup import remove_run, run_of_bucket, run_prefixes
+from bucket_conformance.conformance.backend.lease import LEASE_S, lease_age_s
+from bucket_conformance.conformance.backend.run_ids import begun_at
+from bucket_conformance.conformance.backend.run_traces import (
+    KEYS,
+    NOT_SERVED,
+    UPLOADS,
+    VERSIONS,
+    Traces,
+    is_versioned,
+    look,
+    time_of,
+)
+from bucket_conformance.conformance.session import MARK
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire import clock
+from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import HttpTransport
 
 
 class Outcome(enum.Enum):

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from conformance.contract import Capability
+from bucket_conformance.conformance.contract import Capability
 
 if TYPE_CHECKING:  # reports name the limits, and need not load what finds them
-    from conformance.session import Session
+    from bucket_conformance.conformance.session import Session
 
 MIB: Final = 1024 * 1024
 

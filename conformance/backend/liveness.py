@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from conformance.health import Finding, Health
-from conformance.http_transport import Answer
-from conformance.s3_wire import S3Wire
-from conformance.session import MARK
-from conformance.wire import Recorder
-from reference_impl.api import Storage
+from bucket_conformance.conformance.session import MARK
+from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.conformance.wire.health import Finding, Health
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.reference_impl.api import Storage
 
 REVIVAL_S: Final = 5.0
 """Seconds that a backend which ended may take until it works again."""

@@ -13,32 +13,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from conformance.bucket_checks import probe_clock, require_bucket, smoke
-from conformance.contract import Capability
-from conformance.http_transport import HttpTransport
-from conformance.lease import Lease
-from conformance.liveness import DiskLiveness, S3Liveness, StorageLiveness
-from conformance.opening_error import OpeningError
-from conformance.opening_parts import reference_parts
-from conformance.opening_writer import DiskWriters, S3Writers, importable
-from conformance.other_hands import DiskHands, S3Hands
-from conformance.patching import replaced
-from conformance.removal import remove_run, run_prefixes
-from conformance.run_ids import new_run_id
-from conformance.run_traces import run_of
-from conformance.s3_wire import S3Wire
-from conformance.sdk_hook import SdkHook, SdkInterference
-from conformance.session import MARK, Session
-from conformance.system import PART_CAPABILITIES, SystemParts
-from conformance.target import DiskRoot, S3Endpoint, StorageFactory, Target
-from conformance.views import DiskView, S3View
-from conformance.wire import Recorder, Redactor
-from reference_impl import keys as reference_layout
-from reference_impl.api import Storage
-from reference_impl.keys import KeyLayout
-from reference_impl.local import LocalStorage
-from reference_impl.s3 import S3Storage
-from reference_impl.s3_client import make_client
+from bucket_conformance.conformance.backend.checks import probe_clock, require_bucket, smoke
+from bucket_conformance.conformance.backend.cleanup import remove_run, run_prefixes
+from bucket_conformance.conformance.backend.credentials import DiskHands, S3Hands
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.lease import Lease
+from bucket_conformance.conformance.backend.liveness import DiskLiveness, S3Liveness, StorageLiveness
+from bucket_conformance.conformance.backend.patching import replaced
+from bucket_conformance.conformance.backend.reference import reference_parts
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.backend.run_traces import run_of
+from bucket_conformance.conformance.backend.sdk_hook import SdkHook, SdkInterference
+from bucket_conformance.conformance.backend.views import DiskView, S3View
+from bucket_conformance.conformance.backend.writers import DiskWriters, S3Writers, importable
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.parts import PART_CAPABILITIES, SystemParts
+from bucket_conformance.conformance.session import MARK, Session
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory, Target
+from bucket_conformance.conformance.wire.exchange import Recorder, Redactor
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import HttpTransport
+from bucket_conformance.reference_impl import keys as reference_layout
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.keys import KeyLayout
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_client import make_client
 
 ALWAYS_S3 = frozenset(
     {
@@ -205,7 +205,7 @@ def _open_disk(
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         stack.callback(transport.close)
         # A web server is loaded only by those who judge a disk.
-        from reference_impl.signed_urls import UrlServer
+        from bucket_conformance.reference_impl.signed_urls import UrlServer
 
         server = stack.enter_context(UrlServer(LocalStorage(root, secret=secret)))
 

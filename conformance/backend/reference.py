@@ -1,4 +1,4 @@
-"""The reference's own settings, retention and migration, behind the ports of :mod:`conformance.system`.
+"""The reference's own settings, retention and migration, behind the ports of :mod:`parts`.
 
 Part of opening a session, and beside ``opening`` and ``opening_writer`` the only place that knows the reference.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.system import (
+from bucket_conformance.conformance.parts import (
     ExpiryRule,
     LoadedSettings,
     Migrated,
@@ -17,12 +17,12 @@ from conformance.system import (
     SettingsRefused,
     SystemParts,
 )
-from reference_impl import keys as reference_layout
-from reference_impl import retention, settings
-from reference_impl.api import Storage
-from reference_impl.keys import KeyLayout, Scope
-from reference_impl.local import LocalStorage
-from reference_impl.migrate import migrate
+from bucket_conformance.reference_impl import keys as reference_layout
+from bucket_conformance.reference_impl import retention, settings
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.keys import KeyLayout, Scope
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.migrate import migrate
 
 
 def reference_parts(parts: SystemParts, layout: KeyLayout) -> SystemParts:

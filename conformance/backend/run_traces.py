@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 
-from conformance.http_transport import Answer
-from conformance.run_ids import RUN_ID
-from conformance.s3_wire import S3Wire
-from conformance.session import LEADS, MARK
-from conformance.verdict import ViewError
+from bucket_conformance.conformance.backend.run_ids import RUN_ID
+from bucket_conformance.conformance.session import LEADS, MARK
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer
 
 NOT_SERVED: Final = (404, 405, 501)
 """Answers to a list of uploads, of a bucket that is there, by which servers say that they have none."""

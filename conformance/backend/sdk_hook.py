@@ -30,7 +30,8 @@ from botocore.awsrequest import (
 from botocore.exceptions import BotoCoreError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
-from conformance.exchange_bounds import (
+from bucket_conformance.conformance.backend.patching import replaced
+from bucket_conformance.conformance.wire.bounds import (
     BoundedConnection,
     BoundedSocket,
     PatienceEnded,
@@ -41,10 +42,9 @@ from conformance.exchange_bounds import (
     reason,
     timed_out,
 )
-from conformance.patching import replaced
-from conformance.s3_wire import S3Wire
-from conformance.safe_xml import refusal
-from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
+from bucket_conformance.conformance.wire.exchange import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.safe_xml import refusal
 
 KEEP_BODY_BYTES: Final = 32 * 1024 * 1024
 """Request bodies up to this size stay in the recording until the next example."""
@@ -342,7 +342,7 @@ def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
 
 
 class SdkInterference:
-    """Trouble between an SDK and a real S3 server. Implements ``conformance.session.Interference``."""
+    """Trouble between an SDK and a real S3 server. Implements ``bucket_conformance.conformance.session.Interference``."""
 
     def __init__(self, hook: SdkHook, wire: S3Wire) -> None:
         self._hook = hook

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_plus
 
-from conformance.http_transport import Answer
-from conformance.s3_wire import S3Wire
-from conformance.verdict import ViewError
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer
 
 WRITE_RETRIES: Final = 3
 """How often a write that the backend failed (5xx, no answer) is tried again."""

@@ -23,9 +23,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from conformance.system import MigrationPort, WriterFailed, Writing, writer_body
-from conformance.target import S3Endpoint, Wrap
-from reference_impl.api import ObjectStat, Storage
+from bucket_conformance.conformance.parts import MigrationPort, WriterFailed, Writing, writer_body
+from bucket_conformance.conformance.target import S3Endpoint, Wrap
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
 
 ANSWER_WAIT_S: Final = 30.0
 MOST_UPLOADS: Final = 100_000
@@ -82,7 +82,7 @@ class _Writers:
     def _working(self, order: dict[str, Any]) -> Iterator[Writing]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "conformance.opening_writer"],
+                [sys.executable, "-m", "bucket_conformance.conformance.backend.writers"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -212,15 +212,15 @@ def _maker(first: dict[str, Any]) -> Callable[[], Storage]:
 
 
 def _disk_maker(first: dict[str, Any]) -> Callable[[], Storage]:
-    from reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.local import LocalStorage
 
     return lambda: LocalStorage(Path(first["root"]))
 
 
 def _s3_maker(first: dict[str, Any]) -> Callable[[], Storage]:
     # Loading the SDK takes most of a second, which a writer to disk is spared.
-    from reference_impl.s3 import S3Storage
-    from reference_impl.s3_client import make_client
+    from bucket_conformance.reference_impl.s3 import S3Storage
+    from bucket_conformance.reference_impl.s3_client import make_client
 
     options = dict(first["client"])
     options["ca_file"] = Path(options["ca_file"]) if options["ca_file"] else None

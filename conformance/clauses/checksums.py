@@ -9,14 +9,14 @@ from typing import Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.aws_chunked import Framing, put_chunked
-from conformance.catalogue import also, clause
-from conformance.clauses.round_trip_wire import before_refused_put, crc32_trailer, require_refused
-from conformance.contract import Capability, Level, Profile
-from conformance.s3_wire import content_md5
-from conformance.session import Session
-from conformance.strategies import KIB, examples, pattern_bytes
-from conformance.verdict import compare
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.clauses.round_trip_wire import before_refused_put, crc32_trailer, require_refused
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import KIB, examples, pattern_bytes
+from bucket_conformance.conformance.verdict import compare
+from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
+from bucket_conformance.conformance.wire.s3 import content_md5
 
 PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
 UPLOAD_PART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"

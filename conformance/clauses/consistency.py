@@ -10,16 +10,16 @@ from typing import Final, TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import clause
-from conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.session import Session
-from conformance.stored_bytes import stored_in, tells
-from conformance.strategies import bodies, examples, pattern_bytes
-from conformance.verdict import Inconclusive, compare
-from conformance.wire import Headers
-from reference_impl.api import Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import bodies, examples, pattern_bytes
+from bucket_conformance.conformance.verdict import Inconclusive, compare
+from bucket_conformance.conformance.wire.exchange import Headers
+from bucket_conformance.conformance.wire.stored_bytes import stored_in, tells
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
 CONDITIONAL_WRITES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"

@@ -10,16 +10,16 @@ from urllib.parse import unquote, urlsplit
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.model import Model
-from conformance.sdk_hook import batch_keys
-from conformance.session import Session
-from conformance.strategies import examples
-from conformance.verdict import compare, require
-from conformance.wire import Exchange
-from reference_impl.api import DEFAULT_BATCH_SIZE, DeleteError, DeleteResult
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.backend.sdk_hook import batch_keys
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.model import Model
+from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.wire.exchange import Exchange
+from bucket_conformance.reference_impl.api import DEFAULT_BATCH_SIZE, DeleteError, DeleteResult
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 DELETE_OBJECTS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"
 DELETE_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"

@@ -14,17 +14,17 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.bucket_checks import why_not_new
-from conformance.catalogue import clause
-from conformance.clauses.deletion import DELETE_OBJECT, DELETE_OBJECTS
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.run_traces import run_of
-from conformance.s3_wire import content_md5, delete_body
-from conformance.session import Session
-from conformance.stored_bytes import is_lost
-from conformance.strategies import HOSTILE_KEYS, XML_HOSTILE_CHARACTERS, examples, key_tails
-from conformance.verdict import Inconclusive, compare, require
-from conformance.wire import Headers
+from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.backend.run_traces import run_of
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.clauses.deletion import DELETE_OBJECT, DELETE_OBJECTS
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, XML_HOSTILE_CHARACTERS, examples, key_tails
+from bucket_conformance.conformance.verdict import Inconclusive, compare, require
+from bucket_conformance.conformance.wire.exchange import Headers
+from bucket_conformance.conformance.wire.s3 import content_md5, delete_body
+from bucket_conformance.conformance.wire.stored_bytes import is_lost
 
 ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
 OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"

@@ -9,13 +9,13 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import clause
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.session import MARK, Session
-from conformance.strategies import KIB, examples
-from conformance.system import WriterFailed, writer_body
-from conformance.verdict import Deviation, Inconclusive, compare, show
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.parts import WriterFailed, writer_body
+from bucket_conformance.conformance.session import MARK, Session
+from bucket_conformance.conformance.strategies import KIB, examples
+from bucket_conformance.conformance.verdict import Deviation, Inconclusive, compare, show
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 CONSISTENCY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel"
 DURABILITY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/DataDurability.html"

@@ -8,13 +8,13 @@ from urllib.parse import quote, unquote_plus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.http_transport import Answer
-from conformance.session import LEADS, Session
-from conformance.stored_bytes import is_lost, stored_in
-from conformance.strategies import HOSTILE_KEYS, examples, key_tails
-from conformance.verdict import compare, require, show
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import LEADS, Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails
+from bucket_conformance.conformance.verdict import compare, require, show
+from bucket_conformance.conformance.wire.stored_bytes import is_lost, stored_in
+from bucket_conformance.conformance.wire.transport import Answer
 
 OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
 PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"

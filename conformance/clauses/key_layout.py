@@ -9,13 +9,13 @@ from typing import Final, Literal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
-from conformance.session import Session
-from conformance.strategies import BAD_IDS, bad_ids, examples, file_types, ids
-from conformance.verdict import compare, require, show
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.keys import KeyLayout
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import BAD_IDS, bad_ids, examples, file_types, ids
+from bucket_conformance.conformance.verdict import compare, require, show
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.keys import KeyLayout
 
 FILE_STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"

@@ -10,16 +10,16 @@ from xml.sax.saxutils import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.bucket_checks import why_not_new
-from conformance.catalogue import clause
-from conformance.contract import Capability, Level, Profile
-from conformance.http_transport import Answer
-from conformance.s3_wire import content_md5
-from conformance.session import Session
-from conformance.strategies import examples, file_types
-from conformance.system import ExpiryRule
-from conformance.verdict import Inconclusive, compare
-from reference_impl.keys import FILE_TYPES, Scope
+from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.parts import ExpiryRule
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import examples, file_types
+from bucket_conformance.conformance.verdict import Inconclusive, compare
+from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.reference_impl.keys import FILE_TYPES, Scope
 
 PUT_LIFECYCLE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html"
 FILTERS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html"

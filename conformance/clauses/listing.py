@@ -10,14 +10,14 @@ from urllib.parse import unquote_plus
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import clause
-from conformance.clauses.key_layout import FILE_STORAGE, LOG
-from conformance.contract import Level, Profile
-from conformance.crowd import CROWD_SIZE
-from conformance.http_transport import Answer
-from conformance.model import Model, utf8_order
-from conformance.session import Session
-from conformance.verdict import Deviation, compare, require, show
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.clauses.key_layout import FILE_STORAGE, LOG
+from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.testkit.model import Model, utf8_order
+from bucket_conformance.conformance.testkit.shared_listing import CROWD_SIZE
+from bucket_conformance.conformance.verdict import Deviation, compare, require, show
+from bucket_conformance.conformance.wire.transport import Answer
 
 LIST_V2: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"
 LIST_V1: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"

@@ -10,8 +10,8 @@ from typing import Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.clauses.listing import (
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.clauses.listing import (
     LIST_V1,
     LIST_V2,
     LISTING,
@@ -27,11 +27,11 @@ from conformance.clauses.listing import (
     plain_tails,
     walk,
 )
-from conformance.contract import Level, Profile
-from conformance.model import utf8_order
-from conformance.session import Session
-from conformance.strategies import HOSTILE_KEYS, examples, key_tails, only_if, pattern_bytes
-from conformance.verdict import compare, require, show
+from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails, only_if, pattern_bytes
+from bucket_conformance.conformance.testkit.model import utf8_order
+from bucket_conformance.conformance.verdict import compare, require, show
 
 HEAD_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
 OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"

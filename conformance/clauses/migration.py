@@ -15,16 +15,16 @@ from typing import BinaryIO, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
-from conformance.patching import replaced
-from conformance.session import Session
-from conformance.strategies import KIB, examples, pattern_bytes
-from conformance.system import Migrated, WriterFailed
-from conformance.verdict import Inconclusive, compare
-from reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.keys import FILE_TYPES
+from bucket_conformance.conformance.backend.patching import replaced
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.parts import Migrated, WriterFailed
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import KIB, examples, pattern_bytes
+from bucket_conformance.conformance.verdict import Inconclusive, compare
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.keys import FILE_TYPES
 
 PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 FILES: Final = 12

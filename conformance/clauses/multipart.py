@@ -9,14 +9,14 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
-from conformance.http_transport import Answer
-from conformance.session import Session
-from conformance.stored_bytes import Stored, stored_in
-from conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, only_if, pattern_bytes
-from conformance.verdict import Deviation, compare, require
-from conformance.wire import Headers
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, only_if, pattern_bytes
+from bucket_conformance.conformance.verdict import Deviation, compare, require
+from bucket_conformance.conformance.wire.exchange import Headers
+from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in
+from bucket_conformance.conformance.wire.transport import Answer
 
 CREATE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"
 UPLOAD_PART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"

@@ -10,15 +10,15 @@ from typing import Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.held_memory import HeldMemory
-from conformance.session import Session
-from conformance.strategies import KIB, MIB, SIZES, bodies, examples, pattern_bytes
-from conformance.streams import OneWay, StreamBroke
-from conformance.verdict import compare, require
-from reference_impl.api import Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import KIB, MIB, SIZES, bodies, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.memory import HeldMemory
+from bucket_conformance.conformance.testkit.streams import OneWay, StreamBroke
+from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 FILE_STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"

@@ -14,15 +14,15 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.aws_chunked import Framing, put_chunked
-from conformance.bucket_checks import why_not_new
-from conformance.catalogue import also, clause
-from conformance.contract import Harm, Level, Profile
-from conformance.http_transport import Answer
-from conformance.session import Session
-from conformance.stored_bytes import Stored, is_lost, stored_in, tells
-from conformance.strategies import KIB, MIB, bodies, examples, pattern_bytes
-from conformance.verdict import Inconclusive, compare, require
+from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import KIB, MIB, bodies, examples, pattern_bytes
+from bucket_conformance.conformance.verdict import Inconclusive, compare, require
+from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
+from bucket_conformance.conformance.wire.stored_bytes import Stored, is_lost, stored_in, tells
+from bucket_conformance.conformance.wire.transport import Answer
 
 PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
 GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"

@@ -22,14 +22,14 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.session import Session
-from conformance.strategies import examples
-from conformance.system import SettingsRefused
-from conformance.verdict import Deviation, compare
-from reference_impl.api import DeleteError, Storage
-from reference_impl.errors import StorageError
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.parts import SettingsRefused
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.verdict import Deviation, compare
+from bucket_conformance.reference_impl.api import DeleteError, Storage
+from bucket_conformance.reference_impl.errors import StorageError
 
 TRAVERSAL: Final = "https://cwe.mitre.org/data/definitions/22.html"
 LINKS: Final = "https://cwe.mitre.org/data/definitions/59.html"

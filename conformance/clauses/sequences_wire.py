@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from conformance.catalogue import also, clause
-from conformance.clauses.deletion import CONSISTENCY
-from conformance.clauses.wire_world import (
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.clauses.deletion import CONSISTENCY
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.s3_operations import (
     ABSENT,
     Abort,
     Begin,
@@ -31,10 +34,7 @@ from conformance.clauses.wire_world import (
     World,
     repaired,
 )
-from conformance.contract import Capability, Level, Profile
-from conformance.planning import Failed, Planner, carry_out, loss, plans
-from conformance.session import Session
-from conformance.strategies import examples
+from bucket_conformance.conformance.testkit.sequences import Failed, Planner, carry_out, loss, plans
 
 NAMES: Final = ("a", "ab", "d/1", "d/2", "e")
 FOLDERS: Final = ("", "a", "d/", "nothing")

@@ -12,15 +12,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
-from conformance.identity_service import TEMPORARY_KEY, TEMPORARY_TOKEN, identity_service
-from conformance.session import Session
-from conformance.strategies import examples
-from conformance.system import SettingsRefused
-from conformance.verdict import compare, require
-from conformance.wire import Exchange
-from reference_impl.errors import StorageError
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.parts import SettingsRefused
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.web_identity import TEMPORARY_KEY, TEMPORARY_TOKEN, identity_service
+from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.wire.exchange import Exchange
+from bucket_conformance.reference_impl.errors import StorageError
 
 PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 BUCKET_NAMES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"

@@ -10,20 +10,36 @@ from urllib.parse import urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import content_disposition
-from conformance.catalogue import also, clause
-from conformance.contract import Capability, Level, Profile
-from conformance.http_transport import Answer
-from conformance.session import Session
-from conformance.strategies import (
+from bucket_conformance.conformance.catalogue import also, clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import (
     HOSTILE_FILE_NAMES,
     examples,
     file_names,
 )
-from conformance.url_answers import REFUSED, SERVED, bypass, leaked, outcome, require_each, stored
-from conformance.url_edits import How, SignedUrl, edit_at, named_edits, other_character, reviving_edits, unsigned
-from conformance.verdict import compare, require
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.testkit import content_disposition
+from bucket_conformance.conformance.testkit.url_outcomes import (
+    REFUSED,
+    SERVED,
+    bypass,
+    leaked,
+    outcome,
+    require_each,
+    stored,
+)
+from bucket_conformance.conformance.testkit.url_tampering import (
+    How,
+    SignedUrl,
+    edit_at,
+    named_edits,
+    other_character,
+    reviving_edits,
+    unsigned,
+)
+from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 PRESIGNED: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"

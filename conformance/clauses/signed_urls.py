@@ -10,11 +10,10 @@ from typing import Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.catalogue import clause
-from conformance.clock import TOLERANCE_S
-from conformance.contract import Capability, Level, Profile
-from conformance.session import Session
-from conformance.strategies import (
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import (
     HOSTILE_KEYS,
     KIB,
     bodies,
@@ -26,10 +25,11 @@ from conformance.strategies import (
     pattern_bytes,
     url_lives,
 )
-from conformance.url_answers import REFUSED, SERVED, bypass, outcome, secret_content, stored
-from conformance.verdict import Inconclusive, compare
-from reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.testkit.url_outcomes import REFUSED, SERVED, bypass, outcome, secret_content, stored
+from bucket_conformance.conformance.verdict import Inconclusive, compare
+from bucket_conformance.conformance.wire.clock import TOLERANCE_S
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 PRESIGNED: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"

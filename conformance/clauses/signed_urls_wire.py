@@ -9,17 +9,25 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.catalogue import clause
-from conformance.clock import TOLERANCE_S
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.s3_wire import content_md5
-from conformance.session import Session
-from conformance.strategies import KIB, bodies, examples, pattern_bytes
-from conformance.url_answers import REFUSED, SERVED, bypass, outcome, require_each, secret_content, stored
-from conformance.url_edits import SignedUrl, other_character, unsigned
-from conformance.verdict import compare
-from conformance.wire import Headers, SignedFrom
-from reference_impl.api import MAX_URL_LIFE_S
+from bucket_conformance.conformance.catalogue import clause
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import KIB, bodies, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.url_outcomes import (
+    REFUSED,
+    SERVED,
+    bypass,
+    outcome,
+    require_each,
+    secret_content,
+    stored,
+)
+from bucket_conformance.conformance.testkit.url_tampering import SignedUrl, other_character, unsigned
+from bucket_conformance.conformance.verdict import compare
+from bucket_conformance.conformance.wire.clock import TOLERANCE_S
+from bucket_conformance.conformance.wire.exchange import Headers, SignedFrom
+from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S
 
 QUERY_AUTH: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"
 COMMON_ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"

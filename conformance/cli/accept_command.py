@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.gate_command import read
-from conformance.endpoint_options import UsageError
-from conformance.gate_accept import AcceptError, Terms, accept
-from conformance.gate_baseline import Baseline, Limit, render_baseline
-from conformance.report.untrusted import echo
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.gate_command import read
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.gate.acceptance import AcceptError, Terms, accept
+from bucket_conformance.conformance.gate.baseline import Baseline, Limit, render_baseline
+from bucket_conformance.conformance.report.untrusted import echo
 
 REVIEW_AFTER: Final = timedelta(days=90)
 

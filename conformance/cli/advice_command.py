@@ -7,12 +7,12 @@ import json
 import sys
 from typing import Any
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.endpoint_options import UsageError
-from conformance.report import advice_text
-from conformance.report.advice import advise
-from conformance.report.untrusted import terminal
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report import advice_text
+from bucket_conformance.conformance.report.advice import advise
+from bucket_conformance.conformance.report.untrusted import terminal
 
 _PREAMBLE = """# Advice by backend
 

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.ages import seconds_of
-from conformance.cli.exit_codes import ExitCode
-from conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
-from conformance.leftovers import Outcome, clean_endpoint
-from conformance.run_ids import begun_at
-from conformance.target import S3Endpoint
-from conformance.wire import visible
-from providers.launch.folders import held_folders, leftovers, remove_leftovers
-from providers.provider import LaunchError
+from bucket_conformance.conformance.backend.ages import seconds_of
+from bucket_conformance.conformance.backend.leftovers import Outcome, clean_endpoint
+from bucket_conformance.conformance.backend.run_ids import begun_at
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire.exchange import visible
+from bucket_conformance.providers.launch.folders import held_folders, leftovers, remove_leftovers
+from bucket_conformance.providers.provider import LaunchError
 
 
 def add_parser(commands: Any) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.report.compare import Change, Comparison, Direction, alone, compare_sections, pairs
-from conformance.report.terminal import show
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.report.compare import Change, Comparison, Direction, alone, compare_sections, pairs
+from bucket_conformance.conformance.report.terminal import show
 
 
 def add_parser(commands: Any) -> None:

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.known_today import known_today
-from conformance.endpoint_options import UsageError
-from conformance.report import findings_pages
-from conformance.report.columns import columns
-from conformance.report.findings import collect
-from conformance.report.untrusted import echo
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.known_today import known_today
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report import findings_pages
+from bucket_conformance.conformance.report.columns import columns
+from bucket_conformance.conformance.report.findings import collect
+from bucket_conformance.conformance.report.untrusted import echo
 
 
 def add_parser(commands: Any) -> None:

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from conformance.cli import gate_markdown, report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.endpoint_options import UsageError
-from conformance.gate import Finding, Standing, compare_with_baseline, tally
-from conformance.gate_baseline import Baseline, BaselineError, read_baseline
-from conformance.report.disclosure import published
-from conformance.report.document import Section
-from conformance.report.reproducers import reproducer_of, write_reproducers
-from conformance.report.terminal import show
+from bucket_conformance.conformance.cli import gate_markdown, report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.gate.baseline import Baseline, BaselineError, read_baseline
+from bucket_conformance.conformance.gate.comparison import Finding, Standing, compare_with_baseline, tally
+from bucket_conformance.conformance.report.disclosure import published
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.reproducers import reproducer_of, write_reproducers
+from bucket_conformance.conformance.report.terminal import show
 
 LONGEST_LINE: Final = 300
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from conformance.gate import Finding, tally
-from conformance.report.disclosure import WITHHELD, is_withheld
-from conformance.report.markdown import MAX_BYTES
-from conformance.report.untrusted import markdown as plain
-from conformance.report.untrusted import markdown_cell, markdown_code
+from bucket_conformance.conformance.gate.comparison import Finding, tally
+from bucket_conformance.conformance.report.disclosure import WITHHELD, is_withheld
+from bucket_conformance.conformance.report.markdown import MAX_BYTES
+from bucket_conformance.conformance.report.untrusted import markdown as plain
+from bucket_conformance.conformance.report.untrusted import markdown_cell, markdown_code
 
 _ROOM_FOR_THE_END: Final = 200
 

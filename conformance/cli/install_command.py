@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.cli.exit_codes import ExitCode
-from conformance.endpoint_options import UsageError
-from conformance.report.untrusted import echo
-from providers import discover
-from providers.provider import Launch, LaunchError, LaunchKind, Provider
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import Launch, LaunchError, LaunchKind, Provider
 
 _NOTHING_TO_FETCH: Final = frozenset({LaunchKind.EMBEDDED, LaunchKind.REMOTE})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from conformance.baseline import Expectation, read_expectations
-from conformance.report.document import Section
-from providers import expectations
+from bucket_conformance.conformance.expectations import Expectation, read_expectations
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.providers import expectations
 
 
 def known_today(sections: Iterable[Section]) -> list[Section]:

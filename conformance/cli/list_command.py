@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conformance.catalogue import FAMILIES, select
-from conformance.cli import consoles
-from conformance.cli.exit_codes import ExitCode
-from conformance.report.terminal import say
-from providers import discover
-from providers.provider import Provider
+from bucket_conformance.conformance.catalogue import FAMILIES, select
+from bucket_conformance.conformance.cli import consoles
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.report.terminal import say
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import Provider
 
 
 def add_parser(commands: Any) -> None:

@@ -12,15 +12,15 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from conformance.cli import consoles
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.workers import Interrupted
-from conformance.endpoint_options import UsageError
-from conformance.opening_error import OpeningError
-from conformance.release import suite_version
-from conformance.report.document import DocumentError
-from conformance.report.untrusted import echo
-from providers.provider import LaunchError, ProviderError
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.cli import consoles
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.worker.pool import Interrupted
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.engine.release import suite_version
+from bucket_conformance.conformance.report.document import DocumentError
+from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.providers.provider import LaunchError, ProviderError
 
 COMMANDS: Final = (
     "run",
@@ -51,7 +51,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     # Each brings libraries along that the others do not need, and a command should start at once.
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        importlib.import_module(f"conformance.cli.{name}_command").add_parser(commands)
+        importlib.import_module(f"bucket_conformance.conformance.cli.{name}_command").add_parser(commands)
     return top
 
 

@@ -6,10 +6,10 @@ import argparse
 import sys
 from typing import Any
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.report.disclosure import published
-from conformance.report.merge import document
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.report.disclosure import published
+from bucket_conformance.conformance.report.merge import document
 
 
 def add_parser(commands: Any) -> None:

@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from conformance.report.terminal import SIGNS, show
-from conformance.report.untrusted import line
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.report.terminal import SIGNS, show
+from bucket_conformance.conformance.report.untrusted import line
+from bucket_conformance.conformance.verdict import Verdict
 
 LOG_EVERY_S: Final = 5.0
 

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.gate_command import read
-from conformance.endpoint_options import UsageError
-from conformance.gate import annotated
-from conformance.report import html, junit, markdown
-from conformance.report.badge import write_badges
-from conformance.report.columns import Column, columns
-from conformance.report.disclosure import published_columns
-from conformance.report.reproducers import write_reproducers
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.gate_command import read
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.gate.comparison import annotated
+from bucket_conformance.conformance.report import html, junit, markdown
+from bucket_conformance.conformance.report.badge import write_badges
+from bucket_conformance.conformance.report.columns import Column, columns
+from bucket_conformance.conformance.report.disclosure import published_columns
+from bucket_conformance.conformance.report.reproducers import write_reproducers
 
 
 def add_parser(commands: Any) -> None:

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from conformance.endpoint_options import UsageError
-from conformance.report.document import Section, read
-from conformance.report.merge import merge, read_all
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report.document import Section, read
+from bucket_conformance.conformance.report.merge import merge, read_all
 
 
 def one(path: str) -> list[Section]:

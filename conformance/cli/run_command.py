@@ -13,24 +13,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from conformance.baseline import ExpectationError, fails, read_expectations
-from conformance.catalogue import UnknownClause
-from conformance.cli import consoles
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.progress import Progress
-from conformance.cli.selection import add_selection_options, wanted
-from conformance.cli.workers import Event, Idle, Interrupted, run_workers, start_idle
-from conformance.contract import Level, Profile
-from conformance.effort import Mode
-from conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
-from conformance.report import footnotes, terminal
-from conformance.report.disclosure import published
-from conformance.report.document import Section, line
-from conformance.report.reproducers import write_reproducers
-from conformance.report.untrusted import echo
-from conformance.run_ids import new_run_id
-from conformance.verdict import Verdict
-from providers import discover, expectations
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.catalogue import UnknownClause
+from bucket_conformance.conformance.cli import consoles
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.progress import Progress
+from bucket_conformance.conformance.cli.selection import add_selection_options, wanted
+from bucket_conformance.conformance.cli.worker.pool import Event, Idle, Interrupted, run_workers, start_idle
+from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
+from bucket_conformance.conformance.engine.effort import Mode
+from bucket_conformance.conformance.expectations import ExpectationError, fails, read_expectations
+from bucket_conformance.conformance.report import footnotes, terminal
+from bucket_conformance.conformance.report.disclosure import published
+from bucket_conformance.conformance.report.document import Section, line
+from bucket_conformance.conformance.report.reproducers import write_reproducers
+from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.providers import discover, expectations
 
 
 def add_parser(commands: Any) -> None:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from conformance.endpoint_options import UsageError
-from conformance.report.untrusted import echo
-from providers.provider import LaunchError, LaunchKind, Provider
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.providers.provider import LaunchError, LaunchKind, Provider
 
 EMBEDDED: Final = ("local_disk", "seaweedfs", "moto")
 """What is judged where nothing is named: no account and no container engine is needed for any of them."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.markup import escape
 
-from conformance.catalogue import UnknownClause, select
-from conformance.cli import consoles
-from conformance.cli.exit_codes import ExitCode
-from conformance.endpoint_options import UsageError
-from conformance.report.terminal import say
+from bucket_conformance.conformance.catalogue import UnknownClause, select
+from bucket_conformance.conformance.cli import consoles
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report.terminal import say
 
 
 def add_parser(commands: Any) -> None:

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from conformance.cli import report_files
-from conformance.cli.exit_codes import ExitCode
-from conformance.cli.known_today import known_today
-from conformance.endpoint_options import UsageError
-from conformance.report.columns import columns
-from conformance.report.site import build
-from conformance.report.untrusted import echo
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.cli.known_today import known_today
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.report.columns import columns
+from bucket_conformance.conformance.report.site import build
+from bucket_conformance.conformance.report.untrusted import echo
 
 
 def add_parser(commands: Any) -> None:

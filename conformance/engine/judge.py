@@ -17,15 +17,24 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable, UnsatisfiedAssumption
 from hypothesis.internal.conjecture import providers
 
-from conformance.catalogue import Case, Entry
-from conformance.contract import Capability
-from conformance.effort import Effort, Mode
-from conformance.history import Event
-from conformance.patching import replaced
-from conformance.session import Session
-from conformance.verdict import Deviation, Inconclusive, Moment, Observation, Verdict, ViewError, merge, show
-from conformance.wire import Exchange
-from reference_impl.errors import StorageError
+from bucket_conformance.conformance.backend.patching import replaced
+from bucket_conformance.conformance.catalogue import Case, Entry
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.effort import Effort, Mode
+from bucket_conformance.conformance.history import Event
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import (
+    Deviation,
+    Inconclusive,
+    Moment,
+    Observation,
+    Verdict,
+    ViewError,
+    merge,
+    show,
+)
+from bucket_conformance.conformance.wire.exchange import Exchange
+from bucket_conformance.reference_impl.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,25 +15,25 @@ from urllib.parse import urlsplit
 import botocore
 from botocore.config import Config
 
-from conformance.baseline import Expectation, is_expected
-from conformance.catalogue import Entry
-from conformance.claims import Outcome, as_reason, claims_data, probe_claims
-from conformance.contract import CONTRACT_VERSION, Capability
-from conformance.effort import Effort
-from conformance.health import Finding, Health
-from conformance.history import as_data
-from conformance.judge import Judgement, judge
-from conformance.opening import open_session
-from conformance.opening_error import OpeningError
-from conformance.probe import find_limits, limits_as_data
-from conformance.release import suite_version
-from conformance.report.document import SCHEMA
-from conformance.report.document import footer as footer_line
-from conformance.reproducer import reproducer
-from conformance.session import MARK, Session
-from conformance.target import S3Endpoint, Target
-from conformance.verdict import Verdict
-from conformance.wire import Recorder, render
+from bucket_conformance.conformance.backend.capabilities import Outcome, as_reason, claims_data, probe_claims
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.limits import find_limits, limits_as_data
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.catalogue import Entry
+from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability
+from bucket_conformance.conformance.engine.effort import Effort
+from bucket_conformance.conformance.engine.judge import Judgement, judge
+from bucket_conformance.conformance.engine.release import suite_version
+from bucket_conformance.conformance.expectations import Expectation, is_expected
+from bucket_conformance.conformance.history import as_data
+from bucket_conformance.conformance.report.document import SCHEMA
+from bucket_conformance.conformance.report.document import footer as footer_line
+from bucket_conformance.conformance.reproducer.script import reproducer
+from bucket_conformance.conformance.session import MARK, Session
+from bucket_conformance.conformance.target import S3Endpoint, Target
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.conformance.wire.exchange import Recorder, render
+from bucket_conformance.conformance.wire.health import Finding, Health
 
 Emit = Callable[[dict[str, Any]], None]
 LOG_TAIL_BYTES: Final = 2000

@@ -6,11 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from conformance.baseline import Expectation
-from conformance.gate_baseline import PLAIN, Accepted, Baseline, Limit, ProviderBaseline, verdict_text
-from conformance.report.document import Section
-from conformance.report.merge import clause_position
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.expectations import Expectation
+from bucket_conformance.conformance.gate.baseline import (
+    PLAIN,
+    Accepted,
+    Baseline,
+    Limit,
+    ProviderBaseline,
+    verdict_text,
+)
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.verdict import Verdict
 
 
 class AcceptError(Exception):

@@ -16,11 +16,11 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array, Table
 
-from conformance.baseline import Expectation
-from conformance.report.merge import clause_position
-from conformance.report.untrusted import toml
-from conformance.toml_file import TomlError, parse_toml, read_toml
-from conformance.verdict import MERGE_ORDER, Verdict
+from bucket_conformance.conformance.expectations import Expectation
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.report.untrusted import toml
+from bucket_conformance.conformance.toml_file import TomlError, parse_toml, read_toml
+from bucket_conformance.conformance.verdict import MERGE_ORDER, Verdict
 
 SCHEMA: Final = 1
 PLAIN: Final = (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from conformance.contract import Level
-from conformance.gate_baseline import Accepted, Baseline, ProviderBaseline, verdict_text
-from conformance.report.compare import BADNESS, is_worse
-from conformance.report.disclosure import is_withheld
-from conformance.report.document import Section
-from conformance.report.merge import clause_position
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Level
+from bucket_conformance.conformance.gate.baseline import Accepted, Baseline, ProviderBaseline, verdict_text
+from bucket_conformance.conformance.report.compare import BADNESS, is_worse
+from bucket_conformance.conformance.report.disclosure import is_withheld
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.verdict import Verdict
 
 
 class Standing(enum.StrEnum):
@@ -197,7 +197,7 @@ def _seen(result: Mapping[str, Any]) -> str:
 def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
     """Return the sections with ``expected`` and ``expectation`` as a baseline has them, not as the provider's file.
 
-    Sections that are to be published are given as :func:`conformance.report.disclosure.published` returns them: what
+    Sections that are to be published are given as :func:`published` returns them: what
     it withheld stays withheld.
     """
     out = []

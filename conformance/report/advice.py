@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from conformance.contract import Capability, Harm
-from conformance.report.disclosure import harm_of
-from conformance.report.document import Section
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Capability, Harm
+from bucket_conformance.conformance.report.disclosure import harm_of
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.verdict import Verdict
 
 MAX_BATCH: Final = 1000
 DEFAULT_BATCH: Final = 100

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from conformance.report.advice import Advice, Kind
-from conformance.report.document import Section
-from conformance.report.untrusted import comment, markdown_block, markdown_prose, shell
-from conformance.report.untrusted import markdown as plain
+from bucket_conformance.conformance.report.advice import Advice, Kind
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.untrusted import comment, markdown_block, markdown_prose, shell
+from bucket_conformance.conformance.report.untrusted import markdown as plain
 
 HEADINGS: Final = {Kind.SET: "Set", Kind.NEVER: "Never rely on", Kind.KNOW: "Know"}
 _OWN: Final = {

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Final
 
-from conformance.report.columns import Column
-from conformance.report.document import counts
-from conformance.report.untrusted import html as escape
-from conformance.verdict import Verdict, share
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.document import counts
+from bucket_conformance.conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.verdict import Verdict, share
 
 LABEL: Final = "conformance"
 _COLOURS: Final = {"brightgreen": "#2c7a2f", "yellow": "#8a6100", "red": "#b3261e", "lightgrey": "#5f6872"}

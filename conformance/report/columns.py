@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from conformance.report.document import DocumentError, Section
-from conformance.report.merge import merge
+from bucket_conformance.conformance.report.document import DocumentError, Section
+from bucket_conformance.conformance.report.merge import merge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from conformance.report.document import DocumentError, Section
-from conformance.report.merge import clause_position
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.report.document import DocumentError, Section
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.verdict import Verdict
 
 BADNESS: Final = (
     Verdict.CONFORMS,

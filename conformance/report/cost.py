@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.wire import RequestClass
+from bucket_conformance.conformance.wire.exchange import RequestClass
 
 MILLION: Final = 1_000_000
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from conformance.contract import Harm
-from conformance.report.columns import Column
-from conformance.report.document import Section
-from conformance.report.protections import protection_of
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.protections import protection_of
+from bucket_conformance.conformance.verdict import Verdict
 
 WITHHELD: Final = "withheld until the project of the backend has been told; see SECURITY.md"
 

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 import msgspec
 from msgspec import Meta
 
-from conformance.contract import Capability, Harm, Level, Profile
-from conformance.effort import Mode
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.engine.effort import Mode
+from bucket_conformance.conformance.verdict import Verdict
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 256 * 1024 * 1024

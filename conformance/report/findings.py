@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.contract import Harm
-from conformance.report.columns import Column
-from conformance.report.disclosure import harm_of, published, withheld
-from conformance.report.merge import clause_position
-from conformance.report.protections import protection_of
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.disclosure import harm_of, published, withheld
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.report.protections import protection_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

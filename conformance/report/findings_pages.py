@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.report.disclosure import WITHHELD
-from conformance.report.findings import Finding, listed, told_short, without_names
-from conformance.report.untrusted import markdown as plain
-from conformance.report.untrusted import markdown_address, markdown_block, markdown_cell, markdown_prose
-from conformance.report.untrusted import markdown_code as code
+from bucket_conformance.conformance.report.disclosure import WITHHELD
+from bucket_conformance.conformance.report.findings import Finding, listed, told_short, without_names
+from bucket_conformance.conformance.report.untrusted import markdown as plain
+from bucket_conformance.conformance.report.untrusted import (
+    markdown_address,
+    markdown_block,
+    markdown_cell,
+    markdown_prose,
+)
+from bucket_conformance.conformance.report.untrusted import markdown_code as code
 
 MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. -->"
 """Stands below the title of every page. Only pages that hold it are ever replaced or removed."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from conformance.cost import conditions, summary
-from conformance.report.document import Section
-from conformance.report.limits import limits_of
-from conformance.report.terminal import say
+from bucket_conformance.conformance.report.cost import conditions, summary
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.limits import limits_of
+from bucket_conformance.conformance.report.terminal import say
 
 
 def limits(sections: Sequence[Section], console: Console) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conformance.report.compare import Comparison, Direction, compare_sections
-from conformance.report.document import DocumentError, Section, line, read
-from conformance.report.merge import document, merge
-from conformance.report.untrusted import file_name
+from bucket_conformance.conformance.report.compare import Comparison, Direction, compare_sections
+from bucket_conformance.conformance.report.document import DocumentError, Section, line, read
+from bucket_conformance.conformance.report.merge import document, merge
+from bucket_conformance.conformance.report.untrusted import file_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
-from conformance.report.columns import Column
-from conformance.report.html_data import matrix, packed_details
-from conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.html_data import matrix, packed_details
+from bucket_conformance.conformance.report.untrusted import html as escape
 
 SIGNS: Final = {"c": "✓", "d": "✗", "u": "–", "i": "?", "e": "!", "s": "·"}
 NAMES: Final = {
@@ -42,7 +42,7 @@ MOST_LISTED: Final = 400
 
 def asset(name: str) -> str:
     """Return one of the files that pages are put together from."""
-    return files("conformance.report").joinpath(name).read_text(encoding="utf-8")
+    return files("bucket_conformance.conformance.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def policy(script: str = "") -> str:

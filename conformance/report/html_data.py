@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from conformance.catalogue import FAMILIES
-from conformance.report.advice import advise
-from conformance.report.columns import Column
-from conformance.report.disclosure import harm_of
-from conformance.report.limits import limits_of
-from conformance.report.merge import clause_position
-from conformance.report.protections import protection_of
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import FAMILIES
+from bucket_conformance.conformance.report.advice import advise
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.disclosure import harm_of
+from bucket_conformance.conformance.report.limits import limits_of
+from bucket_conformance.conformance.report.merge import clause_position
+from bucket_conformance.conformance.report.protections import protection_of
+from bucket_conformance.conformance.verdict import Verdict
 
 LETTERS: Final = {
     Verdict.CONFORMS: "c",

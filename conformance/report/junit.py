@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-from conformance.contract import Level
-from conformance.report.columns import Column
-from conformance.report.untrusted import xml
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.contract import Level
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.untrusted import xml
+from bucket_conformance.conformance.verdict import Verdict
 
 
 def render(columns: Sequence[Column]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.probe import LIMITS
-from conformance.report.document import Section
+from bucket_conformance.conformance.backend.limits import LIMITS
+from bucket_conformance.conformance.report.document import Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from conformance.report.columns import Column
-from conformance.report.document import common_errors
-from conformance.report.html import SIGNS, worst
-from conformance.report.html_data import matrix
-from conformance.report.limits import limits_of
-from conformance.report.untrusted import html as escape
-from conformance.report.untrusted import markdown as plain
-from conformance.report.untrusted import markdown_code as code
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.document import common_errors
+from bucket_conformance.conformance.report.html import SIGNS, worst
+from bucket_conformance.conformance.report.html_data import matrix
+from bucket_conformance.conformance.report.limits import limits_of
+from bucket_conformance.conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.report.untrusted import markdown as plain
+from bucket_conformance.conformance.report.untrusted import markdown_code as code
+from bucket_conformance.conformance.verdict import Verdict
 
 MAX_BYTES: Final = 1024 * 1024
 """GitHub refuses a step's summary that is larger."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.catalogue import FAMILIES
-from conformance.report.document import DocumentError, Section, line, read
-from conformance.report.document import footer as footer_line
+from bucket_conformance.conformance.catalogue import FAMILIES
+from bucket_conformance.conformance.report.document import DocumentError, Section, line, read
+from bucket_conformance.conformance.report.document import footer as footer_line
 
 IDENTITY: Final = ("schema", "suite", "contract", "backend", "launch", "sdk", "settings", "seed", "mode")
 """Header fields in which all shards of one provider must agree: else they are no parts of one run."""
@@ -23,7 +23,7 @@ def clause_position(clause: str) -> tuple[int, str]:
 
 
 def read_all(paths: Iterable[Path]) -> list[tuple[str, list[Section]]]:
-    """Return name and sections of each document. Raises what :func:`conformance.report.document.read` raises."""
+    """Return name and sections of each document. Raises what :func:`read` raises."""
     return [(str(path), read(path)) for path in paths]
 
 

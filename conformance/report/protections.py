@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from conformance.contract import Harm
+from bucket_conformance.conformance.contract import Harm
 
 BY_CLAUSE: Final[Mapping[str, str]] = {
     "KEY-008": "Do not let tenants share a bucket on this backend: one bucket and one key pair each.",

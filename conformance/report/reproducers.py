@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.report.document import Section
-from conformance.report.untrusted import file_name
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.untrusted import file_name
 
 
 def path_of(folder: Path, provider: str, clause: str) -> Path:

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from conformance.report import html
-from conformance.report.badge import write_badges
-from conformance.report.columns import Column, keyed
-from conformance.report.compare import Change, Direction
-from conformance.report.disclosure import published
-from conformance.report.document import Section, counts
-from conformance.report.history import Run, Store, runs_of
-from conformance.report.untrusted import echo
-from conformance.report.untrusted import html as escape
-from conformance.verdict import Verdict, share
+from bucket_conformance.conformance.report import html
+from bucket_conformance.conformance.report.badge import write_badges
+from bucket_conformance.conformance.report.columns import Column, keyed
+from bucket_conformance.conformance.report.compare import Change, Direction
+from bucket_conformance.conformance.report.disclosure import published
+from bucket_conformance.conformance.report.document import Section, counts
+from bucket_conformance.conformance.report.history import Run, Store, runs_of
+from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.verdict import Verdict, share
 
 MOST_CHANGES: Final = 200
 """Lines on the page of changes; older ones are on the pages of the providers."""

@@ -12,11 +12,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from conformance.catalogue import FAMILIES
-from conformance.report.document import Section, common_errors, counts
-from conformance.report.untrusted import log, terminal
-from conformance.verdict import Verdict, share
-from conformance.wire import visible
+from bucket_conformance.conformance.catalogue import FAMILIES
+from bucket_conformance.conformance.report.document import Section, common_errors, counts
+from bucket_conformance.conformance.report.untrusted import log, terminal
+from bucket_conformance.conformance.verdict import Verdict, share
+from bucket_conformance.conformance.wire.exchange import visible
 
 SIGNS: Final = {
     Verdict.CONFORMS: ("✓", "green"),

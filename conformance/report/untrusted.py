@@ -28,7 +28,7 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     # What is hardly ever needed is loaded late: every command begins with this module.
-    from conformance.wire import visible as escaped
+    from bucket_conformance.conformance.wire.exchange import visible as escaped
 
     return escaped(text)
 

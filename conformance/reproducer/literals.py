@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from conformance.reproducer_template import each, numbered
-from conformance.strategies import pattern_bytes
+from bucket_conformance.conformance.reproducer.template import each, numbered
+from bucket_conformance.conformance.strategies import pattern_bytes
 
 LITERAL_BYTES: Final = 600
 """Bodies up to this size are written as they are."""

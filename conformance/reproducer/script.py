@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.reproducer_literals import keys_literal, written
-from conformance.reproducer_steps import NotReplayable, Place, Step, StepMaker
-from conformance.reproducer_values import numbered_marks
-from conformance.target import Addressing
-from conformance.verdict import Moment, Observation
-from conformance.wire import Auth, Exchange, Redactor
+from bucket_conformance.conformance.reproducer.literals import keys_literal, written
+from bucket_conformance.conformance.reproducer.steps import NotReplayable, Place, Step, StepMaker
+from bucket_conformance.conformance.reproducer.values import numbered_marks
+from bucket_conformance.conformance.target import Addressing
+from bucket_conformance.conformance.verdict import Moment, Observation
+from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Redactor
 
 FEWEST_IN_A_GROUP: Final = 4
 """Equal requests on so many different keys in a row are written as one step."""

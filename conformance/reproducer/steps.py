@@ -10,12 +10,12 @@ from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from conformance import reproducer_urls as urls
-from conformance.reproducer_literals import Code, body_literal
-from conformance.reproducer_template import chunked, error_code, leaves, object_headers, unsigned
-from conformance.reproducer_values import Values, is_md5_of
-from conformance.target import Addressing
-from conformance.wire import Auth, Exchange, Headers, Redactor
+from bucket_conformance.conformance.reproducer import urls
+from bucket_conformance.conformance.reproducer.literals import Code, body_literal
+from bucket_conformance.conformance.reproducer.template import chunked, error_code, leaves, object_headers, unsigned
+from bucket_conformance.conformance.reproducer.values import Values, is_md5_of
+from bucket_conformance.conformance.target import Addressing
+from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Headers, Redactor
 
 Step = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 from xml.sax.saxutils import escape, unescape
 
-from conformance.wire import Exchange
+from bucket_conformance.conformance.wire.exchange import Exchange
 
 _ELEMENTS: Final = (
     "UploadId|NextContinuationToken|NextMarker|NextKeyMarker|NextUploadIdMarker|NextVersionIdMarker|VersionId|ETag"

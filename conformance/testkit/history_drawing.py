@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-from conformance.history import Event
+from bucket_conformance.conformance.history import Event
 
 CELL_W: Final = 8
 ROW_H: Final = 34

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conformance.contract import Harm
-from conformance.history import WRITES, Event, Op, Said, Undecided, linearization
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.history import WRITES, Event, Op, Said, Undecided, linearization
 
 Look = Callable[[], str | None]
 """Downloads the key once more: the value that stands, by its name or in words that name none; ``None``: absent.

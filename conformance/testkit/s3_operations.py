@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import quote
 
-from conformance.clauses.listing import walk
-from conformance.clauses.listing_pages import grouped
-from conformance.clauses.multipart import Upload, completed
-from conformance.http_transport import Answer
-from conformance.model import Model
-from conformance.session import Session
-from conformance.strategies import pattern_bytes
-from conformance.verdict import Inconclusive
+from bucket_conformance.conformance.clauses.listing import walk
+from bucket_conformance.conformance.clauses.listing_pages import grouped
+from bucket_conformance.conformance.clauses.multipart import Upload, completed
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import pattern_bytes
+from bucket_conformance.conformance.testkit.model import Model
+from bucket_conformance.conformance.verdict import Inconclusive
+from bucket_conformance.conformance.wire.transport import Answer
 
 DONE: Final = "done"
 ABSENT: Final = "absent"

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
-from conformance.contract import Harm
-from conformance.session import Session
-from conformance.verdict import Deviation, show
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Deviation, show
 
 S = TypeVar("S")
 

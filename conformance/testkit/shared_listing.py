@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.wire import Exchange
+from bucket_conformance.conformance.wire.exchange import Exchange
 
 CROWD_SIZE: Final = 1001
 """One more than the largest page of S3."""

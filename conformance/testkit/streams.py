@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from conformance.strategies import KIB, pattern_bytes
+from bucket_conformance.conformance.strategies import KIB, pattern_bytes
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from conformance.contract import Harm
-from conformance.http_transport import Answer
-from conformance.session import Session
-from conformance.verdict import require
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import require
+from bucket_conformance.conformance.wire.transport import Answer
 
 SERVED: Final = "served"
 REFUSED: Final = "refused"

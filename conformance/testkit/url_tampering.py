@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import quote, unquote
 
-from reference_impl.api import MAX_URL_LIFE_S
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S
 
 _DATE_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _DATE: Final = re.compile(r"\d{8}T\d{6}Z")

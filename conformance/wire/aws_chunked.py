@@ -12,9 +12,9 @@ import hmac
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.http_transport import Answer
-from conformance.s3_wire import S3Wire
-from conformance.wire import Auth, Headers
+from bucket_conformance.conformance.wire.exchange import Auth, Headers
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer
 
 _EMPTY: Final = hashlib.sha256(b"").hexdigest()
 

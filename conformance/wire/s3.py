@@ -16,10 +16,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from conformance import clock
-from conformance.http_transport import Answer, HttpTransport
-from conformance.target import S3Endpoint
-from conformance.wire import Auth, Headers, SignedFrom
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire import clock
+from bucket_conformance.conformance.wire.exchange import Auth, Headers, SignedFrom
+from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
 
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 

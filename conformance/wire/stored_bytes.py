@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.http_transport import Answer
+from bucket_conformance.conformance.wire.transport import Answer
 
 Stored = bytes | str | None
 """Bytes of an object; ``None``: there is none; a text: the answer, in a few words, that tells neither."""

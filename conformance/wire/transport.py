@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from conformance.exchange_bounds import (
+from bucket_conformance.conformance.wire.bounds import (
     SEND_PIECE,
     SLOWEST_BYTES_PER_S,
     Bounds,
@@ -26,8 +26,16 @@ from conformance.exchange_bounds import (
     kept_headers,
     timed_out,
 )
-from conformance.safe_xml import parsed
-from conformance.wire import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Headers, Recorder, SignedFrom
+from bucket_conformance.conformance.wire.exchange import (
+    NOT_SENT,
+    PREVIEW_BYTES,
+    Auth,
+    Exchange,
+    Headers,
+    Recorder,
+    SignedFrom,
+)
+from bucket_conformance.conformance.wire.safe_xml import parsed
 
 TIMEOUT_S: Final = 60.0
 """As the SDKs wait: servers that remove a batch key by key need half of it for a thousand on a busy machine."""

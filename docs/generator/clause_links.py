@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from conformance.catalogue import entries
+from bucket_conformance.conformance.catalogue import entries
 
 # What must stay as it is comes first: spans of code, links, addresses.
 _NAMED: Final = re.compile(r"(?P<kept>(`+)(?:.+?)\2|\[[^\]]*\]\([^)]*\)|https?://\S+)|\b(?P<id>[A-Z]{2,5}-\d{3})\b")

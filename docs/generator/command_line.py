@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from conformance.cli.main import parser
+from bucket_conformance.conformance.cli.main import parser
 from docs.generator.markdown import code, table, text
 
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.baseline import Expectation
-from conformance.catalogue import FAMILIES, Entry, entries
-from conformance.contract import CONTRACT_VERSION, Capability, Level, Profile
+from bucket_conformance.conformance.catalogue import FAMILIES, Entry, entries
+from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability, Level, Profile
+from bucket_conformance.conformance.expectations import Expectation
 from docs.generator import power
 from docs.generator.expected import expected_deviations, under
 from docs.generator.markdown import code, folded, link, table, text
 from tests.bench import AnyFault, every_fault
-from tests.faulty.gateway import Fault
-from tests.faulty.local_faults import LayoutFault, StorageFault
-from tests.recordings_model import Fact, facts
+from tests.faults.gateway import Fault
+from tests.faults.local_faults import LayoutFault, StorageFault
+from tests.recordings.model import Fact, facts
 
 INDEX: Final = "contract/index.md"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.baseline import Expectation, read_expectations
-from conformance.catalogue import entries
-from providers import discover, expectations
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.expectations import Expectation, read_expectations
+from bucket_conformance.providers import discover, expectations
 
 
 def expected_deviations() -> dict[str, Mapping[str, Expectation]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from conformance.contract import Harm
+from bucket_conformance.conformance.contract import Harm
 from docs.generator.markdown import anchor, table, text
 
 FOLDER: Final = Path(__file__).parent.parent / "findings"

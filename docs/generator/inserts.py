@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.cli.exit_codes import ExitCode
-from conformance.contract import Capability
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.contract import Capability
 from docs.generator import power
 from docs.generator.decisions import title_of
 from docs.generator.markdown import code, table

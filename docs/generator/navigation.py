@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.catalogue import FAMILIES, entries
+from bucket_conformance.conformance.catalogue import FAMILIES, entries
+from bucket_conformance.providers import discover
 from docs.generator import contract, decisions, findings, power, providers
-from providers import discover
 
 PAGES: Final = Path(__file__).parent.parent
 

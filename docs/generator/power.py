@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 PAGE: Final = Path(__file__).parent.parent / "power.md"
-COMMAND: Final = "python -m tests.power --markdown docs/power.md"
+COMMAND: Final = "python -m tests.fault_coverage --markdown docs/power.md"
 
 _ROW: Final = re.compile(r"^\| (?P<shown>\[?`(?P<fault>[a-z0-9-]+)`[^|]*) \|", re.MULTILINE)
 

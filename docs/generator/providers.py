@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from conformance.baseline import Expectation
-from conformance.catalogue import entries
-from conformance.contract import Capability
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.expectations import Expectation
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.container import ContainerLaunch
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.launch.remote import RemoteLaunch
+from bucket_conformance.providers.provider import Declared, Kind, Launch, LaunchKind, Provider
 from docs.generator import findings
 from docs.generator.expected import expected_deviations, under
 from docs.generator.markdown import anchor, code, link, table, text
-from providers import discover
-from providers.launch.container import ContainerLaunch
-from providers.launch.process import ProcessLaunch
-from providers.launch.remote import RemoteLaunch
-from providers.provider import Declared, Kind, Launch, LaunchKind, Provider
 
 PAGES: Final = Path(__file__).parent.parent
 INDEX: Final = "providers/index.md"

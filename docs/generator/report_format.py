@@ -13,7 +13,7 @@ SCHEMA_FILE = "report-schema.json"
 
 
 def pages() -> dict[str, str]:
-    source = files("conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
+    source = files("bucket_conformance.conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
     return {"report-format.md": "\n".join(_page(json.loads(source))), SCHEMA_FILE: source}
 
 

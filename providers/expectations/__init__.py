@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from providers.provider import Provider
+from bucket_conformance.providers.provider import Provider
 
 
 def path_of(provider_id: str) -> Path | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from providers.launch.ports import LOOPBACK
-from providers.provider import Availability
+from bucket_conformance.providers.launch.ports import LOOPBACK
+from bucket_conformance.providers.provider import Availability
 
 PASSWORD: Final = "conformance"
 """Of ``keystore``, for servers that take none without; it protects nothing, and the folder is ours alone."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.target import S3Endpoint
-from providers.launch.folders import RUN_ID, logs_dir
-from providers.launch.ports import LOOPBACK, reserved_ports
-from providers.launch.probe import Answer, ask
-from providers.launch.process import random_credentials
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers.launch.folders import RUN_ID, logs_dir
+from bucket_conformance.providers.launch.ports import LOOPBACK, reserved_ports
+from bucket_conformance.providers.launch.probe import Answer, ask
+from bucket_conformance.providers.launch.process import random_credentials
+from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _ENGINE_TIMEOUT_S: Final = 2
 _LOCAL_ENGINE: Final = "unix:///var/run/docker.sock"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from conformance.target import DiskRoot
-from providers.launch.folders import APPLICATION, run_folder
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
+from bucket_conformance.conformance.target import DiskRoot
+from bucket_conformance.providers.launch.folders import APPLICATION, run_folder
+from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from providers.launch.folders import cache_dir, logs_dir
-from providers.provider import Availability, LaunchError, Progress, Unavailable
+from bucket_conformance.providers.launch.folders import cache_dir, logs_dir
+from bucket_conformance.providers.provider import Availability, LaunchError, Progress, Unavailable
 
 _MARKER: Final = "complete.json"
 _TAIL_LINES: Final = 25

@@ -18,8 +18,8 @@ from typing import Final
 
 import platformdirs
 
-from providers.launch import supervisor
-from providers.provider import LaunchError
+from bucket_conformance.providers.launch import supervisor
+from bucket_conformance.providers.provider import LaunchError
 
 APPLICATION: Final = "bucket-conformance"
 RUN_ID: Final = f"{datetime.now(UTC):%Y%m%d%H%M%S}-{os.getpid()}-{secrets.token_hex(2)}"

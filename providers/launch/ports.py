@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from providers.provider import LaunchError
+from bucket_conformance.providers.provider import LaunchError
 
 LOOPBACK: Final = "127.0.0.1"
 _FIRST: Final = 20_000

@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from conformance.target import S3Endpoint
+from bucket_conformance.conformance.target import S3Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

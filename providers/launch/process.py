@@ -18,14 +18,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.target import ChecksumMode, S3Endpoint
-from providers.launch import certificates, supervisor
-from providers.launch.certificates import Certificates
-from providers.launch.environment import Environment
-from providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
-from providers.launch.ports import LOOPBACK, reserved_ports
-from providers.launch.probe import Answer, ask
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
+from bucket_conformance.conformance.target import ChecksumMode, S3Endpoint
+from bucket_conformance.providers.launch import certificates, supervisor
+from bucket_conformance.providers.launch.certificates import Certificates
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
+from bucket_conformance.providers.launch.ports import LOOPBACK, reserved_ports
+from bucket_conformance.providers.launch.probe import Answer, ask
+from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _BIND_FAILURE: Final = re.compile(
     r"address (is )?already in use|EADDRINUSE|port \d+ (is )?(already )?in use|bind.*in use", re.IGNORECASE
@@ -280,7 +280,7 @@ class _Server:
 
 
 class _Supervisor:
-    """Our end of the pipe to the supervisor; see :mod:`providers.launch.supervisor` for the orders."""
+    """Our end of the pipe to the supervisor; see :mod:`supervisor` for the orders."""
 
     def __init__(self, folder: RunFolder) -> None:
         program = str(Path(supervisor.__file__))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from providers.launch.environment import Recipe, Step, tool_missing
-from providers.provider import Availability
+from bucket_conformance.providers.launch.environment import Recipe, Step, tool_missing
+from bucket_conformance.providers.provider import Availability
 
 _TRIES: Final = 3
 """Of a step that goes over the network."""

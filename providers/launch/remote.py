@@ -8,10 +8,15 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from conformance.target import Addressing, ChecksumMode, S3Endpoint
-from providers.launch.probe import ask
-from providers.launch.web_identity import ROLE, TOKEN_FILE, has_web_identity, web_identity_credentials
-from providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
+from bucket_conformance.conformance.target import Addressing, ChecksumMode, S3Endpoint
+from bucket_conformance.providers.launch.probe import ask
+from bucket_conformance.providers.launch.web_identity import (
+    ROLE,
+    TOKEN_FILE,
+    has_web_identity,
+    web_identity_credentials,
+)
+from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _TIMEOUT_S = 15.0
 

@@ -1,4 +1,4 @@
-"""Commands of backends that consist of several programs; see :mod:`providers.launch.ensemble` for who runs them."""
+"""Commands of backends that consist of several programs; see :mod:`ensemble` for who runs them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from providers.launch import ensemble
-from providers.launch.process import Command, Room
+from bucket_conformance.providers.launch import ensemble
+from bucket_conformance.providers.launch.process import Command, Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from providers.provider import LaunchError
+from bucket_conformance.providers.provider import LaunchError
 
 ROLE: Final = "AWS_ROLE_ARN"
 TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"

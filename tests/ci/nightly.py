@@ -11,9 +11,9 @@ import json
 import random
 from collections.abc import Iterable
 
-from providers import discover
-from providers.launch.remote import RemoteLaunch
-from providers.provider import LaunchKind, Provider
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.remote import RemoteLaunch
+from bucket_conformance.providers.provider import LaunchKind, Provider
 
 ANY_ENDPOINT = "remote"
 """Stands for whatever an operator names, and so for nothing at night."""

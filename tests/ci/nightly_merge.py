@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from conformance.report.document import DocumentError, Section, read
-from conformance.report.merge import document, merge
+from bucket_conformance.conformance.report.document import DocumentError, Section, read
+from bucket_conformance.conformance.report.merge import document, merge
 
 
 def expected(environ: Mapping[str, str]) -> list[str]:

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.cli.main import main
-from conformance.contract import CONTRACT_VERSION
-from conformance.report.disclosure import WITHHELD
-from conformance.report.document import read
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.contract import CONTRACT_VERSION
+from bucket_conformance.conformance.report.disclosure import WITHHELD
+from bucket_conformance.conformance.report.document import read
 from tests.ci.acting import OURS, ROOT, Outcome, Runner, needs_act, really, repository
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.gateway import FaultyServer, all_faults
-from tests.faulty.upstreams import InProcess
-from tests.report.documents import section, write
+from tests.conformance.report.documents import section, write
+from tests.exemplar.server import Exemplar
+from tests.faults.gateway import FaultyServer, all_faults
+from tests.faults.upstreams import InProcess
 
 pytestmark = needs_act
 

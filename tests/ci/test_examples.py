@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.cli.main import main
-from conformance.gate_baseline import read_baseline, render_baseline
-from conformance.report.document import read
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.gate.baseline import read_baseline, render_baseline
+from bucket_conformance.conformance.report.document import read
 from tests.ci.acting import OURS, ROOT, Runner, needs_act, really, repository
 from tests.ci.test_action import the_action
-from tests.cli.running import environment
+from tests.conformance.cli.running import environment
 
 SOME = ("DEL-001", "LIST-002", "RT-002", "RT-003")
 KNOWN = "URL-018"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.report.document import read
-from providers import discover
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.providers import discover
 from tests.ci import nightly, nightly_merge
 from tests.ci.acting import ROOT, Runner, needs_act, really, repository, uses
-from tests.report.documents import section, write
+from tests.conformance.report.documents import section, write
 
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
 ACTIONLINT = shutil.which("actionlint") or shutil.which("actionlint", path=str(Path.home() / "go" / "bin"))

@@ -7,9 +7,9 @@ from unittest import mock
 
 import pytest
 
-from conformance import catalogue
-from conformance.catalogue import CatalogueError, UnknownClause, also, clause, select
-from conformance.contract import Capability, Level, Profile
+from bucket_conformance.conformance import catalogue
+from bucket_conformance.conformance.catalogue import CatalogueError, UnknownClause, also, clause, select
+from bucket_conformance.conformance.contract import Capability, Level, Profile
 
 
 @pytest.fixture(autouse=True)

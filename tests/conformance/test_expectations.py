@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.baseline import ExpectationError, read_expectations
+from bucket_conformance.conformance.expectations import ExpectationError, read_expectations
 from docs.generator.expected import under
 
 ENTRY = (

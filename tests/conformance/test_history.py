@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.history import NEVER, Event, Op, Said, Undecided, as_data, linearization, shortest, violation
-from conformance.history_drawing import draw_svg, draw_text
+from bucket_conformance.conformance.history import (
+    NEVER,
+    Event,
+    Op,
+    Said,
+    Undecided,
+    as_data,
+    linearization,
+    shortest,
+    violation,
+)
+from bucket_conformance.conformance.testkit.history_drawing import draw_svg, draw_text
 
 
 def event(

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance.report.disclosure import WITHHELD
-from conformance.report.document import read
-from tests.cli.running import KEYS
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.gateway import FaultyServer, all_faults
-from tests.faulty.upstreams import InProcess
+from bucket_conformance.conformance.report.disclosure import WITHHELD
+from bucket_conformance.conformance.report.document import read
+from tests.conformance.cli.running import KEYS
+from tests.exemplar.server import Exemplar
+from tests.faults.gateway import FaultyServer, all_faults
+from tests.faults.upstreams import InProcess
 
 STORAGE = """
-from reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.local import LocalStorage
 import pathlib, tempfile
 
 folder = pathlib.Path(tempfile.mkdtemp(dir=pathlib.Path(__file__).parent))
@@ -53,7 +53,7 @@ def pytest_in(folder: Path, *args: str, **environ: str) -> subprocess.CompletedP
 
 
 def clauses(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return pytest_in(folder, "--pyargs", "conformance", "--conformance-mode", "quick", *args, **environ)
+    return pytest_in(folder, "--pyargs", "bucket_conformance", "--conformance-mode", "quick", *args, **environ)
 
 
 def test_clauses_run_on_a_provider_and_fill_the_reports(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
         "import sys\n"
         "def test_it():\n"
         "    heavy = {'hypothesis', 'boto3', 'botocore', 'rich', 'providers', 'reference_impl'}\n"
-        "    assert 'conformance.pytest_plugin' in sys.modules\n"
+        "    assert 'bucket_conformance.conformance.pytest_plugin' in sys.modules\n"
         "    assert not heavy & set(sys.modules)\n"
     )
     done = pytest_in(tmp_path, "-q")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conformance.catalogue import entries
+from bucket_conformance.conformance.catalogue import entries
 from tests.bench import every_fault
-from tests.power_table import KillTable, markdown
-from tests.power_trial import Trial
+from tests.fault_coverage.table import KillTable, markdown
+from tests.fault_coverage.trial import Trial
 
 
 def made_up() -> str:

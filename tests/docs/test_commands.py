@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 from markdown_it import MarkdownIt
 
-from conformance.cli.main import parser
+from bucket_conformance.conformance.cli.main import parser
+from bucket_conformance.providers import discover
 from docs.generator import generated
 from docs.generator.inserts import with_inserts
-from providers import discover
 from tests.docs.pages import ROOT
 
 BY_HAND: Final = [

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import BY_HAND, README, ROOT, Block, blocks
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_types import Request
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request
 
 KEY, SECRET = "AKdocs", "docs-secret"
 ADDRESSES = ("https://s3.example.com", "http://127.0.0.1:9000")
@@ -39,9 +39,9 @@ case " $* " in
 esac
 if [ "$1" = run ]; then
     shift
-    exec {python} -m conformance.cli.main run --quick $few "$@"
+    exec {python} -m bucket_conformance.conformance.cli.main run --quick $few "$@"
 fi
-exec {python} -m conformance.cli.main "$@"
+exec {python} -m bucket_conformance.conformance.cli.main "$@"
 """
 
 

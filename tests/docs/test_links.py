@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.report.columns import keyed
-from conformance.report.document import Section
-from conformance.report.findings import collect
-from conformance.report.findings_pages import write as write_findings
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.report.columns import keyed
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.findings import collect
+from bucket_conformance.conformance.report.findings_pages import write as write_findings
 from docs.generator import contract, findings, power, providers
 from docs.generator.clause_links import with_clause_links
 from docs.generator.inserts import with_inserts
 from docs.generator.markdown import anchor
 from docs.generator.navigation import navigation
 from tests.bench import every_fault
+from tests.conformance.report.documents import section
 from tests.docs.kill_table import made_up
 from tests.docs.pages import ROOT
-from tests.report.documents import section
 
 HARMFUL = {"verdict": "deviates", "observation": {"promised": "kept", "observed": "gone", "harm": "loses data"}}
 LEAKING = {"verdict": "deviates", "observation": {"promised": "hidden", "observed": "shown", "harm": "leaks"}}
@@ -144,7 +144,8 @@ def test_without_a_kill_table_nothing_leads_to_one(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(power, "PAGE", tmp_path / "power.md")
     assert "power.md" not in "".join(contract.pages().values()) + str(navigation())
     assert (
-        with_inserts("<!-- insert: kill-table -->") == "kill table (`python -m tests.power --markdown docs/power.md`)"
+        with_inserts("<!-- insert: kill-table -->")
+        == "kill table (`python -m tests.fault_coverage --markdown docs/power.md`)"
     )
 
 

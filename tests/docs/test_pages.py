@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 import pytest
 from markdown_it import MarkdownIt
 
-from conformance.catalogue import entries
-from conformance.cli.exit_codes import ExitCode
-from conformance.verdict import MERGE_ORDER, Verdict
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.cli.exit_codes import ExitCode
+from bucket_conformance.conformance.verdict import MERGE_ORDER, Verdict
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import LaunchKind
 from docs.generator import generated, power
 from docs.generator.expected import expected_deviations
 from docs.generator.inserts import EXIT_CODES, INSERTS, layers, with_inserts
 from docs.generator.markdown import code, link, shortened, table, text
 from docs.generator.navigation import PAGES, navigation
-from providers import discover
-from providers.provider import LaunchKind
 from tests.bench import every_fault
 from tests.docs.pages import BY_HAND, README
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, cast
 
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_listing import OWNER_ID
-from tests.faulty.exemplar_objects import find
-from tests.faulty.exemplar_store import Bucket, Store
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import xml
+from tests.exemplar.listing import OWNER_ID
+from tests.exemplar.objects import find
+from tests.exemplar.store import Bucket, Store
+from tests.exemplar.types import Request, Response, S3Error
 
 _NAME: Final = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")

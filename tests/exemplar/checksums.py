@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from tests.faulty.exemplar_types import S3Error
+from tests.exemplar.types import S3Error
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tests.faulty.exemplar_store import Bucket, Version, now
-from tests.faulty.exemplar_types import Request, S3Error
+from tests.exemplar.store import Bucket, Version, now
+from tests.exemplar.types import Request, S3Error
 
 
 def http_date(moment: datetime) -> str:

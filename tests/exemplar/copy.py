@@ -7,12 +7,11 @@ import re
 from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
-from tests.faulty import exemplar_conditions as conditions
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_checksums import Checksum, compute
-from tests.faulty.exemplar_objects import find, kept_headers, require_key
-from tests.faulty.exemplar_store import Store, Version, now
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import conditions, xml
+from tests.exemplar.checksums import Checksum, compute
+from tests.exemplar.objects import find, kept_headers, require_key
+from tests.exemplar.store import Store, Version, now
+from tests.exemplar.types import Request, Response, S3Error
 
 _CHANGING = ("x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-server-side-encryption")
 

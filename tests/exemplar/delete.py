@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.faulty import exemplar_objects as objects
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_checksums import check_given, check_md5
-from tests.faulty.exemplar_store import Bucket, Store
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import objects, xml
+from tests.exemplar.checksums import check_given, check_md5
+from tests.exemplar.store import Bucket, Store
+from tests.exemplar.types import Request, Response, S3Error
 
 MAX_KEYS: Final = 1000
 Named = tuple[str, str | None, str | None]

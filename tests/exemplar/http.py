@@ -12,8 +12,8 @@ from functools import lru_cache
 from io import BufferedReader
 from typing import Final, Self
 
-from tests.faulty.exemplar_sigv4 import real_now
-from tests.faulty.exemplar_types import Request, Response
+from tests.exemplar.sigv4 import real_now
+from tests.exemplar.types import Request, Response
 
 Handler = Callable[[Request], Response]
 MAX_BODY: Final = 5 * 1024**3

@@ -7,10 +7,10 @@ import secrets
 from typing import Final
 from xml.etree import ElementTree
 
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_delete import require_digest
-from tests.faulty.exemplar_store import Store
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import xml
+from tests.exemplar.delete import require_digest
+from tests.exemplar.store import Store
+from tests.exemplar.types import Request, Response, S3Error
 
 _ACTIONS: Final = (
     "Expiration",

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_copy import iso
-from tests.faulty.exemplar_multipart import encoding
-from tests.faulty.exemplar_store import Bucket, Store, Version
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import xml
+from tests.exemplar.copy import iso
+from tests.exemplar.multipart import encoding
+from tests.exemplar.store import Bucket, Store, Version
+from tests.exemplar.types import Request, Response, S3Error
 
 OWNER_ID: Final = hashlib.sha256(b"the one owner").hexdigest()
 _TOKEN_KEY: Final = secrets.token_bytes(16)

@@ -17,8 +17,8 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
-from conformance.http_transport import Answer
-from conformance.wire import Headers
+from bucket_conformance.conformance.wire.exchange import Headers
+from bucket_conformance.conformance.wire.transport import Answer
 
 REFERENCES: Final = {"&#13;": "\r", "&#10;": "\n", "&#9;": "\t", "&quot;": '"', "&apos;": "'"}
 

@@ -7,13 +7,12 @@ import secrets
 from itertools import pairwise
 from typing import Final
 
-from tests.faulty import exemplar_conditions as conditions
-from tests.faulty import exemplar_xml as xml
-from tests.faulty.exemplar_checksums import ALGORITHMS, Checksum, check_given, check_md5, composite, compute
-from tests.faulty.exemplar_copy import source_of, source_range
-from tests.faulty.exemplar_objects import kept_headers, require_key
-from tests.faulty.exemplar_store import Bucket, Part, Store, Upload, Version, now
-from tests.faulty.exemplar_types import Request, Response, S3Error
+from tests.exemplar import conditions, xml
+from tests.exemplar.checksums import ALGORITHMS, Checksum, check_given, check_md5, composite, compute
+from tests.exemplar.copy import source_of, source_range
+from tests.exemplar.objects import kept_headers, require_key
+from tests.exemplar.store import Bucket, Part, Store, Upload, Version, now
+from tests.exemplar.types import Request, Response, S3Error
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _CHECKSUM_TAGS: Final = {f"Checksum{name.upper()}": name for name in ALGORITHMS}

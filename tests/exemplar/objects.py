@@ -6,10 +6,10 @@ import base64
 import re
 from typing import Final
 
-from tests.faulty import exemplar_conditions as conditions
-from tests.faulty.exemplar_checksums import check_given, check_md5
-from tests.faulty.exemplar_store import Bucket, Store, Version, now
-from tests.faulty.exemplar_types import Headers, Request, Response, S3Error
+from tests.exemplar import conditions
+from tests.exemplar.checksums import check_given, check_md5
+from tests.exemplar.store import Bucket, Store, Version, now
+from tests.exemplar.types import Headers, Request, Response, S3Error
 
 MAX_KEY_BYTES: Final = 1024
 KEPT: Final = (

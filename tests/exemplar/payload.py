@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tests.faulty.exemplar_sigv4 import EMPTY_SHA256, UNSIGNED, Signed
-from tests.faulty.exemplar_types import Request, S3Error
+from tests.exemplar.sigv4 import EMPTY_SHA256, UNSIGNED, Signed
+from tests.exemplar.types import Request, S3Error
 
 STREAMING: Final = frozenset(
     {

@@ -7,18 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from tests.faulty import exemplar_buckets as buckets
-from tests.faulty import exemplar_copy as copying
-from tests.faulty import exemplar_delete as deletion
-from tests.faulty import exemplar_lifecycle as lifecycle
-from tests.faulty import exemplar_listing as listing
-from tests.faulty import exemplar_multipart as multipart
-from tests.faulty import exemplar_objects as objects
-from tests.faulty.exemplar_payload import open_body
-from tests.faulty.exemplar_sigv4 import Credentials, verify
-from tests.faulty.exemplar_store import Store
-from tests.faulty.exemplar_types import Request, Response, S3Error
-from tests.faulty.exemplar_xml import error_response
+from tests.exemplar import buckets, lifecycle, listing, multipart, objects
+from tests.exemplar import copy as copying
+from tests.exemplar import delete as deletion
+from tests.exemplar.payload import open_body
+from tests.exemplar.sigv4 import Credentials, verify
+from tests.exemplar.store import Store
+from tests.exemplar.types import Request, Response, S3Error
+from tests.exemplar.xml import error_response
 
 Operation = Callable[[Store, Request], Response]
 

@@ -3,7 +3,7 @@
     with Exemplar("access", "secret") as server:
         client = boto3.client("s3", endpoint_url=server.url, ...)
 
-or ``python -m tests.faulty.exemplar --port 9000``. Path-style addressing only.
+or ``python -m tests.exemplar.server --port 9000``. Path-style addressing only.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import argparse
 import threading
 from typing import Self
 
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_router import handle
-from tests.faulty.exemplar_sigv4 import Credentials
-from tests.faulty.exemplar_store import Store
-from tests.faulty.exemplar_types import Request, Response
+from tests.exemplar.http import HttpFront
+from tests.exemplar.router import handle
+from tests.exemplar.sigv4 import Credentials
+from tests.exemplar.store import Store
+from tests.exemplar.types import Request, Response
 
 
 class Exemplar:
@@ -55,7 +55,7 @@ class Exemplar:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.faulty.exemplar", description="Serve S3 from memory.")
+    parser = argparse.ArgumentParser(prog="python -m tests.exemplar.server", description="Serve S3 from memory.")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--access-key", default="exemplar")
     parser.add_argument("--secret-key", default="exemplar-secret")

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import time_machine
 
-from tests.faulty.exemplar_types import UNRESERVED, Request, S3Error
+from tests.exemplar.types import UNRESERVED, Request, S3Error
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()

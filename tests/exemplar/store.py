@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from tests.faulty.exemplar_checksums import Checksum
-from tests.faulty.exemplar_sigv4 import real_now
-from tests.faulty.exemplar_types import Headers, S3Error
+from tests.exemplar.checksums import Checksum
+from tests.exemplar.sigv4 import real_now
+from tests.exemplar.types import Headers, S3Error
 
 Versioning = Literal["", "Enabled", "Suspended"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.raw_client import RawClient, boto_client
+from tests.exemplar.raw_client import RawClient, boto_client
+from tests.exemplar.server import Exemplar
 
 HOSTILE = [
     "a b",

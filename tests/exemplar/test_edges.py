@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_checksums import ALGORITHMS
-from tests.faulty.raw_client import RawClient, path
+from tests.exemplar.checksums import ALGORITHMS
+from tests.exemplar.raw_client import RawClient, path
+from tests.exemplar.server import Exemplar
 
 
 @pytest.fixture
@@ -322,9 +322,9 @@ def test_exactly_one_of_many_creators_wins(raw: RawClient) -> None:
 
 def test_chunk_signatures_are_verified(raw: RawClient) -> None:
     """The example of the streaming specification, signed with its own published signatures."""
-    from tests.faulty.exemplar_payload import open_body
-    from tests.faulty.exemplar_sigv4 import Signed, signing_key
-    from tests.faulty.exemplar_types import Request, S3Error
+    from tests.exemplar.payload import open_body
+    from tests.exemplar.sigv4 import Signed, signing_key
+    from tests.exemplar.types import Request, S3Error
 
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
     proof = Signed(

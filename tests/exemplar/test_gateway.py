@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from reference_impl.errors import StorageError
-from reference_impl.local import LocalStorage
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Fault, FaultyServer, Forward, Registry, all_faults
-from tests.faulty.local_faults import all_layout_faults, all_storage_faults
-from tests.faulty.raw_client import RawClient, boto_client
-from tests.faulty.upstreams import HttpUpstream, InProcess
+from bucket_conformance.reference_impl.errors import StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
+from tests.exemplar.raw_client import RawClient, boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Fault, FaultyServer, Forward, Registry, all_faults
+from tests.faults.local_faults import all_layout_faults, all_storage_faults
+from tests.faults.upstreams import HttpUpstream, InProcess
 
 Probe = Callable[[RawClient], object]
 
@@ -165,7 +165,7 @@ def test_a_fault_shows_and_nothing_else(fault_id: str, probe: Probe, good: objec
 
 
 def test_every_pattern_fault_is_tried_here() -> None:
-    patterns = {fault.id for fault in all_faults() if fault.behave.__module__ == "tests.faulty.s3_patterns"}
+    patterns = {fault.id for fault in all_faults() if fault.behave.__module__ == "tests.faults.s3.patterns"}
     assert patterns == {case[0] for case in CASES}
 
 

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from urllib.parse import quote_plus
 from xml.etree import ElementTree
 
-from tests.faulty.exemplar_types import Response, S3Error
+from tests.exemplar.types import Response, S3Error
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _PROLOGUE: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -1,4 +1,4 @@
-"""Measures the suite's own power: every fault against every clause (``python -m tests.power --help``)."""
+"""Measures the suite's own power: every fault against every clause (``python -m tests.fault_coverage --help``)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from conformance.catalogue import entries
+from bucket_conformance.conformance.catalogue import entries
 from tests.bench import every_fault
-from tests.power_table import KillTable, markdown, summary
-from tests.power_trial import BASELINES, Trial, in_order, try_fault
+from tests.fault_coverage.table import KillTable, markdown, summary
+from tests.fault_coverage.trial import BASELINES, Trial, in_order, try_fault
 
 WORKER_LIVES_FOR = 10
 """Trials after which the worker processes are replaced: faults leave threads and patched clocks behind."""
@@ -127,7 +127,7 @@ def _failed(id: str, error: BaseException) -> Trial:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.power",
+        prog="python -m tests.fault_coverage",
         description="Judge every clause under every fault and print which clauses notice which faults. Exit code 1 "
         "where a fault survives, a clause kills nothing or misses its own proof, or a good store is failed.",
     )

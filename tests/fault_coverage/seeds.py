@@ -1,4 +1,4 @@
-"""Looks for false alarms: judges good stores again, each time with another seed (``python -m tests.seeds``)."""
+"""Looks for false alarms: judges good stores again, each time with another seed (``python -m tests.fault_coverage.seeds``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from conformance.catalogue import UnknownClause, select
-from conformance.effort import EFFORTS, Mode
-from conformance.judge import Judgement, judge
-from conformance.session import Session
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import UnknownClause, select
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.judge import Judgement, judge
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import on_disk, on_exemplar
 
 STORES: Final[dict[str, Callable[[], AbstractContextManager[Session]]]] = {"exemplar": on_exemplar, "disk": on_disk}
@@ -87,7 +87,7 @@ def _said(judgement: Judgement) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.seeds",
+        prog="python -m tests.fault_coverage.seeds",
         description="Judge good stores with many seeds and print every verdict but conforms and unsupported. "
         "Exit code 1 where there is one.",
     )

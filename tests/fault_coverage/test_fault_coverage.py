@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
+from bucket_conformance.conformance.catalogue import entries
 from tests.bench import every_fault
-from tests.cli.running import until
-from tests.power import main
-from tests.power_table import KillTable, markdown, summary
-from tests.power_trial import GOOD_SERVER, TOO_LONG, OutOfTime, Trial, at_most, in_order
+from tests.conformance.cli.running import until
+from tests.fault_coverage import main
+from tests.fault_coverage.table import KillTable, markdown, summary
+from tests.fault_coverage.trial import GOOD_SERVER, TOO_LONG, OutOfTime, Trial, at_most, in_order
 from tests.providers.launching import is_alive
 
 CLAUSES = {id: entries()[id] for id in ("RT-008", "URL-003", "DEL-010")}
@@ -99,8 +99,8 @@ def test_the_page_names_every_fault_with_its_own_clause_in_bold_and_its_neighbou
 
 def test_the_page_says_how_it_was_made() -> None:
     whole, near = (markdown(replace(table(*killed()), near=near)) for near in (False, True))
-    assert "python -m tests.power --markdown" in whole
-    assert "python -m tests.power --near --markdown" in near
+    assert "python -m tests.fault_coverage --markdown" in whole
+    assert "python -m tests.fault_coverage --near --markdown" in near
     assert "of the families that it is meant to break is judged" in near
 
 
@@ -176,7 +176,7 @@ def test_only_clauses_that_are_new_are_tried(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_a_command_that_is_killed() -> None:
-    command = [sys.executable, "-m", "tests.power", "--fault", CLAUSES["RT-008"].proved_by[0], "--jobs", "1"]
+    command = [sys.executable, "-m", "tests.fault_coverage", "--fault", CLAUSES["RT-008"].proved_by[0], "--jobs", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as one:
         try:
             until(lambda: bool(workers(one.pid)), "a worker runs")

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any, Final, Self
 
-from conformance.catalogue import Entry, entries
-from conformance.contract import Profile
-from conformance.effort import EFFORTS, Effort, Mode
-from conformance.judge import judge
-from conformance.session import Session
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import Entry, entries
+from bucket_conformance.conformance.contract import Profile
+from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode
+from bucket_conformance.conformance.engine.judge import judge
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import FOUND_BY_CHANCE, every_fault, on_disk, on_exemplar, under
-from tests.faulty.local_faults import StorageFault
+from tests.faults.local_faults import StorageFault
 
 GOOD_SERVER: Final = "(no fault, server)"
 GOOD_FOLDER: Final = "(no fault, folder)"

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
-import tests.faulty
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_payload import open_body
-from tests.faulty.exemplar_sigv4 import verify
-from tests.faulty.exemplar_types import Request, Response, S3Error
-from tests.faulty.exemplar_xml import error_response
-from tests.faulty.upstreams import InProcess, Upstream
+import tests.faults
+from tests.exemplar.http import HttpFront
+from tests.exemplar.payload import open_body
+from tests.exemplar.sigv4 import verify
+from tests.exemplar.types import Request, Response, S3Error
+from tests.exemplar.xml import error_response
+from tests.faults.upstreams import InProcess, Upstream
 
 
 class Identified(Protocol):
@@ -147,10 +147,10 @@ def fault(
 
 
 def all_faults() -> Registry[Fault]:
-    """Return every S3 fault of the modules ``tests/faulty/s3_*.py``, importing those not yet imported."""
-    for module in pkgutil.iter_modules(tests.faulty.__path__):
+    """Return every S3 fault of the modules ``tests/faults/s3_*.py``, importing those not yet imported."""
+    for module in pkgutil.iter_modules(tests.faults.__path__):
         if module.name.startswith("s3_"):
-            importlib.import_module(f"tests.faulty.{module.name}")
+            importlib.import_module(f"tests.faults.{module.name}")
     return _S3_FAULTS
 
 
@@ -165,7 +165,7 @@ class FaultyServer:
     """Serves one fault over HTTP; a context manager. ``url`` is its endpoint.
 
     ``upstream`` is the good server: an exemplary one of its own by default (then ``access_key``, ``secret_key`` are
-    what clients sign with), or an :class:`~tests.faulty.upstreams.HttpUpstream`. ``fault=None`` forwards everything.
+    what clients sign with), or an :class:`~tests.faults.upstreams.HttpUpstream`. ``fault=None`` forwards everything.
     """
 
     def __init__(self, fault: Fault | None, *, upstream: Upstream | None = None) -> None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
 
-import tests.faulty
-from reference_impl import keys
-from reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
-from reference_impl.keys import FileRef, KeyLayout
-from reference_impl.local import LocalStorage
-from tests.faulty.gateway import Registry, require_identity
+import tests.faults
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
+from bucket_conformance.reference_impl.keys import FileRef, KeyLayout
+from bucket_conformance.reference_impl.local import LocalStorage
+from tests.faults.gateway import Registry, require_identity
 
 
 class WrappedStorage:
@@ -146,18 +146,18 @@ def layout_fault(fault_id: str, title: str, *, breaks: Iterable[str], origin: st
 
 
 def _import(prefix: str) -> None:
-    for module in pkgutil.iter_modules(tests.faulty.__path__):
+    for module in pkgutil.iter_modules(tests.faults.__path__):
         if module.name.startswith(prefix):
-            importlib.import_module(f"tests.faulty.{module.name}")
+            importlib.import_module(f"tests.faults.{module.name}")
 
 
 def all_storage_faults() -> Registry[StorageFault]:
-    """Return every fault of the modules ``tests/faulty/storage_*.py``."""
+    """Return every fault of the modules ``tests/faults/storage_*.py``."""
     _import("storage_")
     return _STORAGE_FAULTS
 
 
 def all_layout_faults() -> Registry[LayoutFault]:
-    """Return every fault of the modules ``tests/faulty/layout_*.py``."""
+    """Return every fault of the modules ``tests/faults/layout_*.py``."""
     _import("layout_")
     return _LAYOUT_FAULTS

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import tests.faulty
-from conformance.system import (
+import tests.faults
+from bucket_conformance.conformance.parts import (
     ChangeParts,
     MigrationPort,
     RetentionPort,
     SettingsPort,
     SystemParts,
 )
-from tests.faulty.gateway import Registry, require_identity
+from tests.faults.gateway import Registry, require_identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +55,10 @@ def parts_fault(
 
 
 def all_parts_faults() -> Registry[PartsFault]:
-    """Return every fault of the modules ``tests/faulty/parts_*.py``."""
-    for module in pkgutil.iter_modules(tests.faulty.__path__):
+    """Return every fault of the modules ``tests/faults/parts_*.py``."""
+    for module in pkgutil.iter_modules(tests.faults.__path__):
         if module.name.startswith("parts_"):
-            importlib.import_module(f"tests.faulty.{module.name}")
+            importlib.import_module(f"tests.faults.{module.name}")
     return _FAULTS
 
 

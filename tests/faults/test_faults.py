@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.effort import Mode
-from conformance.session import Session
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.engine.effort import Mode
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import FOUND_BY_CHANCE, decide, every_fault, on_disk, on_exemplar, under
 
 NAMED_BY_CLAUSES = {(clause_id, fault) for clause_id, entry in entries().items() for fault in entry.proved_by}

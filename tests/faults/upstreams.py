@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_payload import open_body
-from tests.faulty.exemplar_sigv4 import Credentials, sign
-from tests.faulty.exemplar_types import Request, Response
+from tests.exemplar.payload import open_body
+from tests.exemplar.server import Exemplar
+from tests.exemplar.sigv4 import Credentials, sign
+from tests.exemplar.types import Request, Response
 
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "te", "upgrade"})
 _ANSWER_ONLY: Final = _HOP_BY_HOP | {"date", "server"}

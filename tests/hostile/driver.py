@@ -14,15 +14,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import conformance.http_transport
-import conformance.liveness
-import conformance.run_traces
-import conformance.sdk_hook
-import conformance.views
-from conformance.cli.run_command import _collect, _exit_code
-from conformance.cli.worker import _run
-from conformance.report.document import Section
-from conformance.run_ids import new_run_id
+import bucket_conformance.conformance.backend.liveness
+import bucket_conformance.conformance.backend.run_traces
+import bucket_conformance.conformance.backend.sdk_hook
+import bucket_conformance.conformance.backend.views
+import bucket_conformance.conformance.wire.transport
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.cli.run_command import _collect, _exit_code
+from bucket_conformance.conformance.cli.worker.main import _run
+from bucket_conformance.conformance.report.document import Section
 
 WAIT_S = 0.15
 PATIENCE_S = 0.25
@@ -32,13 +32,13 @@ def shorten_deadlines() -> None:
     real_sleep = time.sleep
     time.sleep = lambda seconds: real_sleep(min(float(seconds), 0.005))
     for module, name, value in (
-        (conformance.http_transport, "TIMEOUT_S", PATIENCE_S),
-        (conformance.sdk_hook, "TIMEOUTS_S", (WAIT_S, WAIT_S)),
-        (conformance.sdk_hook, "PATIENCE_S", PATIENCE_S),
-        (conformance.sdk_hook, "MOST_PAGES", 10),
-        (conformance.views, "MOST_PAGES", 10),
-        (conformance.run_traces, "MOST_PAGES", 10),
-        (conformance.liveness, "REVIVAL_S", 0.1),
+        (bucket_conformance.conformance.wire.transport, "TIMEOUT_S", PATIENCE_S),
+        (bucket_conformance.conformance.backend.sdk_hook, "TIMEOUTS_S", (WAIT_S, WAIT_S)),
+        (bucket_conformance.conformance.backend.sdk_hook, "PATIENCE_S", PATIENCE_S),
+        (bucket_conformance.conformance.backend.sdk_hook, "MOST_PAGES", 10),
+        (bucket_conformance.conformance.backend.views, "MOST_PAGES", 10),
+        (bucket_conformance.conformance.backend.run_traces, "MOST_PAGES", 10),
+        (bucket_conformance.conformance.backend.liveness, "REVIVAL_S", 0.1),
     ):
         assert hasattr(module, name), f"{module.__name__} has no {name}"
         setattr(module, name, value)

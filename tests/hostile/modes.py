@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from xml.sax.saxutils import escape
 
-from tests.faulty.exemplar_types import Response
+from tests.exemplar.types import Response
 from tests.hostile.server import FOREIGN, OTHER, SHARED, Mode, Turn
 
 Respond = Callable[[Turn], bool | None]

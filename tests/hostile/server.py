@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Final, Self
 
-from conformance.sdk_hook import batch_keys
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import _BadRequestError, _read_body, _read_head, _send
-from tests.faulty.exemplar_types import Request, Response
+from bucket_conformance.conformance.backend.sdk_hook import batch_keys
+from tests.exemplar.http import _BadRequestError, _read_body, _read_head, _send
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 SHARED: Final = "shared-bucket"
 """The bucket that is judged. Somebody else keeps objects there too."""

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import pytest
 
-from conformance.report.document import read
-from conformance.verdict import Verdict
-from tests.cli.running import KEYS, conformance
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.verdict import Verdict
+from tests.conformance.cli.running import KEYS, conformance
 from tests.hostile.modes import ALL, AT_ONCE, PARTLY, TURNING
 from tests.hostile.server import SHARED, HostileServer, Mode
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
-from providers.launch.container import _knock
-from providers.launch.supervisor import _die_with_parent
+from bucket_conformance.providers.launch.container import _knock
+from bucket_conformance.providers.launch.supervisor import _die_with_parent
 
 VARIABLE: Final = "CONFORMANCE_START_ENGINE"
 _DEADLINE_S: Final = 60.0

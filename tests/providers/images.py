@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from providers import discover
-from providers.launch.container import VERSION_LABEL, ContainerLaunch
-from providers.launch.environment import Environment
-from providers.launch.probe import Answer
-from providers.launch.process import ProcessLaunch
-from providers.provider import Provider
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.container import VERSION_LABEL, ContainerLaunch
+from bucket_conformance.providers.launch.environment import Environment
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.provider import Provider
 
 REPOSITORY: Final = "conformance-local"
 _LIBRARY: Final = re.compile(r"(?:=>)?\s(/\S+) \(0x")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
 
 ELSEWHERE = "made-elsewhere-"
 SERVER = Path(__file__).with_name("tiny_server.py")

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from conformance.target import S3Endpoint
-from providers import discover
-from providers.launch.probe import ask
-from providers.launch.process import ProcessLaunch
-from providers.provider import LaunchError
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.probe import ask
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.provider import LaunchError
 
 SERVERS = {
     provider.id: launch

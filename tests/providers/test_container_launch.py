@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from conformance.report.document import read
-from conformance.target import S3Endpoint
-from providers import discover
-from providers.launch.container import VERSION_LABEL, ContainerLaunch, Image
-from providers.launch.probe import ask
-from providers.launch.process import ProcessLaunch
-from providers.provider import LaunchError, LaunchKind, Provider
-from tests.cli.running import conformance
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.container import VERSION_LABEL, ContainerLaunch, Image
+from bucket_conformance.providers.launch.probe import ask
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.provider import LaunchError, LaunchKind, Provider
+from tests.conformance.cli.running import conformance
 from tests.providers.engine import engine
 from tests.providers.images import make_image, variable
 

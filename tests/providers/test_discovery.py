@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import providers
-from conformance.contract import Capability
-from conformance.target import S3Endpoint
-from providers import discover, expectations
-from providers.launch.probe import Answer
-from providers.launch.process import ProcessLaunch
-from providers.provider import Kind, LaunchError, LaunchKind, ProviderError
+from bucket_conformance import providers
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers import discover, expectations
+from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.provider import Kind, LaunchError, LaunchKind, ProviderError
 
 SERVER = Path(__file__).with_name("tiny_server.py")
 
@@ -54,7 +54,7 @@ def test_a_python_file_adds_a_provider(tmp_path: Path) -> None:
     path = file(
         tmp_path,
         "mine.py",
-        "import dataclasses\nfrom providers.local_disk import PROVIDER as base\n"
+        "import dataclasses\nfrom bucket_conformance.providers.local_disk import PROVIDER as base\n"
         "PROVIDER = dataclasses.replace(base, id='mine')\n",
     )
     assert discover([path])["mine"].title == "Local disk"
@@ -65,7 +65,11 @@ def test_a_python_file_adds_a_provider(tmp_path: Path) -> None:
     [
         ("a.py", "1/0", "cannot be run: ZeroDivisionError"),
         ("a.py", "x = 1", r"expected PROVIDER = Provider\(...\), found NoneType"),
-        ("a.py", "from providers.moto import PROVIDER", "the id 'moto' is taken by providers.moto"),
+        (
+            "a.py",
+            "from bucket_conformance.providers.moto import PROVIDER",
+            "the id 'moto' is taken by bucket_conformance.providers.moto",
+        ),
         ("a.json", "{}", r"ends in .toml or .py, not '.json'"),
         ("a.toml", "id = [", "not a readable TOML file"),
         ("a.toml", 'title = "T"', "id: None is not given"),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from providers.launch.environment import Environment, Step
-from providers.launch.recipes import Crate, Debian, GoModule, MavenJar, Npm, PyPI
-from providers.provider import Availability, LaunchError, Unavailable
+from bucket_conformance.providers.launch.environment import Environment, Step
+from bucket_conformance.providers.launch.recipes import Crate, Debian, GoModule, MavenJar, Npm, PyPI
+from bucket_conformance.providers.provider import Availability, LaunchError, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def test_a_failed_build_tells_the_end_of_its_log_and_keeps_it(cache: Path, state
 
 
 def test_a_step_over_the_network_is_tried_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.launch.environment._PAUSES_S", (0.01,))
+    monkeypatch.setattr("bucket_conformance.providers.launch.environment._PAUSES_S", (0.01,))
     tried = cache.parent / "tried"
     script = f'echo x >> {tried}; [ "$(wc -l < {tried})" -ge 3 ] || exit 6; touch "$PREFIX/tool"'
     for tries, succeeds in ((2, False), (3, True)):

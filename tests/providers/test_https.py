@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from conformance.target import S3Endpoint
-from providers import discover
-from providers.launch.certificates import PASSWORD, make_certificates
-from providers.launch.probe import ask
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.provider import LaunchError, LaunchKind
-from tests.cli.running import conformance
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.certificates import PASSWORD, make_certificates
+from bucket_conformance.providers.launch.probe import ask
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.provider import LaunchError, LaunchKind
+from tests.conformance.cli.running import conformance
 from tests.providers.launching import SERVER, tiny
 
 
@@ -82,7 +82,7 @@ def test_a_program_declared_in_toml_serves_https_where_its_file_says_how(tmp_pat
 
 
 def test_a_machine_that_cannot_make_certificates_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.launch.certificates.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bucket_conformance.providers.launch.certificates.importlib.util.find_spec", lambda name: None)
     assert LAUNCH.availability().ready
     availability = LAUNCH.over_https().availability()
     assert not availability.ready

@@ -7,10 +7,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from conformance.target import S3Endpoint
-from providers import localstack, localstack_as_shipped
-from providers.launch.process import ProcessLaunch
-from providers.provider import Provider
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers import localstack, localstack_as_shipped
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.provider import Provider
 
 ITS_OWN_CHOICE = Path("/tmp/localstack-s3-storage")
 

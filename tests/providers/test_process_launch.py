@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from conformance.target import S3Endpoint
-from providers.launch.folders import leftovers, remove_leftovers
-from providers.launch.ports import reserved_ports
-from providers.launch.process import Command, ProcessLaunch
-from providers.provider import LaunchError, Running
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers.launch.folders import leftovers, remove_leftovers
+from bucket_conformance.providers.launch.ports import reserved_ports
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch
+from bucket_conformance.providers.provider import LaunchError, Running
 from tests.providers.launching import ELSEWHERE, is_alive, pids_below, tiny, wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
@@ -239,7 +239,7 @@ def test_reserved_ports_are_different_and_come_back() -> None:
 
 def test_another_process_is_not_given_a_reserved_port(state: Path) -> None:
     program = (
-        "import json\nfrom providers.launch import ports\n"
+        "import json\nfrom bucket_conformance.providers.launch import ports\n"
         "ports._FIRST, ports._LAST, ports._TRIES = json.loads(input())\n"
         "with ports.reserved_ports(1) as got: print(json.dumps(got))"
     )

@@ -14,10 +14,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conformance.target import DiskRoot, S3Endpoint
-from providers import discover
-from providers.launch.probe import ask
-from providers.provider import Running
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.launch.probe import ask
+from bucket_conformance.providers.provider import Running
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from providers.launch.environment import Environment, Recipe
-from providers.launch.recipes import Crate, Debian, GoModule, Npm, PyPI, Together
+from bucket_conformance.providers.launch.environment import Environment, Recipe
+from bucket_conformance.providers.launch.recipes import Crate, Debian, GoModule, Npm, PyPI, Together
 
 SHELL = Debian(packages=("dash",), programs=("sh",))
 ABSENT = Debian(packages=("frobnicator",), programs=("frobnicate", "sh"))
@@ -50,7 +50,8 @@ def test_what_only_waits_to_be_installed_is_told_from_what_cannot_be(
     assert not environment.availability().installable
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(
-        "providers.launch.recipes.shutil.which", lambda name: "/bin/x" if name in ("sh", "apt-get") else None
+        "bucket_conformance.providers.launch.recipes.shutil.which",
+        lambda name: "/bin/x" if name in ("sh", "apt-get") else None,
     )
     availability = environment.availability()
     assert not availability.ready

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.target import S3Endpoint
-from providers.launch.ports import reserved_ports
-from providers.launch.process import ProcessLaunch
-from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import LaunchError
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.providers.launch.ports import reserved_ports
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
+from bucket_conformance.providers.provider import LaunchError
 from tests.providers.launching import tiny
 
 LAUNCH = RemoteLaunch(title="Acme", variables=Variables.of("acme"), region="us-east-1")

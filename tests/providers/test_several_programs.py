@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from providers.launch.process import Command, ProcessLaunch, Room
-from providers.launch.several import Daemon, Once, several
-from providers.provider import LaunchError
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.several import Daemon, Once, several
+from bucket_conformance.providers.provider import LaunchError
 from tests.providers.launching import SERVER, is_alive, pids_below, wait_until
 
 PYTHON = (sys.executable, "-S")

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from providers import discover
+from bucket_conformance.providers import discover
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.effort import EFFORTS, Mode
-from conformance.judge import judge
-from conformance.opening import open_session
-from conformance.target import S3Endpoint
-from conformance.verdict import Verdict
-from providers import seaweedfs
-from providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.judge import judge
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.providers import seaweedfs
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
 
 DOMAIN = "s3.conformance.test"
 CLAUSES = ("KEY-007", "URL-001", "URL-010", "URL-016", "URL-026", "DEL-005", "RT-003", "RT-013", "LIST-003", "CON-003")

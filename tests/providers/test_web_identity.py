@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from conformance.identity_service import TEMPORARY_KEY, TEMPORARY_TOKEN, IdentityService, identity_service
-from conformance.target import S3Endpoint
-from providers.aws import PROVIDER
-from providers.launch.process import ProcessLaunch
-from providers.launch.remote import RemoteLaunch, Variables
-from providers.provider import LaunchError
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.testkit.web_identity import (
+    TEMPORARY_KEY,
+    TEMPORARY_TOKEN,
+    IdentityService,
+    identity_service,
+)
+from bucket_conformance.providers.aws import PROVIDER
+from bucket_conformance.providers.launch.process import ProcessLaunch
+from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
+from bucket_conformance.providers.provider import LaunchError
 from tests.providers.launching import tiny
 
 

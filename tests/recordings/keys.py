@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from conformance.http_transport import Answer
-from conformance.session import Session
-from tests.faulty.exemplar_types import Request
-from tests.recordings_model import fact
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.transport import Answer
+from tests.exemplar.types import Request
+from tests.recordings.model import fact
 
 ENCODED_TWINS = ("a%2Fb", "a/%F0%9F%98%80")
 FOLDER = ("folder/aSubfolder/subFile1", "folder/aSubfolder/subFile2", "folder/file1", "folder/file2")

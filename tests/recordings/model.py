@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from conformance.http_transport import Answer
-from conformance.session import Session
-from tests.faulty.exemplar_types import Request
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.transport import Answer
+from tests.exemplar.types import Request
 
 Ask = Callable[[Session, str], Answer]
 """Makes the recorded request below a prefix that nobody else uses, and returns the answer that was recorded."""

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote, unquote
 
-from conformance.http_transport import Answer
-from conformance.session import Session
-from tests.faulty.exemplar_types import Request
-from tests.recordings_model import fact
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.transport import Answer
+from tests.exemplar.types import Request
+from tests.recordings.model import fact
 
 TEN: Final = b"0123456789"
 

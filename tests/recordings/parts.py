@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from conformance.http_transport import Answer
-from conformance.s3_wire import content_md5
-from conformance.session import Session
-from tests.faulty.exemplar_types import Request
-from tests.recordings_model import fact
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.conformance.wire.transport import Answer
+from tests.exemplar.types import Request
+from tests.recordings.model import fact
 
 SMALL = b"test"
 FULL = bytes(5 * 1024 * 1024)

@@ -1,6 +1,6 @@
 """The recorded answers as data of our own: facts alone, taken out of the snapshots that LocalStack's tests keep.
 
-``python -m tests.recordings_source FOLDER`` reads the snapshots in a folder (``test_s3.snapshot.json`` and so on) and
+``python -m tests.recordings.source FOLDER`` reads the snapshots in a folder (``test_s3.snapshot.json`` and so on) and
 writes ``tests/recordings/answers.json``: for each recorded answer that a :class:`Fact` states, its status, error code,
 day of validation, and the fields that the fact names. No text of the recordings is kept.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.recordings_model import Fact, facts
+from tests.recordings.model import Fact, facts
 
 ANSWERS: Final = Path(__file__).parent / "recordings" / "answers.json"
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.http_transport import Answer
-from conformance.session import Session
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.conformance.wire.transport import Answer
 from tests.bench import decide, on_exemplar, under
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Fault, Forward
-from tests.recordings_model import Fact, facts, field_of
-from tests.recordings_page import PAGE, page
-from tests.recordings_source import extracted, name_of, read_answers
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Fault, Forward
+from tests.recordings.model import Fact, facts, field_of
+from tests.recordings.page import PAGE, page
+from tests.recordings.source import extracted, name_of, read_answers
 
 SNAPSHOTS = os.environ.get("AWS_RECORDINGS")
 """A folder with the snapshots of LocalStack's tests, where they are at hand: what we keep is compared with them."""
@@ -83,7 +83,7 @@ def test_no_recorded_answer_is_stated_twice() -> None:
 
 
 def test_the_page_of_anchors_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.recordings_page"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.recordings.page"
 
 
 @pytest.mark.parametrize("fact", facts(), ids=_name)

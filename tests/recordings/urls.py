@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from conformance.http_transport import Answer
-from conformance.session import Session
-from tests.faulty.exemplar_types import Request
-from tests.recordings_model import fact
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.transport import Answer
+from tests.exemplar.types import Request
+from tests.recordings.model import fact
 
 SIGNING = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from moto.server import ThreadedMotoServer
 
-from reference_impl.s3 import S3Storage
-from reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_client import make_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,7 +71,7 @@ def fresh_bucket(url: str) -> Bucket:
 
 def command_line(*arguments: str) -> list[str]:
     """The storage's command, run by this interpreter."""
-    return [sys.executable, "-m", "reference_impl", *arguments]
+    return [sys.executable, "-m", "bucket_conformance.reference_impl", *arguments]
 
 
 def environment(variables: dict[str, str], home: Path) -> dict[str, str]:

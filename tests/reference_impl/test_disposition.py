@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reference_impl.disposition import MAX_NAME_CHARS, attachment
+from bucket_conformance.reference_impl.disposition import MAX_NAME_CHARS, attachment
 
 GRAMMAR = re.compile(
     r"attachment(?:; filename=\"([ !#-\[\]-~]*)\"(?:; filename\*=UTF-8''([0-9A-Za-z!#$&+.^_`|~%-]+))?)?"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from reference_impl.confined import INCOMING
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.confined import INCOMING
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
 from tests.reference_impl.disk_worlds import tree
 
 
@@ -148,7 +148,7 @@ def test_a_link_planted_during_a_write_leads_nowhere(storage: LocalStorage, tmp_
 WRITER = """
 import sys
 from pathlib import Path
-from reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.local import LocalStorage
 storage, turn = LocalStorage(Path(sys.argv[1])), 0
 while True:
     turn += 1

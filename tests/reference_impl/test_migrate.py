@@ -16,14 +16,14 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from reference_impl.api import ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import LocalStorage
-from reference_impl.migrate import STOP_AFTER, describe, migrate
-from reference_impl.migrate_journal import Journal
-from reference_impl.migrate_report import Progress, Stage
-from reference_impl.s3 import S3Storage
-from reference_impl.s3_upload import MIN_PART_SIZE
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.migrate import STOP_AFTER, describe, migrate
+from bucket_conformance.reference_impl.migrate_journal import Journal
+from bucket_conformance.reference_impl.migrate_report import Progress, Stage
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE
 from tests.reference_impl.bucket_world import BUCKET, Bucket, command_line, environment, fresh_bucket, moto_server
 
 KEYS = [

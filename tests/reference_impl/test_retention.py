@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_impl import keys
-from reference_impl.api import DeleteError, DeleteFailure, DeleteResult, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import LocalStorage
-from reference_impl.retention import (
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import DeleteError, DeleteFailure, DeleteResult, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.retention import (
     MAX_RULES,
     RULE_ID_PREFIX,
     Match,
@@ -28,8 +28,8 @@ from reference_impl.retention import (
     stored_owners,
     sweep,
 )
-from reference_impl.retention_rules import apply_rules, lifecycle_configuration, read_rules
-from reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.retention_rules import apply_rules, lifecycle_configuration, read_rules
+from bucket_conformance.reference_impl.s3_client import make_client
 from tests.reference_impl.bucket_world import ACCESS_KEY, BUCKET, SECRET, Bucket, fresh_bucket, moto_server
 from tests.reference_impl.stub_s3 import answer, error, running
 

@@ -22,12 +22,12 @@ import pytest
 import time_machine
 from moto.server import ThreadedMotoServer
 
-from reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, DeleteError, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3 import S3Storage
-from reference_impl.s3_client import make_client
-from reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE
-from tests.faulty.exemplar import Exemplar
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, DeleteError, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE
+from tests.exemplar.server import Exemplar
 from tests.reference_impl.stub_s3 import RESET, Request, Stub, answer, error, running
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"

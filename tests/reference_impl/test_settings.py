@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reference_impl import settings
-from reference_impl.s3 import S3Storage
-from reference_impl.settings import SettingsError, load
+from bucket_conformance.reference_impl import settings
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.settings import SettingsError, load
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"

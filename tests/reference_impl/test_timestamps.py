@@ -9,7 +9,7 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_impl.s3_client import _timestamp
+from bucket_conformance.reference_impl.s3_client import _timestamp
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)), st.sampled_from(["us", "ms", "s"]))

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from reference_impl.confined import INCOMING
-from reference_impl.local import LocalStorage
-from reference_impl.signed_urls import UrlServer
+from bucket_conformance.reference_impl.confined import INCOMING
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.signed_urls import UrlServer
 from tests.reference_impl.disk_worlds import tree
 from tests.reference_impl.url_world import BODY, SECRET, call, running_server, storage_with_object, until, url_of_object  # noqa: F401
 
@@ -167,8 +167,8 @@ def test_serve_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path, base_url=f"http://127.0.0.1:{port}/some/where", secret=SECRET)
     storage.upload("k", b"served")
     program = (
-        "import sys; from pathlib import Path; from reference_impl.local import LocalStorage; "
-        "from reference_impl.signed_urls import serve; root, url, secret, port = sys.argv[1:]; "
+        "import sys; from pathlib import Path; from bucket_conformance.reference_impl.local import LocalStorage; "
+        "from bucket_conformance.reference_impl.signed_urls import serve; root, url, secret, port = sys.argv[1:]; "
         "serve(LocalStorage(Path(root), base_url=url, secret=secret.encode()), port=int(port))"
     )
     command = [sys.executable, "-c", program, str(tmp_path), storage.base_url or "", SECRET.decode(), str(port)]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_impl import keys
-from reference_impl.api import Storage
-from reference_impl.local import LocalStorage
-from reference_impl.usage import SHOWN_OUTSIDE, Amount, UsageLine, usage
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import Storage
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.usage import SHOWN_OUTSIDE, Amount, UsageLine, usage
 from tests.reference_impl.bucket_world import fresh_bucket, moto_server
 
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from reference_impl.local import LocalStorage
-from reference_impl.signed_urls import UrlServer
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.signed_urls import UrlServer
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 BODY = bytes(range(256)) * 40

@@ -12,14 +12,16 @@ from unittest import mock
 import botocore.endpoint
 from botocore.retries.quota import RetryQuota
 
-import reference_impl.s3
-from reference_impl.s3 import S3Storage
-from reference_impl.s3_client import make_client
-from reference_impl.s3_upload import PART_SIZE
-from tests.faulty import exemplar_delete, exemplar_listing, exemplar_multipart
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_store import Bucket as Kept
-from tests.faulty.exemplar_types import Request
+import bucket_conformance.reference_impl.s3
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3_upload import PART_SIZE
+from tests.exemplar import delete as exemplar_delete
+from tests.exemplar import listing as exemplar_listing
+from tests.exemplar import multipart as exemplar_multipart
+from tests.exemplar.server import Exemplar
+from tests.exemplar.store import Bucket as Kept
+from tests.exemplar.types import Request
 from tests.under_faults.proxy import FaultyProxy
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ def world() -> Iterator[World]:
 def small_sizes() -> Iterator[None]:
     """Let parts be of ``SMALL_PART`` bytes and pages of ``SMALL_PAGE`` keys, on both sides: examples become cheap."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(reference_impl.s3, "MIN_PART_SIZE", SMALL_PART))
+        stack.enter_context(mock.patch.object(bucket_conformance.reference_impl.s3, "MIN_PART_SIZE", SMALL_PART))
         stack.enter_context(mock.patch.object(exemplar_multipart, "MIN_PART_BYTES", SMALL_PART))
         real = exemplar_listing.max_keys
         stack.enter_context(

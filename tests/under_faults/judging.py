@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, cast
 
-from reference_impl.api import DeleteError, DeleteResult
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.api import DeleteError, DeleteResult
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3 import S3Storage
 from tests.under_faults.bucket import ATTEMPTS, LOCKED, World
 from tests.under_faults.proxy import HARMLESS, STALLS, Fault
 

@@ -16,10 +16,10 @@ from typing import Final
 
 import pytest
 
-from reference_impl.api import DeleteError
-from reference_impl.confined import INCOMING
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.api import DeleteError
+from bucket_conformance.reference_impl.confined import INCOMING
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
 from tests.reference_impl.disk_worlds import small_disk, tree
 
 KILLS: Final = int(os.environ.get("CONFORMANCE_KILLS", "60"))

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from reference_impl.api import DeleteError
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3_upload import MIN_PART_SIZE
+from bucket_conformance.reference_impl.api import DeleteError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE
 from tests.under_faults.bucket import ATTEMPTS, BUCKET, LOCKED, World
 from tests.under_faults.judging import FAST_FAULTS, Judge, Stream
 from tests.under_faults.proxy import HARMLESS, STALLS, Fault, Step

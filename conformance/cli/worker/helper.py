@@ -1,6 +1,6 @@
 """A second process for a provider that another one has brought up: judges the clauses that it is handed, one by one.
 
-Started by :mod:`conformance.cli.siblings`. The order comes in on the first line of standard input, then the ids of
+Started by :mod:`helpers`. The order comes in on the first line of standard input, then the ids of
 clauses until the end of it; out go ``{"type": "ready"}``, the results and a footer.
 """
 
@@ -10,12 +10,19 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.catalogue import Entry, entries
-from conformance.cli.orders import answering, await_order, plan_of, provider_of, stopped_or_done, target_from
-from conformance.contract import Capability
-from conformance.opening_error import OpeningError
-from conformance.report.untrusted import echo
-from conformance.run import Emit, run
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.catalogue import Entry, entries
+from bucket_conformance.conformance.cli.worker.job import (
+    answering,
+    await_order,
+    plan_of,
+    provider_of,
+    stopped_or_done,
+    target_from,
+)
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.run import Emit, run
+from bucket_conformance.conformance.report.untrusted import echo
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def _judge() -> None:
 
 
 class _HandedOut:
-    """The clauses that come in, as a :class:`conformance.run.Sharing`."""
+    """The clauses that come in, as a :class:`Sharing`."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit

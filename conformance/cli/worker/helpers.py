@@ -15,14 +15,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
-from conformance.catalogue import Entry, entries
-from conformance.cli.ahead import start_sibling
-from conformance.cli.orders import target_data
-from conformance.contract import Capability
-from conformance.report.document import DocumentError, message_from_json
-from conformance.run import Emit
-from conformance.run_ids import new_run_id
-from conformance.target import DiskRoot, S3Endpoint
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.catalogue import Entry, entries
+from bucket_conformance.conformance.cli.worker.job import target_data
+from bucket_conformance.conformance.cli.worker.prestart import start_sibling
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.run import Emit
+from bucket_conformance.conformance.report.document import DocumentError, message_from_json
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
 
 STOP_WAIT_S: Final = 20.0
 """How long an interrupted sibling may take to remove what it created."""
@@ -32,7 +32,7 @@ ALONE: Final = frozenset({Capability.RESTART})
 
 
 class Siblings:
-    """The clauses of one provider, shared with further processes. A :class:`conformance.run.Sharing`.
+    """The clauses of one provider, shared with further processes. A :class:`Sharing`.
 
     Processes that have not been ``started`` before begin with the context, so that they load while the backend is
     brought up; they judge from :meth:`share` on. Where that is never called, they leave.

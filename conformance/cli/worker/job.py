@@ -13,15 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from conformance.baseline import Expectation, read_expectations
-from conformance.catalogue import UnknownClause, entries, select
-from conformance.contract import Profile
-from conformance.effort import EFFORTS, Effort, Mode, deep
-from conformance.report.document import line
-from conformance.run import Plan
-from conformance.target import DiskRoot, S3Endpoint
-from providers import discover
-from providers.provider import Provider
+from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
+from bucket_conformance.conformance.contract import Profile
+from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode, deep
+from bucket_conformance.conformance.engine.run import Plan
+from bucket_conformance.conformance.expectations import Expectation, read_expectations
+from bucket_conformance.conformance.report.document import line
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import Provider
 
 
 def provider_of(order: dict[str, Any]) -> Provider | None:

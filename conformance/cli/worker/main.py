@@ -1,6 +1,6 @@
 """One provider in a process of its own: what to judge comes in on standard input, a report section goes out.
 
-Started by :mod:`conformance.cli.workers` through :mod:`conformance.cli.ahead`. A process each keeps providers apart:
+Started by :mod:`pool` through :mod:`prestart`. A process each keeps providers apart:
 shifted clocks, patched calls, crashes.
 Beside the lines of the report there are ``{"type": "progress", "text": …}`` lines.
 """
@@ -13,15 +13,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
-from conformance.cli.orders import answering, await_order, endpoint_from, plan_of, provider_of, stopped_or_done
-from conformance.cli.siblings import Siblings
-from conformance.contract import Capability
-from conformance.opening_error import OpeningError
-from conformance.run import header, run, unusable
-from conformance.target import DiskRoot, S3Endpoint, Target
-from conformance.verdict import Verdict
-from providers import discover
-from providers.provider import Launch, LaunchError, LaunchKind, Provider, Unavailable
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.cli.worker.helpers import Siblings
+from bucket_conformance.conformance.cli.worker.job import (
+    answering,
+    await_order,
+    endpoint_from,
+    plan_of,
+    provider_of,
+    stopped_or_done,
+)
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.run import header, run, unusable
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, Target
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.providers import discover
+from bucket_conformance.providers.provider import Launch, LaunchError, LaunchKind, Provider, Unavailable
 
 WORTH_SHARING: Final = 10
 """So many clauses take longer than the start of another process."""

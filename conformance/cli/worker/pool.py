@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, Self
 
-from conformance.catalogue import UnknownClause
-from conformance.report.document import DocumentError, message_from_json
-from providers.provider import LaunchError
+from bucket_conformance.conformance.catalogue import UnknownClause
+from bucket_conformance.conformance.report.document import DocumentError, message_from_json
+from bucket_conformance.providers.provider import LaunchError
 
 STOP_WAIT_S: Final = 30.0
 """How long an interrupted worker may take to remove what it created."""
@@ -53,7 +53,7 @@ class Idle:
     def select(self, patterns: Sequence[str], profiles: Sequence[str]) -> list[str]:
         """Return the ids of the clauses that match: it has them loaded, and whoever asks need not load them too.
 
-        Raises ``UnknownClause`` as :func:`conformance.catalogue.select` does, ``LaunchError`` where it has ended.
+        Raises ``UnknownClause`` as :func:`select` does, ``LaunchError`` where it has ended.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -88,7 +88,7 @@ def start_idle(*, siblings: int = 0) -> Idle:
     """Start a worker ahead of its order: it loads while the order is made up, and so many siblings beside it."""
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.ahead", str(siblings)],
+        [sys.executable, "-m", "bucket_conformance.conformance.cli.worker.prestart", str(siblings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

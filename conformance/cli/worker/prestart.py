@@ -1,4 +1,4 @@
-"""Starts a worker together with those who may share its clauses: ``python -m conformance.cli.ahead N``.
+"""Starts a worker together with those who may share its clauses: ``python -m bucket_conformance.conformance.cli.worker.prestart N``.
 
 Each takes most of a second to load. Here nothing is loaded before the others have begun, so that all load at once.
 """
@@ -12,7 +12,7 @@ import sys
 def start_sibling() -> subprocess.Popen[str]:
     """Start a process that loads, and waits for an order on its standard input; it leaves at the end of that."""
     return subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.sibling"],
+        [sys.executable, "-m", "bucket_conformance.conformance.cli.worker.helper"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -22,7 +22,7 @@ def start_sibling() -> subprocess.Popen[str]:
 
 def main() -> None:
     started = [start_sibling() for _ in range(int(sys.argv[1]))]
-    from conformance.cli import worker
+    from bucket_conformance.conformance.cli.worker import main as worker
 
     worker.main(started)
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.claims import Outcome, probe_claims
-from conformance.contract import Capability
-from conformance.effort import EFFORTS, Mode
-from conformance.run import Plan, judge_all
-from conformance.session import Session
+from bucket_conformance.conformance.backend.capabilities import Outcome, probe_claims
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.run import Plan, judge_all
+from bucket_conformance.conformance.session import Session
 from tests.bench import on_exemplar, under
-from tests.faulty.exemplar_types import Request, Response, S3Error
-from tests.faulty.exemplar_xml import error_response
-from tests.faulty.gateway import Fault, Forward
+from tests.exemplar.types import Request, Response, S3Error
+from tests.exemplar.xml import error_response
+from tests.faults.gateway import Fault, Forward
 
 PROBED = (
     Capability.MULTIPART,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.opening import open_session
-from conformance.opening_error import OpeningError
-from conformance.target import S3Endpoint
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.raw_client import boto_client
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.target import S3Endpoint
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 RUN = "6b000000-abcdef"
 FOREIGN = ("notes.txt", "project/conformance-reports/a", f"conformance-{RUN}0/0/other")

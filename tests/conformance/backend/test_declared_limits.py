@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import decide, every_fault, on_exemplar, under
 
 

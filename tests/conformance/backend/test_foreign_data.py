@@ -21,17 +21,17 @@ import time_machine
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import conformance.opening
-from conformance.http_transport import Answer, HttpTransport
-from conformance.leftovers import clean_endpoint
-from conformance.opening import open_session
-from conformance.opening_error import OpeningError
-from conformance.s3_wire import S3Wire
-from conformance.session import LEADS, Session
-from conformance.target import S3Endpoint
-from conformance.verdict import ViewError
-from conformance.wire import Headers
-from tests.memory_s3 import Broken, Bucket, MemoryS3
+import bucket_conformance.conformance.backend.opening
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.leftovers import clean_endpoint
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.session import LEADS, Session
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.wire.exchange import Headers
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from tests.exemplar.memory_s3 import Broken, Bucket, MemoryS3
 
 CASES: Final = 640
 """For each way of listing wrongly."""
@@ -283,8 +283,12 @@ def _in_memory() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, time_machine.travel(NOW, tick=False):
         patch.setattr(HttpTransport, "send", send)
         patch.setattr(S3Wire, "sign", unsigned)
-        patch.setattr(conformance.opening, "make_client", lambda **_: client)
-        patch.setattr(conformance.opening, "SdkHook", lambda *_, **__: SimpleNamespace(before_send=None, close=int))
+        patch.setattr(bucket_conformance.conformance.backend.opening, "make_client", lambda **_: client)
+        patch.setattr(
+            bucket_conformance.conformance.backend.opening,
+            "SdkHook",
+            lambda *_, **__: SimpleNamespace(before_send=None, close=int),
+        )
         yield
 
 

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 import time_machine
 
-from conformance.ages import DAY_S
-from conformance.lease import LEASE_S, RENEW_S, lease_key
-from conformance.leftovers import Outcome, clean_endpoint
-from conformance.opening import open_session
-from conformance.target import S3Endpoint
-from tests.faulty import exemplar_http, exemplar_sigv4, exemplar_store
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.raw_client import boto_client
+from bucket_conformance.conformance.backend.ages import DAY_S
+from bucket_conformance.conformance.backend.lease import LEASE_S, RENEW_S, lease_key
+from bucket_conformance.conformance.backend.leftovers import Outcome, clean_endpoint
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.target import S3Endpoint
+from tests.exemplar import http as exemplar_http
+from tests.exemplar import sigv4 as exemplar_sigv4
+from tests.exemplar import store as exemplar_store
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 FIRST, SECOND = "00000001-aaaaaa", "00000002-bbbbbb"
 """Runs of 1970."""

@@ -9,13 +9,13 @@ from unittest import mock
 
 import pytest
 
-from conformance.probe import LIMITS, Found, agrees, find_limits, largest, limits_as_data
-from conformance.session import Session
-from conformance.wire import Exchange
+from bucket_conformance.conformance.backend.limits import LIMITS, Found, agrees, find_limits, largest, limits_as_data
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.exchange import Exchange
 from tests.bench import on_exemplar, under
-from tests.faulty.exemplar_types import Request, Response, S3Error
-from tests.faulty.exemplar_xml import error_response
-from tests.faulty.gateway import Fault, Forward
+from tests.exemplar.types import Request, Response, S3Error
+from tests.exemplar.xml import error_response
+from tests.faults.gateway import Fault, Forward
 
 BY_NAME = {limit.name: limit for limit in LIMITS}
 
@@ -202,7 +202,7 @@ def test_a_search_in_which_a_request_ran_out_of_time_finds_nothing(exemplar: Ses
     exemplar.recorder.add(late)  # of an earlier clause
     quick = replace(BY_NAME["key_bytes"], search=lambda session: Found(value=1024))
     slow = replace(BY_NAME["batch_keys"], search=search)
-    with mock.patch("conformance.probe.LIMITS", (quick, slow)):
+    with mock.patch("bucket_conformance.conformance.backend.limits.LIMITS", (quick, slow)):
         found = find_limits(exemplar)
     assert found["key_bytes"] == Found(value=1024)
     assert found["batch_keys"] == Found(value=None, note="time ran out: a request was not answered")

@@ -14,25 +14,25 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import select
-from conformance.effort import EFFORTS, Mode
-from conformance.judge import judge
-from conformance.leftovers import Outcome, clean_endpoint
-from conformance.opening import open_session
-from conformance.opening_error import OpeningError
-from conformance.removal import run_of_bucket
-from conformance.run_ids import new_run_id
-from conformance.run_traces import run_of
-from conformance.session import Session
-from conformance.target import DiskRoot, S3Endpoint, StorageFactory
-from conformance.wire import Recorder
-from reference_impl.api import ObjectStat
-from reference_impl.local import LocalStorage
+from bucket_conformance.conformance.backend.cleanup import run_of_bucket
+from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.leftovers import Outcome, clean_endpoint
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.backend.run_traces import run_of
+from bucket_conformance.conformance.catalogue import select
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.judge import judge
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory
+from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.reference_impl.api import ObjectStat
+from bucket_conformance.reference_impl.local import LocalStorage
 from tests.bench import EVERY_S3_CAPABILITY
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.raw_client import boto_client
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 STRANGER = [
     "notes.txt",
@@ -233,9 +233,9 @@ def wrong_clock(ahead: timedelta) -> Iterator[str]:
     code = (
         "import sys, time, time_machine\n"
         f"time_machine.travel(time.time() + {ahead.total_seconds()}, tick=True).start()\n"
-        "import tests.faulty.exemplar_sigv4 as sigv4, tests.faulty.exemplar_http as http\n"
+        "import tests.exemplar.sigv4 as sigv4, tests.exemplar.http as http\n"
         "sigv4.real_now = http.real_now = time.time\n"
-        "from tests.faulty.exemplar import main\n"
+        "from tests.exemplar.server import main\n"
         "sys.argv = ['exemplar']\n"
         "main()\n"
     )

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from conformance.patching import replaced
+from bucket_conformance.conformance.backend.patching import replaced
 
 
 class _Thing:

@@ -11,13 +11,13 @@ import pytest
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
-from conformance.http_transport import HttpTransport
-from conformance.s3_wire import S3Wire
-from conformance.sdk_hook import SdkHook, SdkInterference
-from conformance.target import S3Endpoint
-from conformance.wire import PREVIEW_BYTES, Exchange, Recorder
-from reference_impl.s3_client import make_client
-from tests.faulty.exemplar import Exemplar
+from bucket_conformance.conformance.backend.sdk_hook import SdkHook, SdkInterference
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire.exchange import PREVIEW_BYTES, Exchange, Recorder
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import HttpTransport
+from bucket_conformance.reference_impl.s3_client import make_client
+from tests.exemplar.server import Exemplar
 
 
 class World:

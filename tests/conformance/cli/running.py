@@ -25,7 +25,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def conformance(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run to the end; return exit code and both outputs."""
     return subprocess.run(
-        [sys.executable, "-m", "conformance.cli.main", *args],
+        [sys.executable, "-m", "bucket_conformance.conformance.cli.main", *args],
         cwd=folder,
         env=environment(folder, **environ),
         stdin=subprocess.DEVNULL,
@@ -40,7 +40,7 @@ def in_a_terminal(folder: Path, *args: str, **environ: str) -> str:
     """Run to the end with a terminal for all three streams; return all that it was sent."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.main", *args],
+        [sys.executable, "-m", "bucket_conformance.conformance.cli.main", *args],
         cwd=folder,
         env=environment(folder, TERM="xterm", **environ),
         stdin=follower,
@@ -66,7 +66,7 @@ def in_a_terminal(folder: Path, *args: str, **environ: str) -> str:
 def started(folder: Path, *args: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """Start in a process group of its own, and end it in any case."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli.main", *args],
+        [sys.executable, "-m", "bucket_conformance.conformance.cli.main", *args],
         cwd=folder,
         env=environment(folder, **environ),
         stdin=subprocess.DEVNULL,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import KEYS, conformance
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.raw_client import boto_client
+from tests.conformance.cli.running import KEYS, conformance
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 
 def test_what_an_endpoint_does_not_let_go_is_told_with_the_command_that_tries_again(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import in_a_terminal
+from tests.conformance.cli.running import in_a_terminal
 
 
 @pytest.mark.parametrize(

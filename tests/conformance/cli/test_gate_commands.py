@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli import gate_markdown
-from conformance.cli.main import main
-from conformance.gate import Finding, Standing
-from conformance.report.document import read
-from tests.report.documents import section, write
+from bucket_conformance.conformance.cli import gate_markdown
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.gate.comparison import Finding, Standing
+from bucket_conformance.conformance.report.document import read
+from tests.conformance.report.documents import section, write
 
 BEFORE = {"KEY-001": "conforms", "KEY-002": "deviates", "URL-001": "conforms"}
 
@@ -194,7 +194,7 @@ def test_compare_matches_providers_and_names_those_without_a_partner(
 def test_shards_are_merged_by_a_process_of_its_own(tmp_path: Path) -> None:
     one = write(tmp_path / "1.jsonl", section({"KEY-001": "conforms"}))
     two = write(tmp_path / "2.jsonl", section({"URL-001": "deviates"}), section(BEFORE, provider="b"))
-    command = [sys.executable, "-m", "conformance.cli.main", "merge", one, two]
+    command = [sys.executable, "-m", "bucket_conformance.conformance.cli.main", "merge", one, two]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     merged = tmp_path / "merged.jsonl"
     merged.write_text(done.stdout)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli.main import main
-from providers import discover
-from tests.cli.running import started, until
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.providers import discover
+from tests.conformance.cli.running import started, until
 from tests.providers.launching import is_alive
 
 PROVIDER_FILE = """
 import dataclasses
 from pathlib import Path
-from providers.launch.environment import Environment, Step
-from providers.launch.process import Command, ProcessLaunch
-from providers.moto import PROVIDER as base
-from providers.provider import Availability
+from bucket_conformance.providers.launch.environment import Environment, Step
+from bucket_conformance.providers.launch.process import Command, ProcessLaunch
+from bucket_conformance.providers.moto import PROVIDER as base
+from bucket_conformance.providers.provider import Availability
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
@@ -85,7 +85,7 @@ def test_all_leaves_out_what_the_machine_cannot_have(
     def only_ours(extra: list[Path]) -> object:
         return {id: provider for id, provider in discover(extra).items() if id in ("good", "lacking", "local_disk")}
 
-    monkeypatch.setattr("conformance.cli.install_command.discover", only_ours)
+    monkeypatch.setattr("bucket_conformance.conformance.cli.install_command.discover", only_ours)
     code = main(["install", "--all", *(word for file in files for word in ("--provider-file", file))])
     assert code == 0
     assert capsys.readouterr().out == "good: ready\nlacking: left out: frobnicator is not here\n"

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.cli.running import conformance
+from tests.conformance.cli.running import conformance
 
 
 def test_each_launch_of_a_missing_provider_is_told_by_itself(tmp_path: Path) -> None:

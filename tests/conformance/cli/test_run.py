@@ -16,16 +16,16 @@ from unittest import mock
 
 import pytest
 
-from conformance.cli.main import main
-from conformance.report.disclosure import WITHHELD
-from conformance.report.document import DocumentError, read
-from tests.cli.running import KEYS, conformance, environment, in_a_terminal, started, until
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import FaultyServer, all_faults
-from tests.faulty.raw_client import boto_client
-from tests.faulty.upstreams import InProcess
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.report.disclosure import WITHHELD
+from bucket_conformance.conformance.report.document import DocumentError, read
+from tests.conformance.cli.running import KEYS, conformance, environment, in_a_terminal, started, until
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import FaultyServer, all_faults
+from tests.faults.upstreams import InProcess
 
 FEW = ("--quick", "--clause", "KEY-001", "--clause", "URL-001", "--clause", "URL-018")
 
@@ -52,7 +52,7 @@ def test_local_disk_ends_in_a_matrix_and_a_report(tmp_path: Path) -> None:
 
 
 def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> None:
-    text = "import dataclasses\nfrom pathlib import Path\nfrom providers.local_disk import PROVIDER as base\n"
+    text = "import dataclasses\nfrom pathlib import Path\nfrom bucket_conformance.providers.local_disk import PROVIDER as base\n"
     text += "KNOWN = Path(__file__).with_name('known.toml')\n"
     (tmp_path / "mine.py").write_text(text + "PROVIDER = dataclasses.replace(base, id='mine', expectations=KNOWN)\n")
     given = ("run", "mine", "--provider-file", "mine.py", "--quick", "--clause", "KEY-001", "--report", "r.jsonl")
@@ -282,8 +282,8 @@ SERVER = ["--port", "{port}", "--access-key", "{access_key}", "--secret-key", "{
 
 
 def test_a_server_declared_in_a_file_is_started_judged_and_ended_also_by_an_interrupt(tmp_path: Path) -> None:
-    declare(tmp_path, [sys.executable, "-m", "tests.faulty.exemplar", *SERVER])
-    here = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    declare(tmp_path, [sys.executable, "-m", "tests.exemplar.server", *SERVER])
+    here = {"PYTHONPATH": str(Path(__file__).parents[3])}
     args = ("run", "mine", "--provider-file", "mine.toml")
     done = conformance(tmp_path, *args, *FEW, **here)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -327,7 +327,7 @@ def test_a_report_on_a_full_disk_loses_nothing_else(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path: Path) -> None:
     for command in ("run local_disk --quick --clause RT --json", "list clauses"):
         done = subprocess.run(
-            f"{sys.executable} -m conformance.cli.main {command} | head -c 1",
+            f"{sys.executable} -m bucket_conformance.conformance.cli.main {command} | head -c 1",
             shell=True,
             cwd=tmp_path,
             env=environment(tmp_path),
@@ -441,7 +441,7 @@ def processes_of(folder: Path) -> list[int]:
 def declare(folder: Path, command: list[str]) -> None:
     words = json.dumps(command)
     # The installed package does not hold the tests that the server is one of.
-    root = json.dumps(str(Path(__file__).parents[2]))
+    root = json.dumps(str(Path(__file__).parents[3]))
     (folder / "mine.toml").write_text(
         f'id = "mine"\ntitle = "My server"\ncommand = {words}\nenvironment = {{ PYTHONPATH = {root} }}\n',
         encoding="utf-8",

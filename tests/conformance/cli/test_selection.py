@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli.main import main
-from conformance.report.document import read
-from conformance.verdict import Verdict
-from tests.cli.running import conformance
-from tests.cli.test_install import provider_file
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.verdict import Verdict
+from tests.conformance.cli.running import conformance
+from tests.conformance.cli.test_install import provider_file
 
 FEW = ("--quick", "--clause", "KEY-001", "--clause", "KEY-009")
 ABSENT = 'id = "absent"\ntitle = "Absent"\ncommand = ["no-such-program"]\n'

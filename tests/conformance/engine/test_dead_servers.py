@@ -14,25 +14,26 @@ import pytest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
-from conformance import http_transport, sdk_hook
-from conformance.catalogue import Case, Entry, entries
-from conformance.contract import Capability, Clause, Harm, Level, Profile
-from conformance.effort import EFFORTS, Mode
-from conformance.http_transport import Answer
-from conformance.opening import open_session
-from conformance.run import Plan, judge_unless_dead, run
-from conformance.run_ids import new_run_id
-from conformance.session import Session
-from conformance.stored_bytes import is_lost, stored_in, tells
-from conformance.target import DiskRoot, S3Endpoint, StorageFactory
-from conformance.verdict import Deviation, Verdict
-from conformance.wire import Exchange, Recorder
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.local import LocalStorage
-from reference_impl.s3_client import make_client
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
+from bucket_conformance.conformance.backend import sdk_hook
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.run_ids import new_run_id
+from bucket_conformance.conformance.catalogue import Case, Entry, entries
+from bucket_conformance.conformance.contract import Capability, Clause, Harm, Level, Profile
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.run import Plan, judge_unless_dead, run
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory
+from bucket_conformance.conformance.verdict import Deviation, Verdict
+from bucket_conformance.conformance.wire import transport as http_transport
+from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
+from bucket_conformance.conformance.wire.stored_bytes import is_lost, stored_in, tells
+from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.s3_client import make_client
+from tests.exemplar.http import HttpFront
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 KEY, SECRET = "AKexemplar", "exemplar-secret"
 QUICK = EFFORTS[Mode.QUICK]
@@ -106,7 +107,7 @@ class Dying:
 def serving(server: Dying) -> Iterator[S3Endpoint]:
     with (
         HttpFront(lambda request: server.handle(request)) as front,
-        mock.patch("conformance.liveness.REVIVAL_S", 0.2),
+        mock.patch("bucket_conformance.conformance.backend.liveness.REVIVAL_S", 0.2),
         mock.patch("time.sleep"),  # the pauses of the SDK, and ours
     ):
         yield S3Endpoint(url=front.url, access_key=KEY, secret_key=SECRET)
@@ -270,7 +271,10 @@ def test_what_was_seen_while_the_server_was_away_is_judged_again() -> None:
             away[0] = AWAY
             raise Deviation(promised="200", observed="the server ends at this")
 
-        with mock.patch.object(server, "handle", handle), mock.patch("conformance.liveness.REVIVAL_S", 10.0):
+        with (
+            mock.patch.object(server, "handle", handle),
+            mock.patch("bucket_conformance.conformance.backend.liveness.REVIVAL_S", 10.0),
+        ):
             away[0] = AWAY
             entry = clause(reads)
             judgement, dead = judge_unless_dead(entry, session, Plan(entries=[entry], effort=QUICK, seed=1), "")
@@ -297,7 +301,7 @@ def test_a_storage_of_somebody_elses_that_fails_everything_is_dead(tmp_path: Pat
 
     storage = Mortal(tmp_path)
     with (
-        mock.patch("conformance.liveness.REVIVAL_S", 0.1),
+        mock.patch("bucket_conformance.conformance.backend.liveness.REVIVAL_S", 0.1),
         open_session(StorageFactory(make=lambda: storage, name="mine:make")) as session,
     ):
         assert decided(session, loses) == (Verdict.DEVIATES, "")
@@ -312,7 +316,10 @@ def test_a_storage_of_somebody_elses_that_fails_everything_is_dead(tmp_path: Pat
 
 
 def test_a_disk_whose_folder_is_gone_is_dead(tmp_path: Path) -> None:
-    with mock.patch("conformance.liveness.REVIVAL_S", 0.1), open_session(DiskRoot(root=tmp_path)) as session:
+    with (
+        mock.patch("bucket_conformance.conformance.backend.liveness.REVIVAL_S", 0.1),
+        open_session(DiskRoot(root=tmp_path)) as session,
+    ):
         assert decided(session, loses) == (Verdict.DEVIATES, "")
         session.root.rename(tmp_path / "elsewhere")
         verdict, dead = decided(session, loses)

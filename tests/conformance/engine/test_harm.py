@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.contract import Harm
-from conformance.url_answers import REFUSED, SERVED, bypass
-from conformance.verdict import Deviation, Verdict, compare, require
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.testkit.url_outcomes import REFUSED, SERVED, bypass
+from bucket_conformance.conformance.verdict import Deviation, Verdict, compare, require
 from tests.bench import decide, every_fault, under
 
 

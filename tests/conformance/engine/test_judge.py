@@ -12,22 +12,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 
-from conformance.catalogue import Case, Entry
-from conformance.contract import Capability, Clause, Level, Profile
-from conformance.effort import EFFORTS, Effort, Mode, deep
-from conformance.health import Health
-from conformance.http_transport import Answer
-from conformance.judge import Judgement, judge
-from conformance.opening import open_session
-from conformance.run import Plan, judge_all, run
-from conformance.session import Session
-from conformance.strategies import only_if
-from conformance.target import S3Endpoint
-from conformance.verdict import Deviation, Inconclusive, Moment, Verdict, ViewError, compare, require
-from conformance.wire import Exchange
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.catalogue import Case, Entry
+from bucket_conformance.conformance.contract import Capability, Clause, Level, Profile
+from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode, deep
+from bucket_conformance.conformance.engine.judge import Judgement, judge
+from bucket_conformance.conformance.engine.run import Plan, judge_all, run
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import only_if
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.verdict import Deviation, Inconclusive, Moment, Verdict, ViewError, compare, require
+from bucket_conformance.conformance.wire.exchange import Exchange
+from bucket_conformance.conformance.wire.health import Health
+from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from tests.bench import on_disk, on_exemplar
-from tests.faulty.exemplar import Exemplar
+from tests.exemplar.server import Exemplar
 
 QUICK = EFFORTS[Mode.QUICK]
 DEFAULT = EFFORTS[Mode.DEFAULT]
@@ -464,7 +464,7 @@ def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not(
                     left[0] = times
                     assert session.liveness.check().health is health
             with (
-                mock.patch("conformance.liveness.REVIVAL_S", 0.3),
+                mock.patch("bucket_conformance.conformance.backend.liveness.REVIVAL_S", 0.3),
                 mock.patch.object(session.wire, "request", return_value=silence),
             ):
                 found = session.liveness.check()

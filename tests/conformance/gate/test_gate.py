@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from conformance.baseline import Expectation
-from conformance.gate import Finding, Standing, annotated, compare_with_baseline, tally
-from conformance.gate_accept import AcceptError, Terms, accept
-from conformance.gate_baseline import (
+from bucket_conformance.conformance.expectations import Expectation
+from bucket_conformance.conformance.gate.acceptance import AcceptError, Terms, accept
+from bucket_conformance.conformance.gate.baseline import (
     Accepted,
     Baseline,
     BaselineError,
@@ -20,9 +19,10 @@ from conformance.gate_baseline import (
     read_baseline,
     render_baseline,
 )
-from conformance.report.document import Section
-from conformance.verdict import Verdict
-from tests.report.documents import section
+from bucket_conformance.conformance.gate.comparison import Finding, Standing, annotated, compare_with_baseline, tally
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.verdict import Verdict
+from tests.conformance.report.documents import section
 
 TODAY = date(2026, 11, 22)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli.main import main
+from bucket_conformance.conformance.cli.main import main
 
 
 @pytest.fixture(scope="session")

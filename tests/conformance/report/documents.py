@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.report.document import Section, counts
-from conformance.report.merge import document
+from bucket_conformance.conformance.report.document import Section, counts
+from bucket_conformance.conformance.report.merge import document
 
 
 def result(clause: str, verdict: str = "conforms", *, provider: str = "acme", **more: Any) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.cli.main import main
-from conformance.report.advice import _CAUTIONS, Advice, Kind, advise
-from conformance.report.advice_text import environment
-from conformance.report.document import Section
-from reference_impl.settings import load
-from tests.report.documents import section, write
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.report.advice import _CAUTIONS, Advice, Kind, advise
+from bucket_conformance.conformance.report.advice_text import environment
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.reference_impl.settings import load
+from tests.conformance.report.documents import section, write
 
 GOOD = dict.fromkeys(
     (

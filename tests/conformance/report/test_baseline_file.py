@@ -8,12 +8,12 @@ from unittest import mock
 
 import pytest
 
-from conformance.cli import report_files
-from conformance.cli.main import main
-from conformance.endpoint_options import UsageError
-from conformance.gate_baseline import ProviderBaseline, read_baseline, render_baseline
-from conformance.verdict import Verdict
-from tests.report.documents import section, write
+from bucket_conformance.conformance.cli import report_files
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.endpoint_options import UsageError
+from bucket_conformance.conformance.gate.baseline import ProviderBaseline, read_baseline, render_baseline
+from bucket_conformance.conformance.verdict import Verdict
+from tests.conformance.report.documents import section, write
 
 BEFORE = """# Our gate; ask storage@example.com.
 schema = 1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.cost import TARIFFS, conditions, cost, dollars, summary
-from conformance.effort import EFFORTS, Mode
-from conformance.run import Plan, judge_all
-from conformance.target import S3Endpoint
-from conformance.wire import RequestClass
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.run import Plan, judge_all
+from bucket_conformance.conformance.report.cost import TARIFFS, conditions, cost, dollars, summary
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire.exchange import RequestClass
 from tests.bench import on_exemplar
 
 BY_NAME = {tariff.name: tariff for tariff in TARIFFS}

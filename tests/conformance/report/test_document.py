@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from conformance.report.document import DocumentError, counts, line, read
+from bucket_conformance.conformance.report.document import DocumentError, counts, line, read
 
 HEADER: dict[str, Any] = {
     "type": "header",
@@ -133,7 +133,10 @@ def test_what_is_no_text_is_refused(path: Path) -> None:
 
 def test_a_report_that_is_far_too_large_is_refused_unread(path: Path) -> None:
     path.write_text("".join(map(line, section())))
-    with mock.patch("conformance.report.document.MAX_BYTES", 100), pytest.raises(DocumentError, match="at most 100"):
+    with (
+        mock.patch("bucket_conformance.conformance.report.document.MAX_BYTES", 100),
+        pytest.raises(DocumentError, match="at most 100"),
+    ):
         read(path)
 
 

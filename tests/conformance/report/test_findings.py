@@ -12,19 +12,26 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries
-from conformance.cli.main import main
-from conformance.contract import Harm
-from conformance.report import html, junit, markdown
-from conformance.report.columns import columns, keyed
-from conformance.report.disclosure import ATTACKED, WITHHELD, harm_of, published, published_alone, published_columns
-from conformance.report.document import Section, read
-from conformance.report.findings import collect, told_short
-from conformance.report.findings_pages import MARK, page
-from conformance.report.findings_pages import write as write_pages
-from conformance.report.protections import BY_HARM
-from conformance.report.site import build
-from tests.report.documents import result, section, write
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.report import html, junit, markdown
+from bucket_conformance.conformance.report.columns import columns, keyed
+from bucket_conformance.conformance.report.disclosure import (
+    ATTACKED,
+    WITHHELD,
+    harm_of,
+    published,
+    published_alone,
+    published_columns,
+)
+from bucket_conformance.conformance.report.document import Section, read
+from bucket_conformance.conformance.report.findings import collect, told_short
+from bucket_conformance.conformance.report.findings_pages import MARK, page
+from bucket_conformance.conformance.report.findings_pages import write as write_pages
+from bucket_conformance.conformance.report.protections import BY_HARM
+from bucket_conformance.conformance.report.site import build
+from tests.conformance.report.documents import result, section, write
 
 SECRET = "?signature-left-out=this-is-the-attack"
 
@@ -271,7 +278,7 @@ def test_what_is_known_today_decides_on_a_report_of_yesterday(tmp_path: Path) ->
     assert "getmoto/moto" in text
 
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "findings"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "findings"
 
 
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.md")), ids=lambda path: path.stem)

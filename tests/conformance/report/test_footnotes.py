@@ -11,15 +11,15 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from conformance.catalogue import entries
-from conformance.effort import EFFORTS, Mode
-from conformance.report import footnotes
-from conformance.report.document import Section, line, parse
-from conformance.report.merge import merge
-from conformance.run import Plan, header, run
-from conformance.target import S3Endpoint
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.engine.run import Plan, header, run
+from bucket_conformance.conformance.report import footnotes
+from bucket_conformance.conformance.report.document import Section, line, parse
+from bucket_conformance.conformance.report.merge import merge
+from bucket_conformance.conformance.target import S3Endpoint
 from tests.bench import EVERY_S3_CAPABILITY
-from tests.faulty.exemplar import Exemplar
+from tests.exemplar.server import Exemplar
 
 DECLARED = {"batch_keys": 1000, "url_life_s": 86_400}
 
@@ -52,7 +52,9 @@ def printed(say: Any, *sections: Section) -> str:
 
 
 def test_the_footer_with_limits_follows_the_schema(lines: list[dict[str, Any]]) -> None:
-    schema = json.loads((files("conformance") / "report" / "schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (files("bucket_conformance.conformance") / "report" / "schema.json").read_text(encoding="utf-8")
+    )
     validator = jsonschema.Draft202012Validator(schema)
     for value in lines:
         validator.validate(value)

@@ -15,12 +15,12 @@ from typing import Final
 
 import pytest
 
-from conformance.baseline import ExpectationError, read_expectations
-from conformance.cli.main import main
-from conformance.report.document import ExpectationRecord, read
-from tests.report.documents import section, write
-from tests.report.fuzzing import mutated_report, mutated_toml
-from tests.report.test_public import ATTACK
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.expectations import ExpectationError, read_expectations
+from bucket_conformance.conformance.report.document import ExpectationRecord, read
+from tests.conformance.report.documents import section, write
+from tests.conformance.report.fuzzing import mutated_report, mutated_toml
+from tests.conformance.report.test_public import ATTACK
 
 SEED: Final = int(os.environ.get("CONFORMANCE_FUZZ_SEED", "20261127"))
 ROUNDS: Final = int(os.environ.get("CONFORMANCE_FUZZ_ROUNDS", "120"))

@@ -9,11 +9,11 @@ import re
 import zlib
 from typing import Any
 
-from conformance.report import html
-from conformance.report.columns import columns, keyed
-from conformance.report.document import Section
-from conformance.report.html_data import MAX_PACKED, packed_details
-from tests.report.documents import section
+from bucket_conformance.conformance.report import html
+from bucket_conformance.conformance.report.columns import columns, keyed
+from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.html_data import MAX_PACKED, packed_details
+from tests.conformance.report.documents import section
 
 
 def _unpacked(packed: str) -> dict[str, Any]:

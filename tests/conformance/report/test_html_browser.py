@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from conformance.report import html
-from conformance.report.columns import keyed
-from conformance.report.site import build
-from tests.report.browser import chromium
-from tests.report.documents import section
+from bucket_conformance.conformance.report import html
+from bucket_conformance.conformance.report.columns import keyed
+from bucket_conformance.conformance.report.site import build
+from tests.conformance.report.browser import chromium
+from tests.conformance.report.documents import section
 
 HISTORY = [
     {"client": "a", "operation": "put k=1", "outcome": "ok", "start_s": 0.0, "end_s": 0.004},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from conformance.report import html, markdown
-from conformance.report.columns import keyed
-from conformance.report.html_data import matrix
-from conformance.report.limits import limits_of
-from tests.report.documents import section
+from bucket_conformance.conformance.report import html, markdown
+from bucket_conformance.conformance.report.columns import keyed
+from bucket_conformance.conformance.report.html_data import matrix
+from bucket_conformance.conformance.report.limits import limits_of
+from tests.conformance.report.documents import section
 
 LIMITS = {
     "batch_keys": {"found": 1000, "open_end": False, "unit": "keys", "declared": 1000, "agrees": True},

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.report.document import DocumentError, Section, parse, read
-from conformance.report.merge import document, merge
-from tests.report.documents import section
+from bucket_conformance.conformance.report.document import DocumentError, Section, parse, read
+from bucket_conformance.conformance.report.merge import document, merge
+from tests.conformance.report.documents import section
 
 
 def _merged(*sections: Section) -> list[Section]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cli.main import COMMANDS, main, parser
-from tests.report.documents import section, write
+from bucket_conformance.conformance.cli.main import COMMANDS, main, parser
+from tests.conformance.report.documents import section, write
 
 SECRET = "swordfish"
 ATTACK = {

@@ -9,12 +9,12 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from conformance.cli.main import main
-from conformance.report import badge, junit, markdown
-from conformance.report.columns import keyed
-from conformance.report.document import DocumentError, Section, read
-from conformance.report.site import build
-from tests.report.documents import section, write
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.report import badge, junit, markdown
+from bucket_conformance.conformance.report.columns import keyed
+from bucket_conformance.conformance.report.document import DocumentError, Section, read
+from bucket_conformance.conformance.report.site import build
+from tests.conformance.report.documents import section, write
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 KNOWN = {

@@ -11,10 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance.report.document import Section, schema_text
-from tests.report.documents import section
+from bucket_conformance.conformance.report.document import Section, schema_text
+from tests.conformance.report.documents import section
 
-SCHEMA: dict[str, Any] = json.loads(files("conformance.report").joinpath("schema.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads(
+    files("bucket_conformance.conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
+)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -32,8 +34,8 @@ EVERY_VERDICT = section(
 
 
 def test_the_published_schema_is_the_one_that_the_records_make() -> None:
-    published = files("conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
-    assert published == schema_text(), "write it anew: python -m conformance.report.document"
+    published = files("bucket_conformance.conformance.report").joinpath("schema.json").read_text(encoding="utf-8")
+    assert published == schema_text(), "write it anew: python -m bucket_conformance.conformance.report.document"
 
 
 def test_the_schema_itself_is_valid() -> None:

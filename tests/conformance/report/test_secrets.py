@@ -12,11 +12,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from conformance.cli.main import main
-from conformance.report.document import read
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
+from bucket_conformance.conformance.cli.main import main
+from bucket_conformance.conformance.report.document import read
+from tests.exemplar.http import HttpFront
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 ACCESS = "AKIA+\"<&'>%41==zq"
 SECRET = "s3cr/t+=\"<&'>\\%2Fwith-a-tail~"

@@ -6,10 +6,10 @@ import io
 
 from rich.console import Console
 
-from conformance.catalogue import entries
-from conformance.report import terminal
-from conformance.report.document import Section
-from tests.report.documents import section
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.report import terminal
+from bucket_conformance.conformance.report.document import Section
+from tests.conformance.report.documents import section
 
 
 def printed(*sections: Section, verbose: bool = False, width: int = 80) -> str:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conformance
-from conformance.report import untrusted
+from bucket_conformance.conformance.report import untrusted
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=()), max_size=40) | st.lists(
     st.sampled_from(

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conformance.http_transport import HttpTransport
-from conformance.opening import open_session
-from conformance.reproducer import reproducer
-from conformance.s3_wire import S3Wire
-from conformance.session import Session
-from conformance.target import S3Endpoint
-from conformance.verdict import Observation
-from conformance.wire import Exchange, Recorder, Redactor
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.reproducer.script import reproducer
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.verdict import Observation
+from bucket_conformance.conformance.wire.exchange import Exchange, Recorder, Redactor
+from bucket_conformance.conformance.wire.s3 import S3Wire
+from bucket_conformance.conformance.wire.transport import HttpTransport
 
 ACCESS, SECRET = "AKIAREPRODUCERTEST01", "reproducer/test+secret/0123456789abcdef"
 BUCKET = "trials-of-reproducers"

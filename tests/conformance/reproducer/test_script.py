@@ -18,11 +18,11 @@ from urllib.parse import quote
 import pytest
 from moto.server import ThreadedMotoServer
 
-from conformance.s3_wire import delete_body
-from conformance.session import Session
-from conformance.strategies import HOSTILE_KEYS, pattern_bytes
-from conformance.wire import Auth, Exchange, SignedFrom
-from tests.conformance.reproducing import (
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, pattern_bytes
+from bucket_conformance.conformance.wire.exchange import Auth, Exchange, SignedFrom
+from bucket_conformance.conformance.wire.s3 import delete_body
+from tests.conformance.reproducer.reproducing import (
     ACCESS,
     BUCKET,
     SECRET,
@@ -33,9 +33,9 @@ from tests.conformance.reproducing import (
     wire_to,
     written,
 )
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
+from tests.exemplar.http import HttpFront
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 
 @pytest.fixture(scope="module")

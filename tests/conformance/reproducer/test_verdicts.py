@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from conformance.aws_chunked import Framing, put_chunked
-from conformance.verdict import Moment
-from conformance.wire import Auth, Exchange
-from reference_impl.errors import StorageError
-from tests.conformance.reproducing import (
+from bucket_conformance.conformance.verdict import Moment
+from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
+from bucket_conformance.conformance.wire.exchange import Auth, Exchange
+from bucket_conformance.reference_impl.errors import StorageError
+from tests.conformance.reproducer.reproducing import (
     ACCESS,
     BUCKET,
     SECRET,
@@ -24,9 +24,9 @@ from tests.conformance.reproducing import (
     wire_to,
     written,
 )
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_http import HttpFront
-from tests.faulty.exemplar_types import Request, Response
+from tests.exemplar.http import HttpFront
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 
 GONE, STILL_THERE, CANNOT_TELL = 0, 1, 5
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from conformance import content_disposition
-from conformance.content_disposition import HeaderError
-from conformance.strategies import file_names
-from reference_impl.disposition import MAX_NAME_CHARS, attachment
+from bucket_conformance.conformance.strategies import file_names
+from bucket_conformance.conformance.testkit import content_disposition
+from bucket_conformance.conformance.testkit.content_disposition import HeaderError
+from bucket_conformance.reference_impl.disposition import MAX_NAME_CHARS, attachment
 
 
 @pytest.mark.parametrize(

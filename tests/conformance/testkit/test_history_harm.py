@@ -9,17 +9,17 @@ from typing import BinaryIO
 
 import pytest
 
-from conformance.clauses.history_harm import harm_of
-from conformance.contract import Harm
-from conformance.history import Event, Op, Said
-from conformance.opening import open_session
-from conformance.target import DiskRoot
-from conformance.verdict import Verdict
-from reference_impl.api import DeleteResult, ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.history import Event, Op, Said
+from bucket_conformance.conformance.target import DiskRoot
+from bucket_conformance.conformance.testkit.history_harm import harm_of
+from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.reference_impl.api import DeleteResult, ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from tests.bench import decide
 from tests.conformance.test_history import delete, event, get, put
-from tests.faulty.local_faults import WrappedStorage
+from tests.faults.local_faults import WrappedStorage
 
 TORN = "4 bytes nobody wrote"
 

@@ -7,18 +7,18 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given, settings
 
-from conformance.catalogue import entries
-from conformance.clauses.sequences import StoragePlan, UrlPlan
-from conformance.clauses.sequences_wire import ConditionPlan, RequestPlan, TransferPlan
-from conformance.clauses.wire_world import Abort, Begin, Complete, Copy, Part, Step
-from conformance.effort import Effort, Mode
-from conformance.judge import Judgement, judge
-from conformance.planning import plans
-from conformance.verdict import Verdict
+from bucket_conformance.conformance.catalogue import entries
+from bucket_conformance.conformance.clauses.sequences import StoragePlan, UrlPlan
+from bucket_conformance.conformance.clauses.sequences_wire import ConditionPlan, RequestPlan, TransferPlan
+from bucket_conformance.conformance.engine.effort import Effort, Mode
+from bucket_conformance.conformance.engine.judge import Judgement, judge
+from bucket_conformance.conformance.testkit.s3_operations import Abort, Begin, Complete, Copy, Part, Step
+from bucket_conformance.conformance.testkit.sequences import plans
+from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import under
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Behaviour, Fault, Forward
-from tests.faulty.s3_patterns import bare
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Behaviour, Fault, Forward
+from tests.faults.s3.patterns import bare
 
 ENOUGH = Effort(mode=Mode.DEEP, examples=400, case_s=60, shrink_s=60)
 

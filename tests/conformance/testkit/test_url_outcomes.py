@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.http_transport import Answer
-from conformance.url_answers import REFUSED, SERVED, outcome, require_each
-from conformance.verdict import Deviation
+from bucket_conformance.conformance.testkit.url_outcomes import REFUSED, SERVED, outcome, require_each
+from bucket_conformance.conformance.verdict import Deviation
+from bucket_conformance.conformance.wire.transport import Answer
 
 CONTENT = b"0123456789abcdef" * 4
 

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.url_edits import How, SignedUrl, edit_at, named_edits, other_character, reviving_edits
+from bucket_conformance.conformance.testkit.url_tampering import (
+    How,
+    SignedUrl,
+    edit_at,
+    named_edits,
+    other_character,
+    reviving_edits,
+)
 
 KEY = "project/p-1/FILE/report"
 SIGNED = (

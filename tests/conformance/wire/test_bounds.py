@@ -12,13 +12,13 @@ from unittest import mock
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from conformance import exchange_bounds
-from conformance.exchange_bounds import KEPT_HEADER_BYTES, body_bound, kept_headers
-from conformance.http_transport import HttpTransport
-from conformance.sdk_hook import SdkHook
-from conformance.wire import Exchange, Recorder
-from reference_impl.s3_client import make_client
-from tests.conformance.test_http_transport import Talk, read_head, server
+from bucket_conformance.conformance.backend.sdk_hook import SdkHook
+from bucket_conformance.conformance.wire import bounds as exchange_bounds
+from bucket_conformance.conformance.wire.bounds import KEPT_HEADER_BYTES, body_bound, kept_headers
+from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
+from bucket_conformance.conformance.wire.transport import HttpTransport
+from bucket_conformance.reference_impl.s3_client import make_client
+from tests.conformance.wire.test_transport import Talk, read_head, server
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PATIENCE_S = 0.3
@@ -27,7 +27,7 @@ PATIENCE_S = 0.3
 
 @pytest.fixture
 def transport() -> Iterator[HttpTransport]:
-    with mock.patch("conformance.http_transport.TIMEOUT_S", PATIENCE_S):
+    with mock.patch("bucket_conformance.conformance.wire.transport.TIMEOUT_S", PATIENCE_S):
         made = HttpTransport(Recorder())
         yield made
         made.close()
@@ -37,8 +37,8 @@ def transport() -> Iterator[HttpTransport]:
 def sdk(url: str) -> Iterator[tuple[Any, Recorder]]:
     recorder = Recorder()
     with (
-        mock.patch("conformance.sdk_hook.TIMEOUTS_S", (PATIENCE_S, PATIENCE_S)),
-        mock.patch("conformance.sdk_hook.PATIENCE_S", PATIENCE_S),
+        mock.patch("bucket_conformance.conformance.backend.sdk_hook.TIMEOUTS_S", (PATIENCE_S, PATIENCE_S)),
+        mock.patch("bucket_conformance.conformance.backend.sdk_hook.PATIENCE_S", PATIENCE_S),
     ):
         hook = SdkHook(recorder)
         client: Any = make_client(region="us-east-1", endpoint=url, access_key="exemplar", secret_key="exemplar-secret")
@@ -233,7 +233,11 @@ def test_a_listing_by_the_sdk_without_end_is_an_error_and_the_next_listing_is_no
             read_head(connection)
             connection.sendall(listing(number))
 
-    with mock.patch("conformance.sdk_hook.MOST_PAGES", 5), server(talk) as (url, _), sdk(url) as (client, recorder):
+    with (
+        mock.patch("bucket_conformance.conformance.backend.sdk_hook.MOST_PAGES", 5),
+        server(talk) as (url, _),
+        sdk(url) as (client, recorder),
+    ):
         for _ in range(2):
             recorder.clear()
             with pytest.raises(BotoCoreError, match="the listing never ends: 6 pages"):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.wire import Exchange, Recorder, Redactor, RequestClass, render, visible
+from bucket_conformance.conformance.wire.exchange import Exchange, Recorder, Redactor, RequestClass, render, visible
 
 SECRET = "wJalr/XUtn+FEMI=K7&MDENG<bPx>Rfi\"CY'EX"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from conformance.clauses.security import require_silence
-from conformance.session import Session
-from conformance.wire import render
+from bucket_conformance.conformance.clauses.security import require_silence
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.wire.exchange import render
 from tests.bench import on_disk, on_exemplar
 
 

@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from conformance.http_transport import HttpTransport
-from conformance.s3_wire import S3Wire, delete_body
-from conformance.sdk_hook import batch_keys
-from conformance.target import S3Endpoint
-from conformance.wire import Recorder
-from tests.faulty.exemplar import Exemplar
+from bucket_conformance.conformance.backend.sdk_hook import batch_keys
+from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.conformance.wire.s3 import S3Wire, delete_body
+from bucket_conformance.conformance.wire.transport import HttpTransport
+from tests.exemplar.server import Exemplar
 
 HOSTILE = [
     "plain",

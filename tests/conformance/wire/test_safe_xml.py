@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.safe_xml import MOST_MARKS, SMALL_BYTES, parsed, refusal
+from bucket_conformance.conformance.wire.safe_xml import MOST_MARKS, SMALL_BYTES, parsed, refusal
 
 ENTITY = b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY one "1">]><r>&one;</r>'
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from conformance.http_transport import Answer, HttpTransport
-from conformance.wire import Recorder
+from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
 
 Talk = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -129,7 +129,10 @@ def test_a_slow_answer_on_a_reused_connection_is_not_asked_for_again(transport: 
         while connection.recv(65536):
             pass
 
-    with mock.patch("conformance.http_transport.TIMEOUT_S", 0.3), server(once_then_silence) as (url, accepted):
+    with (
+        mock.patch("bucket_conformance.conformance.wire.transport.TIMEOUT_S", 0.3),
+        server(once_then_silence) as (url, accepted),
+    ):
         assert transport.send("GET", f"{url}/b/k").status == 200
         answer = transport.send("PUT", f"{url}/b/k", body=b"x")
         assert answer.status == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reference_impl.keys import FileRef, FileType
-from tests.faulty.local_faults import WrappedLayout, layout_fault
+from bucket_conformance.reference_impl.keys import FileRef, FileType
+from tests.faults.local_faults import WrappedLayout, layout_fault
 
 
 @layout_fault("layout-says-platforms", "platform files lie below `platforms/`", breaks=["KEY-001"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reference_impl import keys
-from reference_impl.keys import FileRef
-from tests.faulty.local_faults import WrappedLayout, layout_fault
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.keys import FileRef
+from tests.faults.local_faults import WrappedLayout, layout_fault
 
 
 @layout_fault("layout-forgets-log-suffix", "a flow run log lies without its .log", breaks=["KEY-002"])

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.system import Migrated, MigrationPort, SystemParts
-from reference_impl import keys
-from reference_impl.api import ObjectStat, Storage
-from reference_impl.errors import StorageError
-from tests.faulty.local_faults import WrappedStorage
-from tests.faulty.part_faults import migration_of, parts_fault
+from bucket_conformance.conformance.parts import Migrated, MigrationPort, SystemParts
+from bucket_conformance.reference_impl import keys
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import StorageError
+from tests.faults.local_faults import WrappedStorage
+from tests.faults.part_faults import migration_of, parts_fault
 
 
 class WrappedMigration:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from conformance.system import ExpiryRule, RetentionPort, SystemParts
-from reference_impl.keys import Scope
-from tests.faulty.part_faults import parts_fault, retention_of
+from bucket_conformance.conformance.parts import ExpiryRule, RetentionPort, SystemParts
+from bucket_conformance.reference_impl.keys import Scope
+from tests.faults.part_faults import parts_fault, retention_of
 
 
 def _prefixes(change: Callable[[str], str]) -> Callable[[SystemParts], SystemParts]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.clauses.settings import ACCESS_KEY, BUCKET, ENDPOINT, IRSA, SECRET_KEY, SIGNED_URLS
-from conformance.system import LoadedSettings, Refusal, SettingsPort, SettingsRefused, SystemParts
-from reference_impl.api import Storage
-from tests.faulty.part_faults import parts_fault, settings_of
+from bucket_conformance.conformance.clauses.settings import ACCESS_KEY, BUCKET, ENDPOINT, IRSA, SECRET_KEY, SIGNED_URLS
+from bucket_conformance.conformance.parts import LoadedSettings, Refusal, SettingsPort, SettingsRefused, SystemParts
+from bucket_conformance.reference_impl.api import Storage
+from tests.faults.part_faults import parts_fault, settings_of
 
 
 class WrappedSettings:

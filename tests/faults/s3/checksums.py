@@ -7,9 +7,9 @@ import binascii
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.faulty.exemplar_payload import STREAMING, open_body
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.payload import STREAMING, open_body
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _stores_anyway(request: Request, forward: Forward, code: str) -> Response:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
-from tests.faulty.s3_patterns import with_digest
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
+from tests.faults.s3.patterns import with_digest
 
 
 def _rewritten(request: Request, forward: Forward, change: Callable[[bytes], bytes]) -> Response:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _bare(path: str, request: Request, method: str, body: bytes = b"") -> Request:

@@ -9,9 +9,9 @@ import re
 from dataclasses import replace
 from urllib.parse import quote, unquote_plus
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
-from tests.faulty.s3_patterns import bare, rekeyed
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
+from tests.faults.s3.patterns import bare, rekeyed
 
 
 def refusal(status: int, code: str) -> Response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _is(request: Request, name: str, method: str) -> bool:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, unquote_plus
 from xml.sax.saxutils import escape
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
-from tests.faulty.s3_patterns import bare
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
+from tests.faults.s3.patterns import bare
 
 ENTRY = re.compile(r"<Contents>.*?</Contents>", re.DOTALL)
 NAME = re.compile(r"(?<=<Key>)(.*?)(?=</Key>)", re.DOTALL)

@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from tests.faulty.exemplar_payload import open_body
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.payload import open_body
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 _PART = re.compile(rb"<Part><PartNumber>(\d+)</PartNumber><ETag>(.*?)</ETag></Part>")
 

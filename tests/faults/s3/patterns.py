@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from tests.faulty.exemplar_payload import open_body
-from tests.faulty.exemplar_sigv4 import real_now
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.payload import open_body
+from tests.exemplar.sigv4 import real_now
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _age_s(request: Request) -> float:

@@ -8,9 +8,9 @@ import uuid
 from dataclasses import replace
 from urllib.parse import unquote
 
-from tests.faulty.exemplar_payload import STREAMING, open_body
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.payload import STREAMING, open_body
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _plain(request: Request, forward: Forward) -> Request | Response:

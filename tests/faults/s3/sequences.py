@@ -6,9 +6,9 @@ import html
 import re
 from urllib.parse import unquote
 
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
-from tests.faulty.s3_patterns import bare
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
+from tests.faults.s3.patterns import bare
 
 
 def _removed(request: Request, answer: Response) -> list[tuple[str, str]]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote, unquote_to_bytes
 
-from tests.faulty.exemplar_sigv4 import MAX_EXPIRES_S, UNSIGNED, _signature, real_now, signing_key
-from tests.faulty.exemplar_types import Request, Response
-from tests.faulty.gateway import Forward, fault
+from tests.exemplar.sigv4 import MAX_EXPIRES_S, UNSIGNED, _signature, real_now, signing_key
+from tests.exemplar.types import Request, Response
+from tests.faults.gateway import Forward, fault
 
 
 def _age_s(request: Request) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from reference_impl.api import DeleteResult, ObjectStat, Storage
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import DeleteResult, ObjectStat, Storage
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 @storage_fault(

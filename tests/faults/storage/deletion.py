@@ -6,10 +6,17 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reference_impl.api import DEFAULT_BATCH_SIZE, DeleteError, DeleteFailure, DeleteResult, ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from reference_impl.s3 import S3Storage
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import (
+    DEFAULT_BATCH_SIZE,
+    DeleteError,
+    DeleteFailure,
+    DeleteResult,
+    ObjectStat,
+    Storage,
+)
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3 import S3Storage
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 def _distinct(keys: Iterable[str]) -> list[str]:

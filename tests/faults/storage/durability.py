@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from reference_impl.api import ObjectStat, Storage
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 PIECE = 4096
 

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import BinaryIO
 
-from reference_impl.api import MAX_URL_LIFE_S, DeleteResult, ObjectStat
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, DeleteResult, ObjectStat
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 @storage_fault("storage-cuts-long-keys", "a key over 1024 bytes is cut instead of refused", breaks=["KEY-005"])

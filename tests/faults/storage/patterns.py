@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from reference_impl.api import DeleteResult, ObjectStat
-from reference_impl.errors import ErrorCode, StorageError
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import DeleteResult, ObjectStat
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 @storage_fault(

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import BinaryIO
 
-from reference_impl.api import ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 def _read_all(body: bytes | BinaryIO) -> bytes:

@@ -11,9 +11,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from reference_impl.api import ObjectStat, Storage
-from reference_impl.errors import ErrorCode, StorageError
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import ObjectStat, Storage
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 class _Naive(WrappedStorage):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from reference_impl.api import CheckResult
-from reference_impl.errors import StorageError
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import CheckResult
+from bucket_conformance.reference_impl.errors import StorageError
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 ALL = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl
-from reference_impl.s3 import S3Storage
-from tests.faulty.local_faults import WrappedStorage, storage_fault
+from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl
+from bucket_conformance.reference_impl.s3 import S3Storage
+from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 @storage_fault("signer-cuts-long-lives", "a life out of range is quietly brought into it", breaks=["URL-006"])

@@ -1,4 +1,4 @@
-"""The storage port over one SQLite file. What each method promises stands at :class:`reference_impl.api.Storage`."""
+"""The storage port over one SQLite file. What each method promises stands at :class:`Storage`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from reference_impl.api import CheckResult, DeleteResult, ObjectStat, require_key, require_url_life
-from reference_impl.check import run_check
-from reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.api import CheckResult, DeleteResult, ObjectStat, require_key, require_url_life
+from bucket_conformance.reference_impl.check import run_check
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conformance.report.document import read
-from conformance.verdict import Verdict
-from tests.cli.running import conformance
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.verdict import Verdict
+from tests.conformance.cli.running import conformance
 
 PROGRAM = """
 import os, sys, threading
-from tests.faulty.exemplar import Exemplar
+from tests.exemplar.server import Exemplar
 
 class Mortal(Exemplar):
     left = 60
@@ -33,7 +33,7 @@ with Mortal(sys.argv[2], sys.argv[3], port=int(sys.argv[1])):
 def test_a_server_that_dies_is_an_error_with_its_log_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "mortal.py").write_text(PROGRAM, encoding="utf-8")
     command = [sys.executable, str(tmp_path / "mortal.py"), "{port}", "{access_key}", "{secret_key}"]
-    root = json.dumps(str(Path(__file__).parents[2]))
+    root = json.dumps(str(Path(__file__).parents[4]))
     (tmp_path / "mortal.toml").write_text(
         f'id = "mortal"\ntitle = "Mortal"\ncommand = {json.dumps(command)}\nenvironment = {{ PYTHONPATH = {root} }}\n'
         'secret_key = "the-secret-of-mortal"\naccess_key = "the-key-of-mortal"\n',
@@ -59,8 +59,8 @@ def test_a_server_that_dies_is_an_error_with_its_log_and_the_others_go_on(tmp_pa
 
 SHUT = """
 import sys, threading
-from tests.faulty.exemplar import Exemplar
-from tests.faulty.exemplar_types import Response
+from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Response
 
 class Shut(Exemplar):
     left = 60
@@ -80,7 +80,7 @@ with Shut("AKshut", "the-secret-of-shut") as server:
 def test_an_endpoint_that_refuses_everything_from_some_point_on_is_an_error_once(tmp_path: Path) -> None:
     few = [part for number in range(1, 6) for part in ("--clause", f"RT-00{number}")]
     with subprocess.Popen(
-        [sys.executable, "-c", SHUT], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SHUT], cwd=Path(__file__).parents[4], stdout=subprocess.PIPE, text=True
     ) as server:
         try:
             assert server.stdout is not None

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import entries, select
-from conformance.cli.ahead import start_sibling
-from conformance.cli.siblings import Siblings
-from conformance.contract import Capability
-from conformance.report.document import read
-from conformance.target import S3Endpoint
-from tests.cli.running import KEYS, conformance, environment, started, until
-from tests.faulty.exemplar import Exemplar
+from bucket_conformance.conformance.catalogue import entries, select
+from bucket_conformance.conformance.cli.worker.helpers import Siblings
+from bucket_conformance.conformance.cli.worker.prestart import start_sibling
+from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.target import S3Endpoint
+from tests.conformance.cli.running import KEYS, conformance, environment, started, until
+from tests.exemplar.server import Exemplar
 
 ENOUGH = ("--quick", "--seed", "1", "--clause", "URL-00?", "--clause", "LIST-002", "--clause", "DUR-002")
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.running import environment
+from tests.conformance.cli.running import environment
 
 STOPPED_IN_A_FINALIZER = """
 import os, signal
-from conformance.cli import worker
+from bucket_conformance.conformance.cli.worker import main as worker
 
 class Finalized:
     def __del__(self):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.catalogue import UnknownClause
-from conformance.cli.run_command import _at_once
-from conformance.cli.workers import start_idle
-from providers.provider import LaunchError
+from bucket_conformance.conformance.catalogue import UnknownClause
+from bucket_conformance.conformance.cli.run_command import _at_once
+from bucket_conformance.conformance.cli.worker.pool import start_idle
+from bucket_conformance.providers.provider import LaunchError
 
 
 def test_it_tells_which_clauses_match_and_which_pattern_matches_none() -> None:
