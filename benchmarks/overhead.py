@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from benchmarks.backends import session_on
 from bucket_conformance.conformance.catalogue import select
 from bucket_conformance.conformance.contract import Profile
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
 from bucket_conformance.conformance.wire.transport import Answer, HttpTransport

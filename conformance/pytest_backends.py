@@ -16,8 +16,8 @@ from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, endpoint_of
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, error_line, header, judge_unless_dead, result_line
 from bucket_conformance.conformance.expectations import Expectation, ExpectationError, read_expectations
 from bucket_conformance.conformance.session import Session

@@ -1,7 +1,7 @@
 """The pytest plugin: every clause is a test, once per provider.
 
-``pytest --pyargs bucket_conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of the
-suite is imported before a clause is collected, so that the plugin costs other projects nothing.
+``pytest --pyargs bucket_conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of
+the suite is imported before a clause is collected, so that the plugin costs other projects nothing.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.parts import (
@@ -18,10 +19,9 @@ from bucket_conformance.conformance.parts import (
     SystemParts,
     WriterPort,
 )
-from bucket_conformance.conformance.testkit.shared_listing import CROWD_SIZE, Crowd
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire import clock
-from bucket_conformance.conformance.wire.exchange import Auth, Headers, Recorder, Redactor, SignedFrom
+from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Headers, Recorder, Redactor, SignedFrom
 from bucket_conformance.conformance.wire.health import Finding
 from bucket_conformance.conformance.wire.s3 import S3Wire
 from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
@@ -103,6 +103,22 @@ class Liveness(Protocol):
         ...
 
 
+SHARED_LISTING_SIZE: Final = 1001
+"""One more than the largest page of S3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedListing:
+    """``SHARED_LISTING_SIZE`` keys of the layout, alone below ``prefix``, and the exchanges that stored them.
+
+    They are stored once in a session, for every clause that needs a listing with a second page.
+    """
+
+    prefix: str
+    keys: tuple[str, ...]
+    stored_by: tuple[Exchange, ...]
+
+
 class Session:
     """A backend as clauses see it. Everything done through it is recorded, and removed when it closes."""
 
@@ -147,10 +163,10 @@ class Session:
         self._other: Storage | None = None
         self._by_batch_size: dict[int, Storage] = {}
         self._pool: ThreadPoolExecutor | None = None
-        self._crowd: Crowd | None = None
-        self._crowd_in_doubt = False
+        self._shared_listing: SharedListing | None = None
+        self._shared_listing_in_doubt = False
         self.declared_limits: Mapping[str, int] = {}
-        """What the backend is said to be limited to, by the names of ``bucket_conformance.conformance.backend.limits`` (``batch_keys``, …)."""
+        """What the backend is said to be limited to, by the names of ``backend.limits`` (``batch_keys``, …)."""
 
     @property
     def recorder(self) -> Recorder:
@@ -259,34 +275,37 @@ class Session:
         for _ in self._pool.map(write, keys):
             pass
 
-    def crowd(self) -> Crowd:
+    def shared_listing(self) -> SharedListing:
         """Return objects to look at and not to change, one more than fits on a page; the same ones each time.
 
-        They are stored when first asked for, and again after :meth:`doubt_crowd` unless the backend shows them all.
+        They are stored at the first call. After :meth:`invalidate_shared_listing` they are stored again unless the
+        backend shows them all.
         """
-        if self._crowd is None or (self._crowd_in_doubt and not self._is_whole(self._crowd)):
-            self._crowd = None
+        if self._shared_listing is None or (self._shared_listing_in_doubt and not self._is_whole(self._shared_listing)):
+            self._shared_listing = None
             owner, kinds = f"{self.fresh_id()}-p", ("FILE", "STEP_FILE", "FLOW_RUN_LOG", "PACKAGE_ARCHIVE")
             # In no order that a listing could come in by chance.
-            names = [(kinds[at % 4], f"f{at * 7919 % CROWD_SIZE}") for at in range(CROWD_SIZE)]
+            names = [(kinds[at % 4], f"f{at * 7919 % SHARED_LISTING_SIZE}") for at in range(SHARED_LISTING_SIZE)]
             keys = tuple(self.layout.build(kind, name, project_id=owner) for kind, name in names)
             mark = self.recorder.mark()
             self.populate(keys)
             stored_by = tuple(self.recorder.since(mark))
-            self._crowd = Crowd(prefix=keys[0].partition(owner)[0] + owner, keys=keys, stored_by=stored_by)
+            self._shared_listing = SharedListing(
+                prefix=keys[0].partition(owner)[0] + owner, keys=keys, stored_by=stored_by
+            )
         else:
             # To a transcript and its reproducer, what was stored belongs.
-            self.recorder.recall(self._crowd.stored_by)
-        self._crowd_in_doubt = False
-        return self._crowd
+            self.recorder.recall(self._shared_listing.stored_by)
+        self._shared_listing_in_doubt = False
+        return self._shared_listing
 
-    def doubt_crowd(self) -> None:
-        """Say that a clause failed: was the crowd still there? A clause that removed too much is not this one's."""
-        self._crowd_in_doubt = True
+    def invalidate_shared_listing(self) -> None:
+        """Check the shared listing before its next use: a clause failed, and may have removed too much."""
+        self._shared_listing_in_doubt = True
 
-    def _is_whole(self, crowd: Crowd) -> bool:
+    def _is_whole(self, shared: SharedListing) -> bool:
         try:
-            return self._view is not None and self._view.keys(crowd.prefix) == sorted(crowd.keys)
+            return self._view is not None and self._view.keys(shared.prefix) == sorted(shared.keys)
         except ViewError:
             # How many keys a backend can list is for clauses to say.
             return False

@@ -1,8 +1,8 @@
 """File storage on local disk or in an S3-compatible bucket behind one port: :class:`Storage`.
 
 ``open_storage(load_settings(os.environ))`` is the whole way from ``AP_*`` variables to a storage. The backends
-themselves are ``bucket_conformance.reference_impl.local.LocalStorage`` and ``bucket_conformance.reference_impl.s3.S3Storage``; they are not imported here,
-so that neither the SDK nor a web server is loaded before it is needed.
+themselves are ``local.LocalStorage`` and ``s3.S3Storage``. They are not imported here, so that neither the SDK nor a
+web server is loaded before it is needed.
 """
 
 from bucket_conformance.reference_impl.api import (

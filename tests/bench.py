@@ -11,7 +11,7 @@ from typing import Final
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import Judgement
 from bucket_conformance.conformance.engine.run import Plan, judge_unless_dead
 from bucket_conformance.conformance.session import Session

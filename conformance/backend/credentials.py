@@ -1,4 +1,4 @@
-"""The backend under test, opened with credentials other than its own. Implements ``bucket_conformance.conformance.session.OtherHands``."""
+"""The backend under test, opened with credentials other than its own. Implements ``session.OtherHands``."""
 
 from __future__ import annotations
 

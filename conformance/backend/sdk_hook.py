@@ -342,7 +342,7 @@ def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
 
 
 class SdkInterference:
-    """Trouble between an SDK and a real S3 server. Implements ``bucket_conformance.conformance.session.Interference``."""
+    """Trouble between an SDK and a real S3 server. Implements ``session.Interference``."""
 
     def __init__(self, hook: SdkHook, wire: S3Wire) -> None:
         self._hook = hook

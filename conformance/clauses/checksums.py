@@ -10,18 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import also, clause
-from bucket_conformance.conformance.clauses.round_trip_wire import before_refused_put, crc32_trailer, require_refused
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.refused_uploads import before_refused_put, crc32_trailer, require_refused
+from bucket_conformance.conformance.testkit.sources import CONTENT_MD5, OBJECT_INTEGRITY, PUT_OBJECT
 from bucket_conformance.conformance.verdict import compare
 from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
 from bucket_conformance.conformance.wire.s3 import content_md5
-
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-UPLOAD_PART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"
-INTEGRITY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html"
-CONTENT_MD5: Final = "https://www.rfc-editor.org/rfc/rfc1864"
 
 WRONG_DIGESTS: Final = {
     "of another body": content_md5(b"another body"),
@@ -40,7 +36,7 @@ WRONG_DIGESTS: Final = {
     "A PUT whose Content-MD5 is not that of its body is refused and nothing is stored.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PUT_OBJECT, INTEGRITY, CONTENT_MD5),
+    source=(PUT_OBJECT, OBJECT_INTEGRITY, CONTENT_MD5),
     proved_by=("ignores-content-md5", "stores-before-checking-md5", "ignores-malformed-content-md5"),
     effort=0.5,
 )
@@ -109,7 +105,7 @@ def _sized() -> st.SearchStrategy[tuple[int, bool]]:
     "is stored.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PUT_OBJECT, INTEGRITY),
+    source=(PUT_OBJECT, OBJECT_INTEGRITY),
     proved_by=(
         "ignores-crc32",
         "ignores-crc32c",

@@ -11,20 +11,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import clause
-from bucket_conformance.conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import bodies, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.layout import Project
+from bucket_conformance.conformance.testkit.sources import (
+    CONDITIONAL_READS,
+    CONDITIONAL_REQUESTS,
+    CONDITIONAL_WRITES,
+    CONSISTENCY,
+    FILE_STORAGE,
+    PUT_OBJECT,
+)
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.exchange import Headers
 from bucket_conformance.conformance.wire.stored_bytes import stored_in, tells
 from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-CONDITIONAL_WRITES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"
-CONDITIONAL_READS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html"
-CONDITIONAL_REQUESTS: Final = "https://www.rfc-editor.org/rfc/rfc9110#section-13.1"
 
 T = TypeVar("T")
 

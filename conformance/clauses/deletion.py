@@ -15,17 +15,19 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.layout import Project, remaining
 from bucket_conformance.conformance.testkit.model import Model
+from bucket_conformance.conformance.testkit.sources import (
+    CONSISTENCY,
+    DELETE_OBJECT,
+    DELETE_OBJECTS,
+    FILE_STORAGE,
+    RETRIES,
+)
 from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.conformance.wire.exchange import Exchange
 from bucket_conformance.reference_impl.api import DEFAULT_BATCH_SIZE, DeleteError, DeleteResult
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-
-DELETE_OBJECTS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"
-DELETE_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"
-FILE_STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-CONSISTENCY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel"
-RETRIES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html"
 
 COUNTS: Final = (1, 99, 100, 101, 199, 200, 250, 999, 1000, 1001, 2500)
 """Numbers of keys around the batch size of the storage system and the largest batch of S3."""
@@ -33,31 +35,6 @@ COUNTS: Final = (1, 99, 100, 101, 199, 200, 250, 999, 1000, 1001, 2500)
 
 UNCONFIGURED: Final = 100
 """Keys that a delete request names at most where nothing is configured: what the product's documentation says."""
-
-
-class Project:
-    """Keys of one fresh project: ``key(3)`` is its fourth file. Nobody else's keys start with its prefix."""
-
-    def __init__(self, session: Session) -> None:
-        # Ids are counted, so the bare one may begin another example's id; the ending sets it apart.
-        self.id = f"{session.fresh_id()}-p"
-        self._session = session
-        key = self.key(0)
-        self.prefix = key[: key.index(self.id) + len(self.id)] + "/"
-
-    def key(self, number: int, file_type: str = "FILE") -> str:
-        return self._session.layout.build(file_type, f"{self.id}-{number}", project_id=self.id)
-
-    def left(self) -> list[str]:
-        """Return the keys that are there, sorted: as the backend itself lists them where it can be asked."""
-        return remaining(self._session, self.prefix)
-
-
-def remaining(session: Session, prefix: str) -> list[str]:
-    """Return the keys below a prefix, sorted, past the storage under test where there is a way past it."""
-    if Capability.OWN_VIEW in session.capabilities:
-        return session.view.keys(prefix)
-    return sorted(stat.key for stat in session.storage.list(prefix))
 
 
 def harm_to_unlisted(session: Session, keys: Iterable[str]) -> Harm | None:

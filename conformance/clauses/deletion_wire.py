@@ -17,21 +17,22 @@ from hypothesis import strategies as st
 from bucket_conformance.conformance.backend.checks import why_not_new
 from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.catalogue import clause
-from bucket_conformance.conformance.clauses.deletion import DELETE_OBJECT, DELETE_OBJECTS
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import HOSTILE_KEYS, XML_HOSTILE_CHARACTERS, examples, key_tails
+from bucket_conformance.conformance.testkit.sources import (
+    DELETE_OBJECT,
+    DELETE_OBJECTS,
+    ERRORS,
+    OBJECT_KEYS,
+    VERSIONING_SUSPENDED,
+    XML_LINE_ENDS,
+)
 from bucket_conformance.conformance.verdict import Inconclusive, compare, require
 from bucket_conformance.conformance.wire.exchange import Headers
 from bucket_conformance.conformance.wire.s3 import content_md5, delete_body
 from bucket_conformance.conformance.wire.stored_bytes import is_lost
 
-ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
-OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
-XML: Final = "https://www.w3.org/TR/xml/#sec-line-ends"
-VERSIONING: Final = (
-    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectsfromVersioningSuspendedBuckets.html"
-)
 LARGEST_BATCH: Final = 1000
 
 
@@ -100,10 +101,10 @@ def test_twins_of_any_key_survive(session: Session, twins: tuple[str, ...]) -> N
 
 @clause(
     "DEL-007",
-    "Characters that XML treats specially, in a key, delete that key and no other.",
+    "Characters that XML_LINE_ENDS treats specially, in a key, delete that key and no other.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(DELETE_OBJECTS, XML),
+    source=(DELETE_OBJECTS, XML_LINE_ENDS),
     proved_by=("delete-does-not-unescape", "delete-normalises-line-ends"),
     effort=0.5,
 )
@@ -182,7 +183,7 @@ def test_the_answer_names_each_key_unless_quiet(session: Session, tails: list[st
     # Nothing needs to be there: what is missing counts as deleted, and is named like the rest.
     answer = session.wire.delete_objects(keys, quiet=quiet)
     root = answer.xml()
-    compare(answer.status if root is not None else "no XML", 200, "answer", promise="200 with an XML body")
+    compare(answer.status if root is not None else "no XML", 200, "answer", promise="200 with an XML_LINE_ENDS body")
     assert root is not None
     deleted = [element.text or "" for element in root.iterfind("Deleted/Key")]
     errors = [element.text or "" for element in root.iterfind("Error/Key")]
@@ -241,7 +242,7 @@ _NAMESPACE: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 MALFORMED: Final[dict[str, Callable[[str], str]]] = {
     "its end cut off": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Key></Object>",
     "crossed tags": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Object></Key></Delete>",
-    "no XML in it": lambda key: key,
+    "no XML_LINE_ENDS in it": lambda key: key,
     "no objects": lambda key: f"<Delete{_NAMESPACE}/>",
     "no objects, quiet": lambda key: f"<Delete{_NAMESPACE}><Quiet>true</Quiet></Delete>",
     "an unknown root": lambda key: f"<Remove{_NAMESPACE}><Object><Key>{key}</Key></Object></Remove>",
@@ -348,7 +349,7 @@ def versioned_bucket(session: Session) -> Iterator[str]:
     "With versioning on, a batch delete hides objects behind markers, and removing the marker brings them back.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(DELETE_OBJECTS, VERSIONING),
+    source=(DELETE_OBJECTS, VERSIONING_SUSPENDED),
     proved_by=("delete-batch-removes-versions", "delete-batch-tells-no-marker"),
     requires={Capability.VERSIONING},
 )

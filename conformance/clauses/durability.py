@@ -14,12 +14,9 @@ from bucket_conformance.conformance.contract import Capability, Harm, Level, Pro
 from bucket_conformance.conformance.parts import WriterFailed, writer_body
 from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.strategies import KIB, examples
+from bucket_conformance.conformance.testkit.sources import CONSISTENCY, DURABILITY, FILE_STORAGE
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive, compare, show
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-
-CONSISTENCY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel"
-DURABILITY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/DataDurability.html"
-PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 
 OLD: Final = b"the value from before the writer"
 SETTLES_S: Final = 2.0
@@ -32,7 +29,7 @@ SETTLES_S: Final = 2.0
     "value or the new, and nothing unfinished is listed or served.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(CONSISTENCY, PRODUCT),
+    source=(CONSISTENCY, FILE_STORAGE),
     proved_by=("answers-before-writing", "writes-in-place", "writes-beside-the-key", "removes-before-writing"),
     requires={Capability.WRITER},
     effort=1.5,

@@ -14,19 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import clause
-from bucket_conformance.conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE, Project
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.history import NEVER, WRITES, Event, Op, Said, Undecided, violation
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
 from bucket_conformance.conformance.testkit.history_drawing import draw_text
 from bucket_conformance.conformance.testkit.history_harm import harm_of
+from bucket_conformance.conformance.testkit.layout import Project
+from bucket_conformance.conformance.testkit.sources import (
+    CONDITIONAL_WRITES,
+    CONSISTENCY,
+    FILE_STORAGE,
+    LINEARIZABILITY,
+)
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive
 from bucket_conformance.conformance.wire.transport import Answer
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
-LINEARIZABILITY: Final = "https://doi.org/10.1145/78969.78972"
-CONDITIONAL_WRITES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"
 CHECK_S: Final = 2.0
 """Seconds that looking for an order may take."""
 

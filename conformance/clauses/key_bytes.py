@@ -12,16 +12,15 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import LEADS, Session
 from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails
+from bucket_conformance.conformance.testkit.sources import (
+    ERRORS,
+    OBJECT_KEYS,
+    PREFIXES,
+    PUT_OBJECT,
+)
 from bucket_conformance.conformance.verdict import compare, require, show
 from bucket_conformance.conformance.wire.stored_bytes import is_lost, stored_in
 from bucket_conformance.conformance.wire.transport import Answer
-
-OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-COPY_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"
-LIST_V2: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"
-PREFIXES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-prefixes.html"
-ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
 
 
 def listed(session: Session, prefix: str) -> list[str] | str:

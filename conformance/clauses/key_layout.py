@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,59 +12,13 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import BAD_IDS, bad_ids, examples, file_types, ids
+from bucket_conformance.conformance.testkit.layout import LOG, Name, names, outcome, pairs_of_names
+from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, OBJECT_KEYS
 from bucket_conformance.conformance.verdict import compare, require, show
-from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.errors import ErrorCode
 from bucket_conformance.reference_impl.keys import KeyLayout
 
-FILE_STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
-
-
-LOG: Final = "FLOW_RUN_LOG"
 REFUSED: Final = ErrorCode.INVALID_KEY.value
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """What a key is built from: owner kind and id, type, file id."""
-
-    scope: Literal["platform", "project"]
-    owner: str
-    file_type: str
-    file_id: str
-
-    def key(self, layout: KeyLayout) -> str:
-        """Return the key that the layout under test builds."""
-        if self.scope == "platform":
-            return layout.build(self.file_type, self.file_id, platform_id=self.owner)
-        return layout.build(self.file_type, self.file_id, project_id=self.owner)
-
-
-def names(an_id: st.SearchStrategy[str]) -> st.SearchStrategy[Name]:
-    """Names whose owner and file ids are drawn from ``an_id``."""
-    scopes: st.SearchStrategy[Literal["platform", "project"]] = st.sampled_from(["project", "platform"])
-    return st.builds(Name, scopes, an_id, file_types(), an_id)
-
-
-def pairs_of_names(alphabet: str) -> st.SearchStrategy[tuple[Name, Name]]:
-    """Two different names with short ids of few characters, so that they come close to each other."""
-    near = names(st.text(alphabet, min_size=1, max_size=3))
-    return st.tuples(near, near).filter(lambda pair: pair[0] != pair[1])
-
-
-ACCEPTED: Final = "accepted, gave "
-
-
-def outcome(call: Callable[[], object]) -> str:
-    """Return the error code of a call, or in words what it did instead of refusing."""
-    try:
-        value = call()
-    except StorageError as error:
-        return error.code.value
-    except Exception as error:
-        # A layout is anybody's code: whatever it raises is its answer, and no trouble of the suite's.
-        return f"raised {type(error).__name__}: {error}"
-    return f"{ACCEPTED}{show(value)}"
 
 
 @clause(

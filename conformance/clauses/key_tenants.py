@@ -9,18 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import also, clause
-from bucket_conformance.conformance.clauses.key_layout import (
-    ACCEPTED,
-    FILE_STORAGE,
-    LOG,
-    OBJECT_KEYS,
-    Name,
-    outcome,
-    pairs_of_names,
-)
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import bodies, examples, file_types, ids
+from bucket_conformance.conformance.testkit.layout import ACCEPTED, LOG, Name, outcome, pairs_of_names
+from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, OBJECT_KEYS
 from bucket_conformance.conformance.verdict import compare
 from bucket_conformance.reference_impl.errors import ErrorCode
 

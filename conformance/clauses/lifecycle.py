@@ -16,15 +16,16 @@ from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.parts import ExpiryRule
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples, file_types
+from bucket_conformance.conformance.testkit.sources import (
+    FILE_STORAGE,
+    LIFECYCLE_FILTERS,
+    PUT_LIFECYCLE,
+    PUT_VERSIONING,
+)
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.s3 import content_md5
 from bucket_conformance.conformance.wire.transport import Answer
 from bucket_conformance.reference_impl.keys import FILE_TYPES, Scope
-
-PUT_LIFECYCLE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html"
-FILTERS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html"
-PUT_VERSIONING: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html"
-PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 
 LIFECYCLE: Final = (("lifecycle", ""),)
 VERSIONING: Final = (("versioning", ""),)
@@ -85,7 +86,7 @@ def kept_rules(answer: Answer) -> dict[str, tuple[str, str, str]]:
     "A rule for the expiry of each file type is accepted by the bucket and read back with its prefix and days.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PUT_LIFECYCLE, PRODUCT),
+    source=(PUT_LIFECYCLE, FILE_STORAGE),
     proved_by=("lifecycle-forgets-prefix", "lifecycle-keeps-one-rule", "lifecycle-answers-and-keeps-nothing"),
     requires={Capability.LIFECYCLE, Capability.RETENTION},
     effort=0.2,
@@ -118,7 +119,7 @@ _FILTER: Final = "<Filter><Prefix>FLOW_RUN_LOG/</Prefix></Filter>"
     "A rule with both a Prefix of its own and a Filter is refused with MalformedXML, and no rule is kept.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PUT_LIFECYCLE, FILTERS),
+    source=(PUT_LIFECYCLE, LIFECYCLE_FILTERS),
     proved_by=("lifecycle-takes-prefix-and-filter", "lifecycle-refuses-but-keeps"),
     requires={Capability.LIFECYCLE},
 )
@@ -136,7 +137,7 @@ def test_prefix_beside_filter_is_refused(session: Session, inner: str) -> None:
     "Versioning can be switched on, suspended and on again, and each time the status is read back.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PUT_VERSIONING, PRODUCT),
+    source=(PUT_VERSIONING, FILE_STORAGE),
     proved_by=("versioning-status-is-not-kept", "versioning-stays-on"),
     requires={Capability.VERSIONING},
 )
@@ -163,7 +164,7 @@ def _set_versioning(session: Session, bucket: str, status: str) -> str:
     "The expiry rule of a file type meets every key of that type and owner, and no key of another type or owner.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(PRODUCT, FILTERS),
+    source=(FILE_STORAGE, LIFECYCLE_FILTERS),
     proved_by=("retention-prefix-by-type-alone", "retention-prefix-without-slash", "retention-prefix-of-owner"),
     requires={Capability.RETENTION},
 )

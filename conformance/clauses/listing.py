@@ -3,114 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_plus
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import clause
-from bucket_conformance.conformance.clauses.key_layout import FILE_STORAGE, LOG
 from bucket_conformance.conformance.contract import Level, Profile
-from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.testkit.model import Model, utf8_order
-from bucket_conformance.conformance.testkit.shared_listing import CROWD_SIZE
-from bucket_conformance.conformance.verdict import Deviation, compare, require, show
-from bucket_conformance.conformance.wire.transport import Answer
-
-LIST_V2: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"
-LIST_V1: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"
-LISTING: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html"
-PREFIXES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-prefixes.html"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One answer of a listing, decoded where it says that it is encoded."""
-
-    keys: tuple[str, ...]
-    prefixes: tuple[str, ...]
-    truncated: bool
-    token: str | None
-    next_marker: str | None
-    key_count: str | None
-
-    @property
-    def items(self) -> int:
-        return len(self.keys) + len(self.prefixes)
-
-
-def page_of(answer: Answer) -> Page:
-    """Return the page that an answer carries; anything but a listing is a deviation."""
-    root = answer.xml()
-    if not answer.ok or root is None or root.tag != "ListBucketResult":
-        seen = answer.summary if not answer.ok else f"{answer.summary}, {show(answer.body)}"
-        raise Deviation(promised="a listing is answered", observed=seen)
-    encoded = root.findtext("EncodingType") == "url"
-
-    def text(value: str | None) -> str:
-        return unquote_plus(value or "") if encoded else value or ""
-
-    marker = root.findtext("NextMarker")
-    return Page(
-        keys=tuple(text(entry.findtext("Key")) for entry in root.iterfind("Contents")),
-        prefixes=tuple(text(entry.findtext("Prefix")) for entry in root.iterfind("CommonPrefixes")),
-        truncated=root.findtext("IsTruncated") == "true",
-        token=root.findtext("NextContinuationToken") or None,
-        next_marker=text(marker) if marker else None,
-        key_count=root.findtext("KeyCount"),
-    )
-
-
-def list_page(session: Session, **parameters: str | int) -> Page:
-    """Ask for one page of ListObjectsV2; underscores in names stand for hyphens."""
-    return page_of(ask(session, list_type=2, **parameters))
-
-
-def ask(session: Session, **parameters: str | int) -> Answer:
-    """Send one listing with exactly these parameters."""
-    query = sorted((name.replace("_", "-"), str(value)) for name, value in parameters.items())
-    return session.wire.request("GET", query=query)
-
-
-def walk(session: Session, *, most: int, **parameters: str | int) -> list[Page]:
-    """Return the pages of ListObjectsV2 from first to last; at most ``most``, however much more there is said to be."""
-    pages = [list_page(session, **parameters)]
-    again = {name: value for name, value in parameters.items() if name != "start_after"}
-    while pages[-1].truncated and pages[-1].token and len(pages) < most:
-        pages.append(list_page(session, continuation_token=pages[-1].token, **again))
-    return pages
-
-
-def keys_of(pages: Sequence[Page], prefix: str) -> list[str]:
-    """Return the keys of all pages in the order given, without the prefix."""
-    return [key.removeprefix(prefix) for page in pages for key in page.keys]
-
-
-def ordered(tails: Sequence[str]) -> list[str]:
-    return sorted(set(tails), key=utf8_order)
-
-
-def held_of(session: Session, prefix: str, tails: Sequence[str]) -> list[str]:
-    """Store an object under each key, and return which of them the server takes: that it takes all is no listing's
-    promise."""
-    return [tail for tail in tails if session.wire.put(prefix + tail, tail.encode()).ok]
-
-
-_PLAIN: Final = "abAB019-_.~!é文\uff5e\U0001f600"
-"""Characters that every XML carries as they are; the last two stand in another order in UTF-16."""
-
-
-def plain_tails(*, max_size: int) -> st.SearchStrategy[list[str]]:
-    """Distinct names without slashes, to be stored side by side."""
-    return st.lists(
-        st.text(_PLAIN, min_size=1, max_size=4).filter(lambda t: t.strip(".")), max_size=max_size, unique=True
-    )
-
-
-ORDER: Final = ("Z", "a!", "a-", "a.b", "a/b", "a0", "aZ", "a~", "aé", "a文", "a\uff5e", "a\U0001f600", "b")
-"""Names whose order differs between bytes, UTF-16, case-blind and folder-wise sorting."""
+from bucket_conformance.conformance.session import SHARED_LISTING_SIZE, Session
+from bucket_conformance.conformance.testkit.layout import LOG
+from bucket_conformance.conformance.testkit.listings import (
+    ORDER,
+    held_of,
+    keys_of,
+    list_page,
+    ordered,
+    plain_tails,
+    walk,
+)
+from bucket_conformance.conformance.testkit.model import Model
+from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, LIST_V2, LISTING_KEYS, PREFIXES
+from bucket_conformance.conformance.verdict import compare, require
 
 
 @clause(
@@ -118,7 +31,7 @@ ORDER: Final = ("Z", "a!", "a-", "a.b", "a/b", "a0", "aZ", "a~", "aé", "a文", 
     "Pages of every size give each live key exactly once, in UTF-8 byte order.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(LIST_V2, LISTING),
+    source=(LIST_V2, LISTING_KEYS),
     proved_by=(
         "list-skips-last-of-full-page",
         "lists-in-utf16-order",
@@ -147,14 +60,14 @@ def test_pages_of_any_size_give_every_key_once_in_order(session: Session, tails:
     "A listing by the storage gives each live key exactly once, however many there are.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(FILE_STORAGE, LISTING),
+    source=(FILE_STORAGE, LISTING_KEYS),
     proved_by=("storage-lists-first-page-only", "storage-lists-some-twice"),
     effort=0.3,
 )
 @example(count=0)
 @example(count=1)
 @example(count=100)
-@example(count=CROWD_SIZE)
+@example(count=SHARED_LISTING_SIZE)
 @given(count=st.integers(0, 120))
 def test_every_key_is_listed_once(session: Session, count: int) -> None:
     prefix, keys = _stored(session, count)
@@ -169,9 +82,9 @@ def test_every_key_is_listed_once(session: Session, count: int) -> None:
 
 def _stored(session: Session, count: int) -> tuple[str, Sequence[str]]:
     """Return a prefix and the ``count`` keys that are stored below it."""
-    if count == CROWD_SIZE:
-        crowd = session.crowd()
-        return crowd.prefix, crowd.keys
+    if count == SHARED_LISTING_SIZE:
+        shared = session.shared_listing()
+        return shared.prefix, shared.keys
     owner = f"{session.fresh_id()}-p"
     kinds = ("FILE", "STEP_FILE", LOG, "PACKAGE_ARCHIVE")
     keys = [session.layout.build(kinds[at % 4], f"f{at * 7919 % 1009}", project_id=owner) for at in range(count)]

@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import also, clause
-from bucket_conformance.conformance.clauses.listing import (
-    LIST_V1,
-    LIST_V2,
-    LISTING,
+from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails, only_if, pattern_bytes
+from bucket_conformance.conformance.testkit.listings import (
     ORDER,
-    PREFIXES,
     Page,
     ask,
+    grouped,
     held_of,
     keys_of,
     list_page,
@@ -27,14 +27,16 @@ from bucket_conformance.conformance.clauses.listing import (
     plain_tails,
     walk,
 )
-from bucket_conformance.conformance.contract import Level, Profile
-from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails, only_if, pattern_bytes
 from bucket_conformance.conformance.testkit.model import utf8_order
+from bucket_conformance.conformance.testkit.sources import (
+    HEAD_OBJECT,
+    LIST_V1,
+    LIST_V2,
+    LISTING_KEYS,
+    OBJECT_KEYS,
+    PREFIXES,
+)
 from bucket_conformance.conformance.verdict import compare, require, show
-
-HEAD_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
-OBJECT_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"
 
 
 @clause(
@@ -60,12 +62,6 @@ def test_start_after_is_exclusive(session: Session, tails: list[str], after: str
     page = list_page(session, prefix=prefix, start_after=prefix + after)
     promised = [tail for tail in ordered(held) if utf8_order(tail) > utf8_order(after)]
     compare(sorted(keys_of([page], prefix)), sorted(promised), f"keys listed after {after!r} of {tails}")
-
-
-def grouped(tails: Sequence[str], delimiter: str) -> tuple[list[str], list[str]]:
-    """Return the keys without the delimiter, and the common prefixes of the others, both sorted."""
-    prefixes = {tail[: tail.index(delimiter) + len(delimiter)] for tail in tails if delimiter in tail}
-    return sorted(tail for tail in tails if delimiter not in tail), sorted(prefixes)
 
 
 def _no_key_below_another(tails: Sequence[str]) -> bool:
@@ -194,7 +190,7 @@ def _contradictions(pages: Sequence[Page], size: int, most: int) -> list[str]:
     "IsTruncated, KeyCount and NextContinuationToken say what is true of each page, and paging ends.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(LIST_V2, LISTING),
+    source=(LIST_V2, LISTING_KEYS),
     proved_by=(
         "full-page-says-truncated",
         "key-count-is-max-keys",
@@ -309,7 +305,7 @@ def test_max_keys_0_lists_nothing(session: Session, count: int) -> None:
 
 @also("LIST-009")
 def test_no_page_has_more_than_1000_keys(session: Session) -> None:
-    prefix = session.crowd().prefix
+    prefix = session.shared_listing().prefix
     pages = [list_page(session, prefix=prefix, max_keys=size) for size in (1001, 5000, 1000)]
     counts = [page.items for page in pages]
     require(

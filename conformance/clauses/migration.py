@@ -21,12 +21,12 @@ from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.parts import Migrated, WriterFailed
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.sources import FILE_STORAGE
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.keys import FILE_TYPES
 
-PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
 FILES: Final = 12
 
 
@@ -179,7 +179,7 @@ def _uploads_counted(storage: Storage) -> Iterator[list[str]]:
     "at any point, and reports what is left and what lies outside the layout.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=PRODUCT,
+    source=FILE_STORAGE,
     proved_by=(
         "migration-sends-everything-again",
         "migration-trusts-what-it-sent",

@@ -13,67 +13,20 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import HOSTILE_KEYS, MIB, examples, key_tails, only_if, pattern_bytes
-from bucket_conformance.conformance.verdict import Deviation, compare, require
+from bucket_conformance.conformance.testkit.multipart import Upload, completed
+from bucket_conformance.conformance.testkit.sources import (
+    ABORT_MULTIPART_UPLOAD,
+    COMPLETE_MULTIPART_UPLOAD,
+    COPY_OBJECT,
+    MULTIPART_LIMITS,
+    UPLOAD_PART,
+)
+from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.conformance.wire.exchange import Headers
-from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in
 from bucket_conformance.conformance.wire.transport import Answer
-
-CREATE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"
-UPLOAD_PART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"
-COMPLETE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"
-ABORT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"
-LIMITS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"
-COPY_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"
 
 LEAST_PART: Final = 5 * MIB
 """Least size of a part that is not the last, in bytes."""
-
-
-class Upload:
-    """One upload in parts, under a fresh key unless one is given. Leaving it aborts what was not completed."""
-
-    def __init__(self, session: Session, key: str | None = None) -> None:
-        self.key = key or session.fresh_key()
-        self._wire = session.wire
-        begun = self._wire.request("POST", self.key, query=(("uploads", ""),))
-        root = begun.xml()
-        self.id = (root.findtext("UploadId") if root is not None else None) or ""
-        if not begun.ok or not self.id:
-            raise Deviation(promised="an upload in parts can be begun", observed=begun.summary)
-        self.etags: dict[int, str] = {}
-
-    def __enter__(self) -> Upload:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
-
-    def part(self, number: int, body: bytes) -> Answer:
-        query = (("partNumber", str(number)), ("uploadId", self.id))
-        answer = self._wire.request("PUT", self.key, query=query, body=body)
-        if answer.ok:
-            self.etags[number] = answer.header("etag") or ""
-        return answer
-
-    def complete(self, parts: Sequence[tuple[int, str]] | None = None) -> Answer:
-        """Name the parts (default: all, by number) with their ETags, as they are."""
-        named = sorted(self.etags.items()) if parts is None else parts
-        rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
-        root = "CompleteMultipartUpload"
-        body = f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</{root}>'.encode()
-        return self._wire.request("POST", self.key, query=(("uploadId", self.id),), body=body)
-
-    def abort(self) -> Answer:
-        return self._wire.request("DELETE", self.key, query=(("uploadId", self.id),))
-
-    def stored(self) -> Stored:
-        """Return what is stored under the key, ``None`` for nothing, the answer where it does not tell."""
-        return stored_in(self._wire.get(self.key))
-
-
-def completed(answer: Answer) -> bool:
-    """Whether a completion succeeded; a failure may also come in the body of a 200."""
-    return answer.ok and not answer.code
 
 
 @clause(
@@ -81,7 +34,7 @@ def completed(answer: Answer) -> bool:
     "Parts that were uploaded in any order are joined by their numbers.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(UPLOAD_PART, COMPLETE),
+    source=(UPLOAD_PART, COMPLETE_MULTIPART_UPLOAD),
     proved_by=("joins-parts-by-arrival", "joins-parts-by-number-as-text", "keeps-first-of-repeated-part"),
     requires={Capability.MULTIPART},
     effort=0.1,
@@ -119,7 +72,7 @@ def test_the_last_upload_of_a_part_counts(session: Session, sizes: tuple[int, in
     "An aborted upload leaves nothing behind, and its id is dead.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=ABORT,
+    source=ABORT_MULTIPART_UPLOAD,
     proved_by=("abort-keeps-the-upload", "abort-stores-what-came", "abort-removes-the-object"),
     requires={Capability.MULTIPART},
     effort=0.2,
@@ -150,7 +103,7 @@ def test_an_aborted_upload_leaves_nothing(session: Session, parts: int, overwrit
     "A part under 5 MiB that is not the last is refused at completion (EntityTooSmall), and no object appears.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(COMPLETE, LIMITS),
+    source=(COMPLETE_MULTIPART_UPLOAD, MULTIPART_LIMITS),
     proved_by=("joins-small-parts", "completes-then-refuses-small-parts"),
     requires={Capability.MULTIPART},
     effort=0.1,
@@ -181,7 +134,7 @@ WRONG_COMPLETIONS: Final = {
     "appears.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=COMPLETE,
+    source=COMPLETE_MULTIPART_UPLOAD,
     proved_by=("complete-ignores-etags", "complete-skips-missing-parts", "complete-sorts-parts"),
     requires={Capability.MULTIPART},
     effort=0.1,

@@ -15,18 +15,19 @@ from bucket_conformance.conformance.contract import Capability, Harm, Level, Pro
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, MIB, SIZES, bodies, examples, pattern_bytes
 from bucket_conformance.conformance.testkit.memory import HeldMemory
+from bucket_conformance.conformance.testkit.sources import (
+    CONSISTENCY,
+    CONTENT_LENGTH,
+    FILE_STORAGE,
+    GET_OBJECT,
+    HEAD_OBJECT,
+    MULTIPART_OVERVIEW,
+    PUT_OBJECT,
+)
 from bucket_conformance.conformance.testkit.streams import OneWay, StreamBroke
 from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-
-FILE_STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
-HEAD_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
-CONSISTENCY: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel"
-MULTIPART: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html"
-CONTENT_LENGTH: Final = "https://www.rfc-editor.org/rfc/rfc9112#section-8"
 
 STREAMED_SIZES: Final = (0, 1, 64 * KIB, 64 * KIB + 1, 5 * MIB + 1, 8 * MIB, 8 * MIB + 1)
 """Sizes of streamed bodies: around one piece, and around the parts in which a stream may be uploaded."""
@@ -263,7 +264,7 @@ def stored_at(storage: Storage, key: str) -> bytes | None:
     f"{MOST_HELD // MIB} MiB are in memory at a time.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(FILE_STORAGE, MULTIPART),
+    source=(FILE_STORAGE, MULTIPART_OVERVIEW),
     proved_by=("upload-reads-the-stream-whole", "upload-collects-the-pieces", "open-reads-the-value-whole"),
 )
 def test_streams_pass_through_in_bounded_memory(session: Session) -> None:

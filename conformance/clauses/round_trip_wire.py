@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import zlib
 from email.header import decode_header, make_header
 from email.message import Message
 from typing import Final
@@ -19,21 +18,23 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, MIB, bodies, examples, pattern_bytes
-from bucket_conformance.conformance.verdict import Inconclusive, compare, require
+from bucket_conformance.conformance.testkit.refused_uploads import before_refused_put, crc32_trailer, require_refused
+from bucket_conformance.conformance.testkit.sources import (
+    ERRORS,
+    GET_OBJECT,
+    OBJECT_METADATA,
+    OBJECT_TYPE,
+    OPERATIONS,
+    PERSISTENCE,
+    PUT_OBJECT,
+    RANGES,
+    STREAMING,
+    TRAILERS,
+)
+from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
-from bucket_conformance.conformance.wire.stored_bytes import Stored, is_lost, stored_in, tells
+from bucket_conformance.conformance.wire.stored_bytes import is_lost
 from bucket_conformance.conformance.wire.transport import Answer
-
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
-METADATA: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"
-OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html"
-STREAMING: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"
-TRAILERS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html"
-RANGES: Final = "https://www.rfc-editor.org/rfc/rfc9110#section-14"
-ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
-RESOURCES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html"
-PERSISTENCE: Final = "https://www.rfc-editor.org/rfc/rfc9112#section-9.3"
 
 CONTENT_TYPES: Final = (
     "text/plain",
@@ -71,7 +72,7 @@ def _metadata_values() -> st.SearchStrategy[str]:
     "The content type and the user metadata of an upload come back with the object.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(METADATA, PUT_OBJECT),
+    source=(OBJECT_METADATA, PUT_OBJECT),
     proved_by=("forgets-content-type", "forgets-metadata", "decodes-metadata", "strips-content-type-parameters"),
     effort=0.5,
 )
@@ -129,7 +130,7 @@ def test_metadata_beyond_ascii_comes_back_as_rfc_2047_says(session: Session, tex
     "PUT, HEAD, GET and the listing agree on the ETag, and that of a body stored in one piece is its MD5.",
     level=Level.SHOULD,
     profile=Profile.S3,
-    source=(OBJECT, PUT_OBJECT),
+    source=(OBJECT_TYPE, PUT_OBJECT),
     proved_by=("etag-is-random", "etag-differs-by-head", "etag-lacks-quotes"),
     effort=0.5,
 )
@@ -188,11 +189,6 @@ def test_another_encoding_beside_aws_chunked_stays(session: Session, framing: Fr
     compare(observed, ("200", body, "gzip"), f"PUT, bytes and content encoding ({framing.name})")
 
 
-def crc32_trailer(body: bytes) -> tuple[str, str]:
-    """Return name and value of the trailer with the CRC-32 of a body."""
-    return "x-amz-checksum-crc32", base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
-
-
 ACCEPTED: Final = (None, "gzip", "identity", "gzip, deflate, br")
 
 
@@ -201,7 +197,7 @@ ACCEPTED: Final = (None, "gzip", "identity", "gzip, deflate, br")
     "A gzip object comes back as it was stored, whatever encodings the reader accepts.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(METADATA, GET_OBJECT),
+    source=(OBJECT_METADATA, GET_OBJECT),
     proved_by=("unzips-gzip-objects", "forgets-content-encoding"),
     effort=0.3,
 )
@@ -322,32 +318,6 @@ def test_a_chunk_other_than_the_signed_one_is_refused(session: Session, size: in
     require_refused(session, key, put, None, f"{size} bytes in signed chunks, byte {at} changed under way")
 
 
-def before_refused_put(session: Session, overwrites: bool) -> bytes | None:
-    """Return what a key shall hold before a PUT that is to be refused."""
-    return b"from before" if overwrites else None
-
-
-def require_refused(session: Session, key: str, put: Answer, before: bytes | None, what: str) -> None:
-    """End of a clause: the PUT was refused, and the key holds what it held before (``None``: nothing)."""
-    held = session.wire.get(key)
-    left = stored_in(held)
-    changed = Harm.LOSES_DATA if before is not None and not put.ok else Harm.STORES_WRONG_DATA
-    require(
-        400 <= put.status < 500 and left == before,
-        promised=f"{what} is refused (4xx), and {'nothing' if before is None else 'the old value'} is stored",
-        observed=f"{put.summary}, and {_stored(left, before)}",
-        harm=changed if left != before and tells(left) else None,
-    )
-
-
-def _stored(left: Stored, before: bytes | None) -> str:
-    if left is None:
-        return "nothing is stored"
-    if isinstance(left, str):
-        return f"reading what is stored gives {left}"
-    return "the old value is stored" if left == before else f"{len(left)} other bytes are stored"
-
-
 OBJECT_SUBRESOURCES: Final = (
     ("DELETE", "tagging"),
     ("PUT", "acl"),
@@ -372,7 +342,7 @@ first that goes wrong is the one that is reported."""
     "A request on a sub-resource, supported or not, never reads, replaces or removes the object or bucket itself.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(RESOURCES, ERRORS),
+    source=(OPERATIONS, ERRORS),
     proved_by=("unknown-subresource-hits-the-object", "unknown-subresource-hits-the-bucket"),
     effort=0.5,
 )

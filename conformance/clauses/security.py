@@ -27,14 +27,15 @@ from bucket_conformance.conformance.contract import Capability, Harm, Level, Pro
 from bucket_conformance.conformance.parts import SettingsRefused
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.sources import (
+    LINK_FOLLOWING,
+    PATH_TRAVERSAL,
+    SECRETS_IN_ERRORS,
+    SECRETS_IN_LOGS,
+)
 from bucket_conformance.conformance.verdict import Deviation, compare
 from bucket_conformance.reference_impl.api import DeleteError, Storage
 from bucket_conformance.reference_impl.errors import StorageError
-
-TRAVERSAL: Final = "https://cwe.mitre.org/data/definitions/22.html"
-LINKS: Final = "https://cwe.mitre.org/data/definitions/59.html"
-LOGGED: Final = "https://cwe.mitre.org/data/definitions/532.html"
-IN_ERRORS: Final = "https://cwe.mitre.org/data/definitions/209.html"
 
 CANARY: Final = b"canary: this file is none of the storage's"
 INTRUDER: Final = b"written by the storage"
@@ -130,7 +131,7 @@ HOSTILE_PATHS: Final = (
     "careless file system takes for equal never share a file.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(TRAVERSAL, LINKS),
+    source=(PATH_TRAVERSAL, LINK_FOLLOWING),
     proved_by=(
         "joins-keys-to-the-root",
         "cuts-keys-at-nul",
@@ -402,7 +403,7 @@ def require_silence(texts: list[str], secret: str, what: str) -> None:
     "Secrets never appear in errors, reprs, logs, warnings or shown settings.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(LOGGED, IN_ERRORS),
+    source=(SECRETS_IN_LOGS, SECRETS_IN_ERRORS),
     proved_by=("errors-quote-the-secret", "repr-shows-the-secret", "logs-the-secret", "settings-repr-shows-the-secret"),
     requires={Capability.OTHER_SECRETS},
     effort=0.2,

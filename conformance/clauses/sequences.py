@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from bucket_conformance.conformance.catalogue import also, clause
-from bucket_conformance.conformance.clauses.deletion import CONSISTENCY, FILE_STORAGE
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples, pattern_bytes
 from bucket_conformance.conformance.testkit.model import Model
 from bucket_conformance.conformance.testkit.sequences import Failed, Planner, carry_out, loss, plans
+from bucket_conformance.conformance.testkit.sources import CONSISTENCY, FILE_STORAGE
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 NAMES: Final = ("a", "ab", "A", "log", "step")

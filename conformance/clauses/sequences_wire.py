@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from bucket_conformance.conformance.catalogue import also, clause
-from bucket_conformance.conformance.clauses.deletion import CONSISTENCY
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
@@ -35,6 +34,7 @@ from bucket_conformance.conformance.testkit.s3_operations import (
     repaired,
 )
 from bucket_conformance.conformance.testkit.sequences import Failed, Planner, carry_out, loss, plans
+from bucket_conformance.conformance.testkit.sources import CONSISTENCY
 
 NAMES: Final = ("a", "ab", "d/1", "d/2", "e")
 FOLDERS: Final = ("", "a", "d/", "nothing")

@@ -17,15 +17,11 @@ from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.parts import SettingsRefused
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.sources import BUCKET_NAMES, FILE_STORAGE, PERMISSIONS, WEB_IDENTITY
 from bucket_conformance.conformance.testkit.web_identity import TEMPORARY_KEY, TEMPORARY_TOKEN, identity_service
 from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.conformance.wire.exchange import Exchange
 from bucket_conformance.reference_impl.errors import StorageError
-
-PRODUCT: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-BUCKET_NAMES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
-PERMISSIONS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html"
-WEB_IDENTITY: Final = "https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html"
 
 LOCATION: Final = "AP_FILE_STORAGE_LOCATION"
 BUCKET: Final = "AP_S3_BUCKET"
@@ -102,7 +98,7 @@ WRONG: Final[dict[str, dict[str, str | None]]] = {
     "value (secrets hidden) and what is allowed, and nothing is written.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(PRODUCT, BUCKET_NAMES),
+    source=(FILE_STORAGE, BUCKET_NAMES),
     proved_by=(
         "settings-read-false-as-true",
         "settings-ignore-the-endpoint",
@@ -193,7 +189,7 @@ CHECKED: Final = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObj
     "of these is refused.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(PRODUCT, PERMISSIONS),
+    source=(FILE_STORAGE, PERMISSIONS),
     proved_by=(
         "check-tries-nothing",
         "check-leaves-its-probe",
@@ -281,7 +277,7 @@ def _permission(session: Session, exchange: Exchange) -> str:
     "those sign.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(PRODUCT, WEB_IDENTITY),
+    source=(FILE_STORAGE, WEB_IDENTITY),
     proved_by=("irsa-asks-for-keys", "irsa-is-ignored"),
     requires={Capability.SETTINGS},
 )

@@ -19,6 +19,7 @@ from bucket_conformance.conformance.strategies import (
     file_names,
 )
 from bucket_conformance.conformance.testkit import content_disposition
+from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, GET_OBJECT, PRESIGNED_URLS, QUERY_AUTH
 from bucket_conformance.conformance.testkit.url_outcomes import (
     REFUSED,
     SERVED,
@@ -41,10 +42,6 @@ from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.conformance.wire.transport import Answer
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
-STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-PRESIGNED: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"
-QUERY_AUTH: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"
-GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
 URLS: Final = (Capability.SIGNED_URLS,)
 
 
@@ -114,7 +111,7 @@ def test_the_host_of_a_url_may_not_change(session: Session) -> None:
     "A URL is bound to its method: one for GET neither writes nor deletes, one for PUT neither reads nor deletes.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(PRESIGNED, QUERY_AUTH),
+    source=(PRESIGNED_URLS, QUERY_AUTH),
     proved_by=("url-good-for-any-method", "ignores-url-signature"),
     requires=URLS,
 )
@@ -269,7 +266,7 @@ def test_an_override_added_after_signing_is_refused(session: Session) -> None:
     "a 4xx and shows none of the content.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, QUERY_AUTH),
+    source=(FILE_STORAGE, QUERY_AUTH),
     proved_by=("serves-without-a-signature", "ignores-url-signature", "serves-unknown-access-keys"),
     requires=URLS,
 )

@@ -25,18 +25,19 @@ from bucket_conformance.conformance.strategies import (
     pattern_bytes,
     url_lives,
 )
+from bucket_conformance.conformance.testkit.sources import (
+    ERRORS,
+    FILE_STORAGE,
+    GET_OBJECT,
+    PRESIGNED_SHARING,
+    PRESIGNED_URLS,
+    QUERY_AUTH,
+)
 from bucket_conformance.conformance.testkit.url_outcomes import REFUSED, SERVED, bypass, outcome, secret_content, stored
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.clock import TOLERANCE_S
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-
-STORAGE: Final = "https://www.activepieces.com/docs/install/configuration/file-storage"
-PRESIGNED: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"
-SHARING: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html"
-QUERY_AUTH: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"
-GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
-ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
 
 URLS: Final = (Capability.SIGNED_URLS,)
 
@@ -56,7 +57,7 @@ def require_in_time(started: float, outcomes: tuple[str, ...]) -> None:
     "A GET by the URL alone, without credentials, gives the exact bytes.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, SHARING),
+    source=(FILE_STORAGE, PRESIGNED_SHARING),
     proved_by="url-serves-first-64-kib",
     requires=URLS,
 )
@@ -75,7 +76,7 @@ def test_a_url_gives_the_exact_bytes(session: Session, body: bytes) -> None:
     "A URL is served up to the end of its life: also 2 seconds before.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, QUERY_AUTH),
+    source=(FILE_STORAGE, QUERY_AUTH),
     proved_by=("caps-url-life-at-skew-window", "url-dies-a-tenth-early"),
     requires=URLS,
 )
@@ -94,7 +95,7 @@ def test_a_url_lives_up_to_its_end(session: Session, expires: int) -> None:
     "A URL is dead after its life: 2 seconds after the end it is refused with a 4xx, and nothing of the content shows.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, QUERY_AUTH),
+    source=(FILE_STORAGE, QUERY_AUTH),
     proved_by=("serves-expired-urls", "expired-url-serves-ranges", "refusal-shows-the-object"),
     requires=URLS,
 )
@@ -114,7 +115,7 @@ def test_a_url_is_dead_after_its_end(session: Session, expires: int) -> None:
     "Without a life given, a URL lives 7 days: served 10 seconds before their end, refused 2 seconds after it.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, SHARING),
+    source=(FILE_STORAGE, PRESIGNED_SHARING),
     proved_by=("signed-url-lives-an-hour-by-default", "caps-url-life-at-skew-window", "serves-expired-urls"),
     requires=URLS,
 )
@@ -131,7 +132,7 @@ def test_a_url_lives_seven_days_by_default(session: Session) -> None:
     "A long life is honoured: a URL older than the 15 minutes that clocks may differ is served while it lives.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, QUERY_AUTH),
+    source=(FILE_STORAGE, QUERY_AUTH),
     proved_by=("caps-url-life-at-skew-window", "url-dies-at-midnight", "signed-url-lives-a-day-at-most"),
     requires=URLS,
 )
@@ -148,7 +149,7 @@ def test_a_long_life_outlasts_the_skew_window(session: Session, age: int) -> Non
     "A life over 7 days (604800 s), or under a second, is not signed.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(QUERY_AUTH, SHARING),
+    source=(QUERY_AUTH, PRESIGNED_SHARING),
     proved_by="signer-cuts-long-lives",
     requires=URLS,
 )
@@ -195,7 +196,7 @@ def test_a_url_shows_what_is_there_now(session: Session) -> None:
     "A URL works for every key of the layout.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=STORAGE,
+    source=FILE_STORAGE,
     proved_by="signed-url-forgets-log-suffix",
     requires=URLS,
 )
@@ -219,7 +220,7 @@ def test_a_url_works_for_every_key_of_the_layout(
     "A URL works for every key that the backend holds.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(SHARING, "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"),
+    source=(PRESIGNED_SHARING, "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"),
     proved_by="decodes-keys-of-urls-twice",
     requires=URLS,
 )
@@ -238,7 +239,7 @@ def test_a_url_works_for_any_key(session: Session, tail: str) -> None:
     "A URL signed with temporary credentials that end before it is reported as dying with them, and no other is.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, PRESIGNED),
+    source=(FILE_STORAGE, PRESIGNED_URLS),
     proved_by=("signed-url-keeps-quiet-about-credentials", "signed-url-warns-of-every-role"),
     requires=(*URLS, Capability.EXPIRING_CREDENTIALS),
 )
@@ -267,7 +268,7 @@ READERS: Final = 8
     "A URL serves many times, and many readers at once.",
     level=Level.MUST,
     profile=Profile.CORE,
-    source=(STORAGE, PRESIGNED),
+    source=(FILE_STORAGE, PRESIGNED_URLS),
     proved_by="url-serves-once",
     requires=URLS,
 )

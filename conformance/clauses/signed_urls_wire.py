@@ -13,6 +13,7 @@ from bucket_conformance.conformance.catalogue import clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, bodies, examples, pattern_bytes
+from bucket_conformance.conformance.testkit.sources import ERRORS, GET_OBJECT, PRESIGNED_UPLOADS, PUT_OBJECT, QUERY_AUTH
 from bucket_conformance.conformance.testkit.url_outcomes import (
     REFUSED,
     SERVED,
@@ -28,12 +29,6 @@ from bucket_conformance.conformance.wire.clock import TOLERANCE_S
 from bucket_conformance.conformance.wire.exchange import Headers, SignedFrom
 from bucket_conformance.conformance.wire.s3 import content_md5
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S
-
-QUERY_AUTH: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"
-COMMON_ERRORS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
-GET_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
-PUT_OBJECT: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"
-UPLOADING: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/PresignedUrlUploadObject.html"
 
 URLS: Final = (Capability.SIGNED_URLS,)
 UPLOADS: Final = (Capability.SIGNED_URLS, Capability.SIGNED_UPLOADS)
@@ -108,7 +103,7 @@ def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
     "The answer to a life over 7 days is 400 AuthorizationQueryParametersError.",
     level=Level.SHOULD,
     profile=Profile.S3,
-    source=(QUERY_AUTH, COMMON_ERRORS),
+    source=(QUERY_AUTH, ERRORS),
     proved_by="refuses-lives-over-a-week-as-expired",
     requires=URLS,
 )
@@ -125,7 +120,7 @@ def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: in
     "A URL dated over 15 minutes in the future is refused; dated less, it is served, as clocks differ.",
     level=Level.SHOULD,
     profile=Profile.S3,
-    source=(COMMON_ERRORS, QUERY_AUTH),
+    source=(ERRORS, QUERY_AUTH),
     proved_by=("serves-urls-of-the-future", "refuses-clocks-a-minute-ahead"),
     requires=URLS,
 )
@@ -180,7 +175,7 @@ def test_a_url_serves_ranges(session: Session, span: tuple[int | None, int | Non
     "A PUT by a signed URL stores its body, and nothing else than its body.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(UPLOADING, PUT_OBJECT),
+    source=(PRESIGNED_UPLOADS, PUT_OBJECT),
     proved_by=("signed-put-stores-nothing", "signed-put-drops-the-last-byte"),
     requires=UPLOADS,
 )
@@ -198,7 +193,7 @@ def test_a_signed_put_stores_its_body(session: Session, body: bytes) -> None:
     "The answer to an expired URL is 403 AccessDenied in a well-formed error document; to a HEAD, 403 without a body.",
     level=Level.SHOULD,
     profile=Profile.S3,
-    source=(COMMON_ERRORS, QUERY_AUTH),
+    source=(ERRORS, QUERY_AUTH),
     proved_by=("expired-url-gets-400", "refused-head-has-a-body", "serves-expired-urls"),
     requires=URLS,
 )
@@ -222,7 +217,7 @@ def test_an_expired_url_gets_access_denied(session: Session) -> None:
     "InvalidAccessKeyId.",
     level=Level.SHOULD,
     profile=Profile.S3,
-    source=COMMON_ERRORS,
+    source=ERRORS,
     proved_by=("unknown-access-key-gets-404", "ignores-url-signature"),
     requires=URLS,
 )
@@ -258,7 +253,7 @@ def _with_other_signature(url: str, key: str) -> str:
     "object that is there.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(UPLOADING, QUERY_AUTH),
+    source=(PRESIGNED_UPLOADS, QUERY_AUTH),
     proved_by=("stores-before-it-refuses", "serves-expired-urls", "ignores-url-signature"),
     requires=UPLOADS,
 )
@@ -323,7 +318,7 @@ def _bound(body: bytes, other: bytes) -> dict[str, tuple[Headers, Headers, bytes
     "body; broken, it is refused and stores nothing.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(QUERY_AUTH, UPLOADING, PUT_OBJECT),
+    source=(QUERY_AUTH, PRESIGNED_UPLOADS, PUT_OBJECT),
     proved_by=("signed-headers-are-not-checked", "signed-put-ignores-checksums", "ignores-url-signature"),
     requires=UPLOADS,
 )

@@ -21,8 +21,8 @@ from bucket_conformance.conformance.cli.progress import Progress
 from bucket_conformance.conformance.cli.selection import add_selection_options, wanted
 from bucket_conformance.conformance.cli.worker.pool import Event, Idle, Interrupted, run_workers, start_idle
 from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
-from bucket_conformance.conformance.engine.effort import Mode
 from bucket_conformance.conformance.expectations import ExpectationError, fails, read_expectations
 from bucket_conformance.conformance.report import footnotes, terminal
 from bucket_conformance.conformance.report.disclosure import published

@@ -20,7 +20,7 @@ from hypothesis.internal.conjecture import providers
 from bucket_conformance.conformance.backend.patching import replaced
 from bucket_conformance.conformance.catalogue import Case, Entry
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.engine.effort import Effort, Mode
+from bucket_conformance.conformance.effort import Effort, Mode
 from bucket_conformance.conformance.history import Event
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import (
@@ -249,7 +249,7 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
     handle = getattr(case.function, "hypothesis", None)
     function = handle.inner_test if handle is not None else case.function
     again = _Attempts(session=attempts.session, effort=attempts.effort, named=1)
-    attempts.session.doubt_crowd()
+    attempts.session.invalidate_shared_listing()
     try:
         with warnings.catch_warnings():
             # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.

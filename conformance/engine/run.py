@@ -21,7 +21,7 @@ from bucket_conformance.conformance.backend.limits import find_limits, limits_as
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability
-from bucket_conformance.conformance.engine.effort import Effort
+from bucket_conformance.conformance.effort import Effort
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.release import suite_version
 from bucket_conformance.conformance.expectations import Expectation, is_expected

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
-from bucket_conformance.conformance.engine.effort import Mode
+from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.verdict import Verdict
 
 SCHEMA: Final = 1

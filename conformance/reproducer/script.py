@@ -20,7 +20,7 @@ FEWEST_IN_A_GROUP: Final = 4
 """Equal requests on so many different keys in a row are written as one step."""
 MOST_BYTES: Final = 2 * 1024 * 1024
 """Longer scripts are nobody's evidence; none is written then."""
-_TEMPLATE: Final = Path(__file__).with_name("reproducer_template.py")
+_TEMPLATE: Final = Path(__file__).with_name("template.py")
 
 
 def reproducer(

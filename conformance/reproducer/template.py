@@ -1,4 +1,4 @@
-"""The frame of every reproducer: `bucket_conformance.conformance.reproducer.script` puts recorded steps in and hands the text out as a script.
+"""The frame of every reproducer: ``script.py`` puts recorded steps in and writes it out.
 
 It must run on Python 3.9 with nothing but the standard library.
 """

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import quote
 
-from bucket_conformance.conformance.clauses.listing import walk
-from bucket_conformance.conformance.clauses.listing_pages import grouped
-from bucket_conformance.conformance.clauses.multipart import Upload, completed
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import pattern_bytes
+from bucket_conformance.conformance.testkit.listings import grouped, walk
 from bucket_conformance.conformance.testkit.model import Model
+from bucket_conformance.conformance.testkit.multipart import Upload, completed
 from bucket_conformance.conformance.verdict import Inconclusive
 from bucket_conformance.conformance.wire.transport import Answer
 

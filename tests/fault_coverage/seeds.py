@@ -1,4 +1,7 @@
-"""Looks for false alarms: judges good stores again, each time with another seed (``python -m tests.fault_coverage.seeds``)."""
+"""Looks for false alarms: judges good stores again, each time with another seed.
+
+``python -m tests.fault_coverage.seeds`` runs it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_conformance.conformance.catalogue import UnknownClause, select
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Verdict

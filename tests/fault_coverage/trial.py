@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from bucket_conformance.conformance.catalogue import Entry, entries
 from bucket_conformance.conformance.contract import Profile
-from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode
 from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Verdict

@@ -1,9 +1,9 @@
 """Deliberately wrong stores: what every clause must be able to tell from a good one.
 
-An exemplary S3 server (``exemplar.py`` and ``exemplar_*.py``) keeps the whole contract in memory. A fault stands
+An exemplary S3 server (``tests/exemplar/``) keeps the whole contract in memory. A fault stands
 between it and the client and breaks one thing. Modules are found by name, nothing is listed by hand.
 
-A fault of an S3 server, in any module ``s3_<family>.py``::
+A fault of an S3 server, in any module ``s3/<family>.py``::
 
     @fault(
         "get-loses-last-byte",                      # unique, kebab-case
@@ -27,11 +27,11 @@ What a behaviour may use:
 * ``Response``: ``with_header``, ``with_body``; ``cut_after=n``, ``hang_up=True`` and ``junk_after=b"…"`` misbehave on
   the wire. ``wants_truncated=True`` in the decorator also hands in requests whose body broke off.
 
-Bodies may be ``aws-chunked``: ``exemplar_payload.open_body(request, None)`` gives the plain request.
+Bodies may be ``aws-chunked``: ``payload.open_body(request, None)`` gives the plain request.
 Serve it with ``with FaultyServer(ALL_FAULTS["get-loses-last-byte"]) as server: server.url``, on top of a real endpoint
 with ``FaultyServer(fault, upstream=HttpUpstream(url, credentials))``.
 
-A fault of a storage class, in any module ``storage_<family>.py``::
+A fault of a storage class, in any module ``storage/<family>.py``::
 
     @storage_fault("stat-rounds-size", "stat gives the size in whole KiB", breaks=["RT-001"])
     class StatRoundsSize(WrappedStorage):
@@ -39,10 +39,10 @@ A fault of a storage class, in any module ``storage_<family>.py``::
             found = self.inner.stat(key)
             return replace(found, size=found.size // 1024 * 1024)
 
-A fault of a key layout, in any module ``layout_<family>.py``, likewise: ``@layout_fault`` on a subclass of
+A fault of a key layout, in any module ``layout/<family>.py``, likewise: ``@layout_fault`` on a subclass of
 ``WrappedLayout``.
 
-A fault of the system around the storage (settings, retention, migration), in any module ``parts_<family>.py``: see
+A fault of the system around the storage (settings, retention, migration), in any module ``parts/<family>.py``: see
 ``part_faults.py``. A fault that shows only when the server is killed and started again finds the number of restarts
 in ``forward.memory["restarts"]``.
 """

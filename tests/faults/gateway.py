@@ -5,20 +5,18 @@ See the package docstring for how to write one.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
-import tests.faults
 from tests.exemplar.http import HttpFront
 from tests.exemplar.payload import open_body
 from tests.exemplar.sigv4 import verify
 from tests.exemplar.types import Request, Response, S3Error
 from tests.exemplar.xml import error_response
+from tests.faults.discovery import import_faults
 from tests.faults.upstreams import InProcess, Upstream
 
 
@@ -147,10 +145,8 @@ def fault(
 
 
 def all_faults() -> Registry[Fault]:
-    """Return every S3 fault of the modules ``tests/faults/s3_*.py``, importing those not yet imported."""
-    for module in pkgutil.iter_modules(tests.faults.__path__):
-        if module.name.startswith("s3_"):
-            importlib.import_module(f"tests.faults.{module.name}")
+    """Return every S3 fault of the modules ``tests/faults/s3/``, importing those not yet imported."""
+    import_faults("s3")
     return _S3_FAULTS
 
 

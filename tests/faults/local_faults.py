@@ -6,19 +6,17 @@ fault is a class with ``build`` and ``parse``. See the package docstring for how
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
 
-import tests.faults
 from bucket_conformance.reference_impl import keys
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CheckResult, DeleteResult, ObjectStat, Storage
 from bucket_conformance.reference_impl.keys import FileRef, KeyLayout
 from bucket_conformance.reference_impl.local import LocalStorage
+from tests.faults.discovery import import_faults
 from tests.faults.gateway import Registry, require_identity
 
 
@@ -145,19 +143,13 @@ def layout_fault(fault_id: str, title: str, *, breaks: Iterable[str], origin: st
     return register
 
 
-def _import(prefix: str) -> None:
-    for module in pkgutil.iter_modules(tests.faults.__path__):
-        if module.name.startswith(prefix):
-            importlib.import_module(f"tests.faults.{module.name}")
-
-
 def all_storage_faults() -> Registry[StorageFault]:
-    """Return every fault of the modules ``tests/faults/storage_*.py``."""
-    _import("storage_")
+    """Return every fault of the modules ``tests/faults/storage/``."""
+    import_faults("storage")
     return _STORAGE_FAULTS
 
 
 def all_layout_faults() -> Registry[LayoutFault]:
-    """Return every fault of the modules ``tests/faults/layout_*.py``."""
-    _import("layout_")
+    """Return every fault of the modules ``tests/faults/layout/``."""
+    import_faults("layout")
     return _LAYOUT_FAULTS

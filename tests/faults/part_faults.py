@@ -9,13 +9,10 @@ A fault, in any module ``parts_<family>.py``, takes the good parts and returns t
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import tests.faults
 from bucket_conformance.conformance.parts import (
     ChangeParts,
     MigrationPort,
@@ -23,6 +20,7 @@ from bucket_conformance.conformance.parts import (
     SettingsPort,
     SystemParts,
 )
+from tests.faults.discovery import import_faults
 from tests.faults.gateway import Registry, require_identity
 
 
@@ -55,10 +53,8 @@ def parts_fault(
 
 
 def all_parts_faults() -> Registry[PartsFault]:
-    """Return every fault of the modules ``tests/faults/parts_*.py``."""
-    for module in pkgutil.iter_modules(tests.faults.__path__):
-        if module.name.startswith("parts_"):
-            importlib.import_module(f"tests.faults.{module.name}")
+    """Return every fault of the modules ``tests/faults/parts/``."""
+    import_faults("parts")
     return _FAULTS
 
 

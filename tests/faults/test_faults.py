@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bucket_conformance.conformance.catalogue import entries
-from bucket_conformance.conformance.engine.effort import Mode
+from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Verdict
 from tests.bench import FOUND_BY_CHANCE, decide, every_fault, on_disk, on_exemplar, under

@@ -13,7 +13,7 @@ import pytest
 
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.catalogue import entries
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.verdict import Verdict

@@ -22,7 +22,7 @@ Ask = Callable[[Session, str], Answer]
 Shape = Callable[[Request], bool]
 """Whether a request is of the kind that was recorded."""
 
-MODULES: Final = ("recordings_urls", "recordings_keys", "recordings_objects", "recordings_parts")
+MODULES: Final = ("urls", "keys", "objects", "parts")
 
 FILES: Final = {
     "api": "test_s3_api",
@@ -97,7 +97,7 @@ def fact(
 def facts() -> list[Fact]:
     """Return every fact, in the order of the modules that state them."""
     for module in MODULES:
-        importlib.import_module(f"tests.{module}")
+        importlib.import_module(f"tests.recordings.{module}")
     return list(_facts)
 
 

@@ -26,8 +26,8 @@ def _lines() -> Iterator[str]:
     yield (
         "[LocalStack](https://github.com/localstack/localstack) records what Amazon S3 answers to its tests "
         "(`tests/aws/services/s3`). The facts below (status, error code and some fields; the requests are ours) come "
-        "from these recordings. `tests/recordings/test_recordings.py` shows for each of them that the exemplary server answers "
-        "just so, and that every clause named here meets such an answer and judges that it conforms."
+        "from these recordings. `tests/recordings/test_recordings.py` shows for each of them that the exemplary server "
+        "answers just so, and that every clause named here meets such an answer and judges that it conforms."
     )
     yield ""
     yield f"{len(by_clause)} of {len(entries())} clauses are anchored, by {len(facts())} recorded answers."

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.recordings.model import Fact, facts
 
-ANSWERS: Final = Path(__file__).parent / "recordings" / "answers.json"
+ANSWERS: Final = Path(__file__).parent / "answers.json"
 
 NO_CODES: Final = ("304", "412")
 """What the SDK makes of a refusal without a body: it calls the error by its status."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
 from bucket_conformance.conformance.contract import Profile
-from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode, deep
+from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
 from bucket_conformance.conformance.engine.run import Plan
 from bucket_conformance.conformance.expectations import Expectation, read_expectations
 from bucket_conformance.conformance.report.document import line

@@ -1,4 +1,4 @@
-"""Starts a worker together with those who may share its clauses: ``python -m bucket_conformance.conformance.cli.worker.prestart N``.
+"""Starts a worker together with the helpers that may share its clauses (argument: how many helpers).
 
 Each takes most of a second to load. Here nothing is loaded before the others have begun, so that all load at once.
 """

@@ -11,7 +11,7 @@ import pytest
 from bucket_conformance.conformance.backend.capabilities import Outcome, probe_claims
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, judge_all
 from bucket_conformance.conformance.session import Session
 from tests.bench import on_exemplar, under

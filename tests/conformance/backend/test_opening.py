@@ -21,7 +21,7 @@ from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.catalogue import select
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory

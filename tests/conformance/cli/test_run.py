@@ -52,7 +52,8 @@ def test_local_disk_ends_in_a_matrix_and_a_report(tmp_path: Path) -> None:
 
 
 def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> None:
-    text = "import dataclasses\nfrom pathlib import Path\nfrom bucket_conformance.providers.local_disk import PROVIDER as base\n"
+    text = "import dataclasses\nfrom pathlib import Path\n"
+    text += "from bucket_conformance.providers.local_disk import PROVIDER as base\n"
     text += "KNOWN = Path(__file__).with_name('known.toml')\n"
     (tmp_path / "mine.py").write_text(text + "PROVIDER = dataclasses.replace(base, id='mine', expectations=KNOWN)\n")
     given = ("run", "mine", "--provider-file", "mine.py", "--quick", "--clause", "KEY-001", "--report", "r.jsonl")

@@ -19,7 +19,7 @@ from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Case, Entry, entries
 from bucket_conformance.conformance.contract import Capability, Clause, Harm, Level, Profile
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, judge_unless_dead, run
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory

@@ -15,7 +15,7 @@ from hypothesis.internal.conjecture import providers
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.catalogue import Case, Entry
 from bucket_conformance.conformance.contract import Capability, Clause, Level, Profile
-from bucket_conformance.conformance.engine.effort import EFFORTS, Effort, Mode, deep
+from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.run import Plan, judge_all, run
 from bucket_conformance.conformance.session import Session
@@ -345,14 +345,14 @@ def test_a_backend_that_fails_at_its_own_listing_deviates_and_one_that_refuses_o
     assert "ViewError at views.py" in refused.reason
 
 
-def test_a_crowd_that_the_backend_cannot_list_is_stored_anew_for_the_next_clause() -> None:
+def test_a_shared_listing_that_the_backend_cannot_list_is_stored_anew_for_the_next_clause() -> None:
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
         with open_session(target, capabilities=frozenset({Capability.WIRE, Capability.OWN_VIEW})) as session:
-            first = session.crowd()
-            session.doubt_crowd()
+            first = session.shared_listing()
+            session.invalidate_shared_listing()
             with mock.patch.object(session.view, "keys", side_effect=ViewError("500 InternalError", status=500)):
-                again = session.crowd()
+                again = session.shared_listing()
             assert first.prefix != again.prefix
             assert session.view.keys(again.prefix) == sorted(again.keys)
 

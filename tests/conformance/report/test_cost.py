@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bucket_conformance.conformance.catalogue import entries
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, judge_all
 from bucket_conformance.conformance.report.cost import TARIFFS, conditions, cost, dollars, summary
 from bucket_conformance.conformance.target import S3Endpoint

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bucket_conformance.conformance.catalogue import entries
-from bucket_conformance.conformance.engine.effort import EFFORTS, Mode
+from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, header, run
 from bucket_conformance.conformance.report import footnotes
 from bucket_conformance.conformance.report.document import Section, line, parse

@@ -15,7 +15,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-import conformance
+from bucket_conformance import conformance
 from bucket_conformance.conformance.report import untrusted
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=()), max_size=40) | st.lists(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.clauses.sequences import StoragePlan, UrlPlan
 from bucket_conformance.conformance.clauses.sequences_wire import ConditionPlan, RequestPlan, TransferPlan
-from bucket_conformance.conformance.engine.effort import Effort, Mode
+from bucket_conformance.conformance.effort import Effort, Mode
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.testkit.s3_operations import Abort, Begin, Complete, Copy, Part, Step
 from bucket_conformance.conformance.testkit.sequences import plans

@@ -1,0 +1,57 @@
+"""An upload in parts, begun for one example and aborted after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import Deviation
+from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in
+from bucket_conformance.conformance.wire.transport import Answer
+
+
+class Upload:
+    """One upload in parts, under a fresh key unless one is given. Leaving it aborts what was not completed."""
+
+    def __init__(self, session: Session, key: str | None = None) -> None:
+        self.key = key or session.fresh_key()
+        self._wire = session.wire
+        begun = self._wire.request("POST", self.key, query=(("uploads", ""),))
+        root = begun.xml()
+        self.id = (root.findtext("UploadId") if root is not None else None) or ""
+        if not begun.ok or not self.id:
+            raise Deviation(promised="an upload in parts can be begun", observed=begun.summary)
+        self.etags: dict[int, str] = {}
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def part(self, number: int, body: bytes) -> Answer:
+        query = (("partNumber", str(number)), ("uploadId", self.id))
+        answer = self._wire.request("PUT", self.key, query=query, body=body)
+        if answer.ok:
+            self.etags[number] = answer.header("etag") or ""
+        return answer
+
+    def complete(self, parts: Sequence[tuple[int, str]] | None = None) -> Answer:
+        """Name the parts (default: all, by number) with their ETags, as they are."""
+        named = sorted(self.etags.items()) if parts is None else parts
+        rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
+        root = "CompleteMultipartUpload"
+        body = f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</{root}>'.encode()
+        return self._wire.request("POST", self.key, query=(("uploadId", self.id),), body=body)
+
+    def abort(self) -> Answer:
+        return self._wire.request("DELETE", self.key, query=(("uploadId", self.id),))
+
+    def stored(self) -> Stored:
+        """Return what is stored under the key, ``None`` for nothing, the answer where it does not tell."""
+        return stored_in(self._wire.get(self.key))
+
+
+def completed(answer: Answer) -> bool:
+    """Whether a completion succeeded; a failure may also come in the body of a 200."""
+    return answer.ok and not answer.code

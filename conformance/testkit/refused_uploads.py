@@ -1,0 +1,43 @@
+"""Uploads that must be refused and must leave nothing behind."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.verdict import require
+from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in, tells
+from bucket_conformance.conformance.wire.transport import Answer
+
+
+def crc32_trailer(body: bytes) -> tuple[str, str]:
+    """Return name and value of the trailer with the CRC-32 of a body."""
+    return "x-amz-checksum-crc32", base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def before_refused_put(session: Session, overwrites: bool) -> bytes | None:
+    """Return what a key shall hold before a PUT that is to be refused."""
+    return b"from before" if overwrites else None
+
+
+def require_refused(session: Session, key: str, put: Answer, before: bytes | None, what: str) -> None:
+    """End of a clause: the PUT was refused, and the key holds what it held before (``None``: nothing)."""
+    held = session.wire.get(key)
+    left = stored_in(held)
+    changed = Harm.LOSES_DATA if before is not None and not put.ok else Harm.STORES_WRONG_DATA
+    require(
+        400 <= put.status < 500 and left == before,
+        promised=f"{what} is refused (4xx), and {'nothing' if before is None else 'the old value'} is stored",
+        observed=f"{put.summary}, and {_stored(left, before)}",
+        harm=changed if left != before and tells(left) else None,
+    )
+
+
+def _stored(left: Stored, before: bytes | None) -> str:
+    if left is None:
+        return "nothing is stored"
+    if isinstance(left, str):
+        return f"reading what is stored gives {left}"
+    return "the old value is stored" if left == before else f"{len(left)} other bytes are stored"
