@@ -23,6 +23,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for path, content in generated().items():
+        # What is committed in its place is for those who read the sources.
+        if (committed := files.get_file_from_path(path)) is not None:
+            files.remove(committed)
         files.append(File.generated(config, path, content=content))
     return files
 

@@ -1,4 +1,8 @@
-"""Generated pieces of pages that are written by hand: ``<!-- insert: NAME -->`` is replaced."""
+"""Generated pieces of pages that are written manually.
+
+They stand between ``<!-- insert: NAME -->`` and ``<!-- end -->``, and are committed, so that the pages read well
+without the site too. ``python -m docs.generator.inserts`` brings them up to date; building the site does so by itself.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from docs.generator.decisions import title_of
 from docs.generator.markdown import code, table
 
 ROOT: Final = Path(__file__).parent.parent.parent
-_MARK: Final = re.compile(r"<!-- insert: ([a-z-]+) -->")
+_MARK: Final = re.compile(r"<!-- insert: ([a-z-]+) -->(?:(?:(?!<!-- insert: ).)*?<!-- end -->)?", re.DOTALL)
 
 EXIT_CODES: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "as expected",
@@ -32,6 +36,11 @@ def with_inserts(markdown: str) -> str:
     return _MARK.sub(lambda mark: _insert(mark[1]), markdown)
 
 
+def refreshed(markdown: str) -> str:
+    """Return a page whose generated pieces are up to date, with their marks. Raises ``LookupError`` as above."""
+    return _MARK.sub(lambda mark: f"<!-- insert: {mark[1]} -->{_insert(mark[1])}<!-- end -->", markdown)
+
+
 def _insert(name: str) -> str:
     if name not in INSERTS:
         raise LookupError(f"<!-- insert: {name} -->: known are {', '.join(sorted(INSERTS))}")
@@ -40,12 +49,12 @@ def _insert(name: str) -> str:
 
 def _exit_codes() -> str:
     rows = [(str(exit_code.value), EXIT_CODES[exit_code]) for exit_code in ExitCode]
-    return "## Exit codes {#exit-codes}\n\n" + table(("code", "meaning"), rows)
+    return "\n## Exit codes\n\n" + table(("code", "meaning"), rows) + "\n"
 
 
 def _layers() -> str:
     return (
-        '<ol class="layers">\n'
+        '\n<ol class="layers">\n'
         + "".join(f"<li>{''.join(f'<code>{name}</code>' for name in layer)}</li>\n" for layer in layers())
         + "</ol>\n"
     )
@@ -65,7 +74,8 @@ def layers() -> list[list[str]]:
 def _rules() -> str:
     configuration: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = configuration["tool"]["importlinter"]["contracts"]
-    return "".join(f"- {contract['name']}\n" for contract in contracts if contract["type"] == "forbidden")
+    rules = [contract["name"] for contract in contracts if contract["type"] != "layers"]
+    return "\n" + "".join(f"- {rule}\n" for rule in rules) + "\n"
 
 
 def _capabilities() -> str:
@@ -76,8 +86,8 @@ def _examples() -> str:
     pages = sorted((ROOT / "examples").glob("*/README.md"))
     if not pages:
         return ""
-    listed = "".join(f"- `examples/{page.parent.name}`: {title_of(page)}\n" for page in pages)
-    return f"## Complete examples\n\nEach is a project of its own, with its workflow:\n\n{listed}"
+    listed = "".join(f"- `examples/{page.parent.name}`: {title_of(page)}\n" for page in pages) + "\n"
+    return f"\n## Complete examples\n\nEach is a project of its own, with its workflow:\n\n{listed}"
 
 
 def _kill_table() -> str:
@@ -92,3 +102,17 @@ INSERTS: Final[Mapping[str, Callable[[], str]]] = {
     "layers": _layers,
     "rules": _rules,
 }
+
+
+def main() -> None:
+    """Bring the generated pieces of all pages up to date."""
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        before = path.read_text(encoding="utf-8")
+        after = refreshed(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"updated {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

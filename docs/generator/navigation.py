@@ -28,6 +28,7 @@ def navigation() -> Nav:
                 {"How to read a verdict": "verdicts.md"},
                 {"Gate and baselines": "gate.md"},
                 {"With pytest": "pytest.md"},
+                {"Settings of the storage": "settings.md"},
                 *reference,
             ]
         },

@@ -104,7 +104,7 @@ def test_options_of_pytest_are_registered(pytestconfig: pytest.Config) -> None:
 def test_environments_of_tox_are_there() -> None:
     ini = configparser.ConfigParser()
     ini.read(ROOT / "tox.ini", encoding="utf-8")
-    known = {name.removeprefix("testenv:") for name in ini.sections()} | set(discover())
+    known = {name.removeprefix("testenv:") for name in ini.sections()} | {"py"} | set(discover())
     for page, words, _ in shown("tox"):
         for name in [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-e"]:
             assert re.sub(r"-boto\d+$", "", name) in known, f"{page}: {shlex.join(words)}"

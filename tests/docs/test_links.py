@@ -12,9 +12,10 @@ from bucket_conformance.conformance.report.columns import keyed
 from bucket_conformance.conformance.report.document import Section
 from bucket_conformance.conformance.report.findings import collect
 from bucket_conformance.conformance.report.findings_pages import write as write_findings
+from bucket_conformance.reference_impl.settings import KNOWN
 from docs.generator import contract, findings, power, providers
 from docs.generator.clause_links import with_clause_links
-from docs.generator.inserts import with_inserts
+from docs.generator.inserts import refreshed, with_inserts
 from docs.generator.markdown import anchor
 from docs.generator.navigation import navigation
 from tests.bench import every_fault
@@ -152,3 +153,30 @@ def test_without_a_kill_table_nothing_leads_to_one(tmp_path: Path, monkeypatch: 
 def test_the_page_that_is_linked_is_the_one_that_is_made() -> None:
     assert ROOT / "docs" / "power.md" == power.PAGE
     assert power.COMMAND in made_up()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_generated_pieces_are_committed_as_they_are_made(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == refreshed(text), "run python -m docs.generator.inserts"
+
+
+BY_HAND = (
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs" / "decisions").glob("*.md"),
+    *(ROOT / "docs" / "matrix").glob("*.md"),
+    *ROOT.glob("examples/**/README.md"),
+    *ROOT.glob("findings/*.md"),
+)
+
+
+@pytest.mark.parametrize("page", sorted(BY_HAND), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_of_the_repository_too(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_setting_of_the_storage_is_listed() -> None:
+    rows = re.findall(r"^\| `(AP_\w+)`", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(KNOWN)

@@ -84,7 +84,7 @@ def test_a_file_that_the_readme_links_to_exists(address: str) -> None:
 
 
 def test_the_readme_does_not_promise_more_backends_than_can_be_started() -> None:
-    assert "over twenty of them started on your machine" in MARKDOWN["README.md"]
+    assert "Over twenty backends start on your machine" in MARKDOWN["README.md"]
     kinds = [{launch.kind for launch in provider.launches} for provider in discover().values()]
     assert sum(LaunchKind.PROCESS in found or LaunchKind.EMBEDDED in found for found in kinds) > 20
 
