@@ -48,7 +48,10 @@ class Upload:
             rest = rest[os.write(self.file, rest) :]
 
     def publish(self, root_fd: int, path: Segments, *, exact: bool) -> os.stat_result:
-        """Make the file the object at ``path``, durably: file first, then its name, then the folders above it."""
+        """Make the file the object at ``path``, durably: file first, then its name, then the folders above it.
+
+        Raises :class:`UnsyncedError` where the object is in its place and only a folder could not be synced.
+        """
         os.fsync(self.file)
         stat = os.fstat(self.file)
         try:
@@ -79,6 +82,14 @@ class Upload:
         raise OSError(errno.ESTALE, f"folders kept vanishing during {_ATTEMPTS} attempts")
 
 
+class UnsyncedError(Exception):
+    """The object is in its place, but the disk did not confirm its name: ``error`` is what the sync failed with."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def _sync(opened: tuple[int, ...]) -> None:
     for folder in reversed(opened):
         try:
@@ -86,7 +97,7 @@ def _sync(opened: tuple[int, ...]) -> None:
         except OSError as error:
             # Some network file systems cannot sync a folder; they order its changes themselves.
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
+                raise UnsyncedError(error) from None
 
 
 @contextmanager
@@ -102,9 +113,13 @@ def new_upload(root_fd: int) -> Iterator[Upload]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield Upload(file=file, folder=folder, name=name)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
-            os.close(file)
+            # A published file has left this name, so whatever fails here follows an error that must be heard instead;
+            # what stays is a left-over, as of a killed writer.
+            try:
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
+            finally:
+                os.close(file)
 
 
 def remove_left_overs(root_fd: int, *, older_than_s: float) -> int:

@@ -25,6 +25,7 @@ from bucket_conformance.reference_impl.api import (
 from bucket_conformance.reference_impl.check import run_check
 from bucket_conformance.reference_impl.confined import (
     NameFoldedError,
+    Segments,
     keeps_names_apart,
     open_file,
     opened_root,
@@ -36,6 +37,8 @@ from bucket_conformance.reference_impl.disposition import attachment
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.incoming import (
     DEFAULT_CONTENT_TYPE,
+    UnsyncedError,
+    Upload,
     is_content_type,
     keep_content_type,
     kept_content_type,
@@ -61,6 +64,14 @@ def _disk(operation: str, key: str | None) -> Iterator[None]:
         raise StorageError(ErrorCode.CONFLICT, operation, key, hint) from None
     except FileNotFoundError:
         raise StorageError(ErrorCode.NOT_FOUND, operation, key, "no such object") from None
+    except UnsyncedError as unsynced:
+        ours = storage_error(unsynced.error, operation, key)
+        said = f"{unsynced.error.strerror} ({_errno_name(unsynced.error)})"
+        hint = (
+            f"the new object is in its place and is read, but its folder could not be synced: {said}; until an upload "
+            "succeeds, a power failure may bring back what was there before: check the disk, then upload again"
+        )
+        raise StorageError(ours.code, operation, key, hint) from None
     except OSError as error:
         raise storage_error(error, operation, key) from None
 
@@ -102,6 +113,28 @@ class _OneVersion(io.RawIOBase):
         while rest:
             rest = rest[self.readinto(rest) :]
         return bytes(whole)
+
+
+class Writer:
+    """One upload under way on local disk; see :meth:`LocalStorage.writer`."""
+
+    def __init__(
+        self, upload: Upload, root_fd: int, *, key: str, path: Segments, exact: bool, content_type: str
+    ) -> None:
+        self._upload, self._root_fd = upload, root_fd
+        self._key, self._path, self._exact, self._content_type = key, path, exact, content_type
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        with _disk("upload", self._key):
+            self._upload.write(piece)
+
+    def publish(self) -> ObjectStat:
+        """Make what was written the object, durably, and return its stat."""
+        with _disk("upload", self._key):
+            keep_content_type(self._upload.file, self._content_type)
+            info = self._upload.publish(self._root_fd, self._path, exact=self._exact)
+        kept = kept_content_type(self._upload.file)
+        return ObjectStat(key=self._key, size=info.st_size, last_modified=last_modified(info), content_type=kept)
 
 
 class LocalStorage:
@@ -147,24 +180,29 @@ class LocalStorage:
             yield root_fd, self._exact
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
+        with self.writer(key, content_type=content_type) as writer:
+            # The stream's own errors pass through untouched, only what touches the disk is translated.
+            for piece in _pieces(body, key):
+                writer.write(piece)
+            return writer.publish()
+
+    @contextmanager
+    def writer(self, key: str, *, content_type: str | None = None) -> Iterator[Writer]:
+        """As ``upload``, for bytes that come by themselves: ``write`` each piece, then ``publish`` once.
+
+        Leaving the block without ``publish`` stores nothing. The block may be entered, used and left by different
+        threads, one after the other. Errors as of ``upload``.
+        """
         path = segments_of(key, "upload")
         kind = _require_content_type(content_type, "upload", key) or DEFAULT_CONTENT_TYPE
         with self._opened("upload", key) as (root_fd, exact):
-            # The stream's own errors pass through untouched, so only what touches the disk is translated.
             temporary = new_upload(root_fd)
             with _disk("upload", key):
                 upload = temporary.__enter__()
             try:
-                for piece in _pieces(body, key):
-                    with _disk("upload", key):
-                        upload.write(piece)
-                with _disk("upload", key):
-                    keep_content_type(upload.file, kind)
-                    info = upload.publish(root_fd, path, exact=exact)
-                kept = kept_content_type(upload.file)
+                yield Writer(upload, root_fd, key=key, path=path, exact=exact, content_type=kind)
             finally:
                 temporary.__exit__(None, None, None)
-        return ObjectStat(key=key, size=info.st_size, last_modified=last_modified(info), content_type=kept)
 
     @contextmanager
     def reader(self, key: str, operation: str = "open") -> Iterator[tuple[ObjectStat, BinaryIO]]:
