@@ -146,6 +146,12 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
@@ -196,6 +202,13 @@ def _parser() -> argparse.ArgumentParser:
     made = add("serve", _on_storage(cli_files.serve), "serve the signed URLs of local disk until interrupted")
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=_port, default=9400)
+    for name, default, what in (
+        ("--max-upload-bytes", 5 * 1024**3, "longest body of one PUT, beyond which it gets 413"),
+        ("--max-connections", 200, "connections open at once; beyond it idle ones are closed"),
+        ("--idle-timeout", 30, "seconds that a client may be silent"),
+        ("--request-timeout", 3600, "seconds that one request may take in all"),
+    ):
+        made.add_argument(name, metavar="N", type=_positive, default=default, help=f"{what} (default: {default})")
     parser.set_defaults(json=False, quiet=False)
     return parser
 

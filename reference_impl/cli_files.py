@@ -161,12 +161,20 @@ def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:
             raise
         raise UsageError(f"serve needs {LOCAL_URL_BASE} (its public address) and {LOCAL_URL_SECRET}") from None
     from bucket_conformance.reference_impl import signed_urls
+    from bucket_conformance.reference_impl.url_connections import ServerLimits
+
+    limits = ServerLimits(
+        connections=args.max_connections,
+        idle_s=args.idle_timeout,
+        request_s=args.request_timeout,
+        upload_bytes=args.max_upload_bytes,
+    )
 
     def listening() -> None:
         console.note(f"serving {storage.root} by signed URL on {args.host}:{args.port}, for {storage.base_url}")
 
     try:
-        signed_urls.serve(storage, args.host, args.port, listening=listening)
+        signed_urls.serve(storage, args.host, args.port, limits=limits, listening=listening)
     except OSError as error:
         raise UsageError(f"cannot listen on {args.host}:{args.port}: {error.strerror}; choose another") from None
     # The server takes the interrupt for itself and returns only after one.

@@ -5,26 +5,29 @@ It serves by signed URL only: no listing, no path that is not a key, nothing wit
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self, TypeVar
 
 import uvicorn
-from anyio import create_task_group, to_thread
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
 
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import PIECE_BYTES, LocalStorage
+from bucket_conformance.reference_impl.url_connections import DEFAULT_LIMITS, ServerLimits, bounded_protocol
 from bucket_conformance.reference_impl.url_requests import (
     SAFE_HEADERS,
     Answer,
     BodyError,
+    Receive,
     RequestBody,
+    Scope,
+    Send,
     byte_range,
     http_date,
     refusal,
@@ -35,28 +38,34 @@ from bucket_conformance.reference_impl.url_signing import Grant, RefusalError
 MOUNT: Final = "/files"
 """Path below which :class:`UrlServer` and :func:`serve` are addressed unless the storage's base_url says another."""
 
+T = TypeVar("T")
+
 _START_S: Final = 10.0
 _UNSUPPORTED: Final = (b"if-match", b"if-none-match", b"content-range", b"content-encoding")
 
 
-def create_app(storage: LocalStorage) -> Starlette:
+def create_app(storage: LocalStorage, *, max_upload_bytes: int = DEFAULT_LIMITS.upload_bytes) -> UrlApp:
     """Return the ASGI app that serves ``storage`` by its signed URLs: GET with ranges, HEAD and PUT.
 
     ``storage`` needs ``base_url`` and ``secret``; the path of ``base_url`` is where the app must be reachable, without
-    a path rewritten on the way. Raises ``UNSUPPORTED`` without them.
+    a path rewritten on the way. A PUT of more than ``max_upload_bytes`` is answered with 413 and stores nothing. How
+    long a request may take is up to the server that runs the app. Raises ``UNSUPPORTED`` without base_url or secret.
     """
-    app = Starlette()
-    # The default of the router rather than a route: routes match decoded paths, and some keys hold line breaks.
-    app.router.default = _Endpoint(storage)
-    return app
+    return UrlApp(storage, max_upload_bytes=max_upload_bytes)
 
 
-class _Endpoint:
-    def __init__(self, storage: LocalStorage) -> None:
+class UrlApp:
+    """See :func:`create_app`. No thread waits for a client: threads only touch the disk."""
+
+    def __init__(self, storage: LocalStorage, *, max_upload_bytes: int) -> None:
         self._storage = storage
         self._signer = storage.signer
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -78,7 +87,7 @@ class _Endpoint:
 
     async def _get(self, grant: Grant, scope: Scope, receive: Receive, send: Send) -> None:
         reader = self._storage.reader(grant.key)
-        stat, stream = await to_thread.run_sync(reader.__enter__)
+        stat, stream = await _in_thread(reader.__enter__)
         try:
             headers = [
                 *SAFE_HEADERS,
@@ -125,14 +134,48 @@ class _Endpoint:
             )
             return
         try:
-            body = RequestBody(receive, content_md5=single_header(scope, b"content-md5"))
-            kind = single_header(scope, b"content-type")
-            await to_thread.run_sync(lambda: self._storage.upload(grant.key, body.stream(), content_type=kind))
+            body = RequestBody(
+                receive,
+                content_md5=single_header(scope, b"content-md5"),
+                content_length=single_header(scope, b"content-length"),
+                max_bytes=self._max_upload_bytes,
+            )
+            upload = self._storage.writer(grant.key, content_type=single_header(scope, b"content-type"))
+            writer = await _in_thread(upload.__enter__)
+            try:
+                async for piece in body.pieces():
+                    await _in_thread(functools.partial(writer.write, piece))
+                await _in_thread(writer.publish)
+            finally:
+                upload.__exit__(None, None, None)
         except BodyError as error:
             if error.client_is_there:
-                await refusal(400, error.code, str(error)).send(send, "PUT")
+                await refusal(error.status, error.code, str(error)).send(send, "PUT")
             return
         await Answer(status=200, headers=((b"content-length", b"0"),)).send(send, "PUT")
+
+
+async def _in_thread(action: Callable[[], T]) -> T:
+    """Return ``action()`` of another thread. Cancelled meanwhile, it waits: two must not use the disk at once."""
+    future = asyncio.get_running_loop().run_in_executor(None, action)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _streamed(stream: BinaryIO, length: int, receive: Receive, send: Send) -> bool:
@@ -140,24 +183,18 @@ async def _streamed(stream: BinaryIO, length: int, receive: Receive, send: Send)
 
     The status is out by then: a body that stays short of its Content-Length is what tells the client.
     """
-    whole = False
-    async with create_task_group() as both:
-
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            both.cancel_scope.cancel()
-
-        both.start_soon(watch)
-        left = length
-        with suppress(StorageError):
-            while left:
-                piece = await to_thread.run_sync(stream.read, min(left, PIECE_BYTES))
-                left -= len(piece)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            whole = True
-        both.cancel_scope.cancel()
-    return whole
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        while length and not gone.done():
+            try:
+                piece = await _in_thread(functools.partial(stream.read, min(length, PIECE_BYTES)))
+            except StorageError:
+                return False
+            length -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        gone.cancel()
+    return not length
 
 
 def _answer_to(error: StorageError, grant: Grant) -> Answer:
@@ -175,18 +212,18 @@ def _answer_to(error: StorageError, grant: Grant) -> Answer:
         case ErrorCode.NO_SPACE:
             return refusal(507, "InsufficientStorage", "The storage is full; the old object, if any, is untouched")
         case ErrorCode.TOO_LARGE:
-            return refusal(400, "EntityTooLarge", "The object is larger than the storage can hold")
+            return refusal(413, "EntityTooLarge", "The object is larger than the storage can hold")
         case ErrorCode.UNAVAILABLE:
             return refusal(503, "ServiceUnavailable", "Reduce your request rate")
         case _:
             return refusal(500, "InternalError", "We encountered an internal error. Please try again.")
 
 
-def _config(storage: LocalStorage, *, patience_s: int) -> uvicorn.Config:
+def _config(storage: LocalStorage, limits: ServerLimits, *, patience_s: int) -> uvicorn.Config:
     # h11 hands paths on untouched. No access log: the addresses in it would be live credentials.
     return uvicorn.Config(
-        create_app(storage),
-        http="h11",
+        create_app(storage, max_upload_bytes=limits.upload_bytes),
+        http=bounded_protocol(limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -199,15 +236,20 @@ def _config(storage: LocalStorage, *, patience_s: int) -> uvicorn.Config:
 
 
 def serve(
-    storage: LocalStorage, host: str = "127.0.0.1", port: int = 9400, *, listening: Callable[[], None] = lambda: None
+    storage: LocalStorage,
+    host: str = "127.0.0.1",
+    port: int = 9400,
+    *,
+    limits: ServerLimits = DEFAULT_LIMITS,
+    listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the signed URLs of ``storage`` on ``host:port`` until interrupted (SIGINT, SIGTERM).
 
     ``storage`` needs ``base_url`` and ``secret``; URLs that any process signs with the same two are honoured.
-    ``listening`` is called once the address is ours. Raises ``UNSUPPORTED`` without base_url or secret and ``OSError``
-    where the address cannot be had.
+    ``limits`` bound what clients may take. ``listening`` is called once the address is ours. Raises ``UNSUPPORTED``
+    without base_url or secret and ``OSError`` where the address cannot be had.
     """
-    config = _config(storage, patience_s=30)
+    config = _config(storage, limits, patience_s=30)
     with (
         _listen((host, port), backlog=config.backlog) as listener,
         suppress(KeyboardInterrupt),
@@ -221,11 +263,19 @@ class UrlServer:
 
     Inside the block ``server.url`` is the address (``http://127.0.0.1:{port}/files``) and ``server.storage`` a
     storage of the same root that signs for it, with the secret of ``storage`` or else a random one. ``port`` 0 takes a
-    free one.
+    free one. ``limits`` bound what clients may take.
     """
 
-    def __init__(self, storage: LocalStorage, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        storage: LocalStorage,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: ServerLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._given = storage
+        self._limits = limits
         self._address = (host, port)
         self.url = ""
         self.storage = storage
@@ -237,7 +287,7 @@ class UrlServer:
             shown = f"[{host}]" if ":" in host else host
             self.url = f"http://{shown}:{self._listener.getsockname()[1]}{MOUNT}"
             self.storage = self._given.with_urls(self.url)
-            self._server = uvicorn.Server(_config(self.storage, patience_s=1))
+            self._server = uvicorn.Server(_config(self.storage, self._limits, patience_s=1))
             self._thread = threading.Thread(
                 target=self._server.run, kwargs={"sockets": [self._listener]}, name="url-server", daemon=True
             )

@@ -5,20 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import re
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from anyio import from_thread
-from starlette.types import Message, Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+"""The types of ASGI (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -89,20 +89,29 @@ def byte_range(header: str | None, size: int) -> range | None:
 
 
 class BodyError(Exception):
-    """A request body that must not be stored: cut off by the client, or not what its checksum says."""
+    """A request body that must not be stored: cut off by the client, too long, or not what its checksum says."""
 
-    def __init__(self, code: str, message: str, *, client_is_there: bool = True) -> None:
+    def __init__(self, code: str, message: str, *, status: int = 400, client_is_there: bool = True) -> None:
         self.code = code
+        self.status = status
         self.client_is_there = client_is_there
         super().__init__(message)
 
 
-class RequestBody(io.RawIOBase):
-    """The body of an ASGI request as a blocking stream, for a thread of anyio's pool. Ends only where the body does."""
+class RequestBody:
+    """The body of an ASGI request, checked as it comes. ``pieces`` ends only where the body does.
 
-    def __init__(self, receive: Receive, *, content_md5: str | None) -> None:
+    ``max_bytes`` bounds it: by ``content_length`` before anything is read, and by what comes.
+    """
+
+    def __init__(
+        self, receive: Receive, *, content_md5: str | None, content_length: str | None, max_bytes: int
+    ) -> None:
         self._receive = receive
+        self._max_bytes = max_bytes
         self._expected: bytes | None = None
+        if content_length is not None and content_length.isdecimal() and int(content_length) > max_bytes:
+            raise self._too_large()
         if content_md5 is not None:
             try:
                 self._expected = base64.b64decode(content_md5, validate=True)
@@ -110,32 +119,28 @@ class RequestBody(io.RawIOBase):
                 self._expected = b""
             if len(self._expected) != 16:
                 raise BodyError("InvalidDigest", "The Content-MD5 you specified is not valid")
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._held = memoryview(b"")
-        self._more = True
 
-    async def _next(self) -> Message:
-        return await self._receive()
+    def _too_large(self) -> BodyError:
+        return BodyError(
+            "EntityTooLarge", f"Your proposed upload exceeds the maximum of {self._max_bytes} bytes", status=413
+        )
 
-    def stream(self) -> BinaryIO:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        while not self._held and self._more:
-            message = from_thread.run(self._next)
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what comes; raise :class:`BodyError` before the end is reached where it must not be stored."""
+        md5 = hashlib.md5(usedforsecurity=False)
+        come, more = 0, True
+        while more:
+            message = await self._receive()
             if message["type"] != "http.request":
                 raise BodyError("RequestTimeout", "The client went away before its body ended", client_is_there=False)
-            self._held = memoryview(message.get("body", b""))
-            self._more = message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            come += len(piece)
+            if come > self._max_bytes:
+                raise self._too_large()
             if self._expected is not None:
-                self._md5.update(self._held)
-        if not self._held and self._expected is not None and self._md5.digest() != self._expected:
+                md5.update(piece)
+            if piece:
+                yield piece
+        if self._expected is not None and md5.digest() != self._expected:
             raise BodyError("BadDigest", "The Content-MD5 you specified did not match what we received")
-        view = memoryview(buffer).cast("B")
-        count = min(len(view), len(self._held))
-        view[:count] = self._held[:count]
-        self._held = self._held[count:]
-        return count
