@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
 
 from botocore.exceptions import ClientError
@@ -136,12 +138,17 @@ class S3Storage:
                 self._require_bucket(operation)
             raise ours from None
         self._bucket_seen = True
-        return ObjectStat(
-            key=key,
-            size=required(head, "ContentLength", operation, key),
-            last_modified=required(head, "LastModified", operation, key).astimezone(UTC),
-            etag=plain_etag(head.get("ETag")),
-            content_type=head.get("ContentType"),
+        return guarded(
+            operation,
+            key,
+            lambda: ObjectStat(
+                key=key,
+                size=required(head, "ContentLength", operation, key),
+                last_modified=required(head, "LastModified", operation, key).astimezone(UTC),
+                etag=plain_etag(head.get("ETag")),
+                content_type=head.get("ContentType"),
+            ),
+            secrets=self._secrets,
         )
 
     def _require_bucket(self, operation: str) -> None:
@@ -172,49 +179,55 @@ class S3Storage:
         tokens: set[str] = set()
         empty = 0
         while True:
-            page = self._page(prefix, more)
-            required(page, "IsTruncated", "list", None)
-            entries = page.get("Contents", [])
-            empty = 0 if entries else empty + 1
-            if empty > MOST_EMPTY_PAGES and page["IsTruncated"]:
+            page, last = guarded("list", None, partial(self._page, prefix, more), secrets=self._secrets)
+            empty = 0 if page else empty + 1
+            if empty > MOST_EMPTY_PAGES and last is not None:
                 raise StorageError(
                     ErrorCode.UNKNOWN,
                     "list",
                     None,
                     f"{empty} pages in a row hold no key and say that there is more; the listing would never end",
                 )
-            for entry in entries:
-                yield ObjectStat(
-                    key=entry["Key"],
-                    size=entry["Size"],
-                    last_modified=entry["LastModified"].astimezone(UTC),
-                    etag=plain_etag(entry.get("ETag")),
-                )
-            if not page["IsTruncated"]:
+            yield from page
+            if last is None:
                 return
-            token = page.get("NextContinuationToken")
-            if not token or token in tokens:
-                what = f"repeats the continuation token {token[:40]!r}" if token else "gives no continuation token"
+            if not last or last in tokens:
+                what = f"repeats the continuation token {last[:40]!r}" if last else "gives no continuation token"
                 raise StorageError(
                     ErrorCode.UNKNOWN,
                     "list",
                     None,
                     f"page {len(tokens) + 1} says there is more but {what}; the listing would never end",
                 )
-            tokens.add(token)
-            more = {"ContinuationToken": token}
+            tokens.add(last)
+            more = {"ContinuationToken": last}
 
-    def _page(self, prefix: str, more: dict[str, str]) -> dict[str, Any]:
+    def _page(self, prefix: str, more: dict[str, str]) -> tuple[builtins.list[ObjectStat], str | None]:
+        """Return what one page lists, and the token of the next: ``None`` at the end, ``""`` where it is missing."""
         # The SDK asks for encoding-type=url by itself and decodes, so keys that XML cannot carry arrive intact.
-        return cast(
-            "dict[str, Any]",
-            guarded(
-                "list",
-                None,
-                lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more),  # type: ignore[arg-type]
-                secrets=self._secrets,
-            ),
+        page: Mapping[str, Any] = self._client.list_objects_v2(
+            Bucket=self._bucket,
+            Prefix=prefix,
+            **more,  # type: ignore[arg-type]
         )
+        truncated = required(page, "IsTruncated", "list", None)
+        found = [
+            ObjectStat(
+                key=entry["Key"],
+                size=entry["Size"],
+                last_modified=entry["LastModified"].astimezone(UTC),
+                etag=plain_etag(entry.get("ETag")),
+            )
+            for entry in page.get("Contents", [])
+        ]
+        for stat in found:
+            # Whoever lists to delete would otherwise delete what is not theirs.
+            if not stat.key.startswith(prefix):
+                hint = (
+                    f"asked for keys that begin with {prefix!r}, the server lists {stat.key[:80]!r}: no S3 answers so"
+                )
+                raise StorageError(ErrorCode.INTEGRITY, "list", None, hint)
+        return found, str(page.get("NextContinuationToken") or "") if truncated else None
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
         """See :meth:`delete_files`. Batches run in parallel; a failure stops no other."""

@@ -1,40 +1,131 @@
-"""Telling an answer that was cut off from one that says little: the SDK takes both as a success.
+"""Telling an answer of S3 from one that was cut off, and from one of somebody else: the SDK takes all as a success.
 
-An answer whose connection ends within its head, or before the first byte of its body, reaches the SDK as a success with
-fields missing: an empty listing, an upload without an id, an object without a size; and a refusal as one without a
-reason.
+What ends within its head or body, a proxy's page, another operation's document, or an empty 200 reaches the SDK as a
+success with fields missing or doubled: an upload without an ETag, an empty listing, a list where one word belongs.
 """
 
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+from xml.sax.saxutils import escape
+
+import botocore.handlers
 
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_codes import CUT_OFF, NOT_S3
 from bucket_conformance.reference_impl.s3_errors import guarded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_NEED_BODY: Final = frozenset({"ListObjectsV2", "CreateMultipartUpload", "CompleteMultipartUpload", "DeleteObjects"})
+__all__ = ["CUT_OFF", "NOT_S3", "distrust_answers", "require_length", "required"]
+
+_SUCCESS: Final[Mapping[str, int]] = {
+    "AbortMultipartUpload": 204,
+    "CompleteMultipartUpload": 200,
+    "CreateMultipartUpload": 200,
+    "DeleteObject": 204,
+    "DeleteObjects": 200,
+    "GetObject": 200,
+    "HeadObject": 200,
+    "ListObjectsV2": 200,
+    "PutObject": 200,
+    "UploadPart": 200,
+}
+"""The one status by which each operation of the storage succeeds (https://docs.aws.amazon.com/AmazonS3/latest/API/)."""
+
 _NEED_HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "HeadObject": ("content-length", "last-modified"),
+    "GetObject": ("etag",),
+    "HeadObject": ("content-length", "last-modified", "etag"),
+    "PutObject": ("etag",),
     "UploadPart": ("etag",),
 }
 _WHOLE: Final[Mapping[str, re.Pattern[str]]] = {
-    "content-length": re.compile(r"[0-9]+"),
+    "content-length": re.compile(r"[0-9]{1,19}", re.ASCII),
     "last-modified": re.compile(r".*(GMT|UTC|Z|[+-]\d\d:?\d\d)"),
     "etag": re.compile(r'(W/)?".*"|[^"]+'),
 }
 
 
-def distrust_cut_answers(client: S3Client) -> None:
-    """Let ``client`` take an answer that lacks what its kind must bear for a 500, which the SDK tries again.
+def _date(text: str) -> None:
+    datetime.fromisoformat(text)
+
+
+def _number(text: str) -> None:
+    if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
+        raise ValueError(text)
+
+
+def _boolean(text: str) -> None:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+
+
+def _text(_: str) -> None:
+    pass
+
+
+def _filled(text: str) -> None:
+    if not text:
+        raise ValueError(text)
+
+
+_ONE, _MAYBE, _ANY = (1, 1), (0, 1), (0, None)
+_Leaf = Callable[[str], None]
+_Fields = Mapping[str, tuple[tuple[int, int | None], "_Leaf | _Fields"]]
+
+_DOCUMENTS: Final[Mapping[str, tuple[str, _Fields]]] = {
+    "ListObjectsV2": (
+        "ListBucketResult",
+        {
+            "IsTruncated": (_ONE, _boolean),
+            "NextContinuationToken": (_MAYBE, _text),
+            "EncodingType": (_MAYBE, _text),
+            "KeyCount": (_MAYBE, _number),
+            "MaxKeys": (_MAYBE, _number),
+            "Name": (_MAYBE, _text),
+            "Prefix": (_MAYBE, _text),
+            "Delimiter": (_MAYBE, _text),
+            "StartAfter": (_MAYBE, _text),
+            "ContinuationToken": (_MAYBE, _text),
+            "Contents": (
+                _ANY,
+                {
+                    "Key": (_ONE, _filled),
+                    "Size": (_ONE, _number),
+                    "LastModified": (_ONE, _date),
+                    "ETag": (_MAYBE, _text),
+                },
+            ),
+        },
+    ),
+    "CreateMultipartUpload": ("InitiateMultipartUploadResult", {"UploadId": (_ONE, _filled)}),
+    "CompleteMultipartUpload": ("CompleteMultipartUploadResult", {"ETag": (_ONE, _filled)}),
+    "DeleteObjects": (
+        "DeleteResult",
+        {
+            "Deleted": (_ANY, {"Key": (_ONE, _text)}),
+            "Error": (_ANY, {"Key": (_ONE, _text), "Code": (_MAYBE, _text), "Message": (_MAYBE, _text)}),
+        },
+    ),
+}
+"""Root and fields, with how often each comes, of the documents that the storage reads."""
+
+
+def distrust_answers(client: S3Client) -> None:
+    """Let ``client`` take an answer that is not a whole one of its operation for an error, which may be tried again.
 
     An SDK from before the event takes no notice; :func:`required` then still keeps such an answer from being believed.
     """
-    client.meta.events.register("before-parse.s3.*", _distrust)
+    sdks_own = getattr(botocore.handlers, "_handle_200_error", None)
+    if sdks_own is not None:
+        # It makes a 500 of every answer that it cannot read, after which nobody knows what was answered.
+        client.meta.events.unregister("before-parse.s3.*", sdks_own)
+    client.meta.events.register_first("before-parse.s3.*", _distrust)
 
 
 def _distrust(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
@@ -43,16 +134,84 @@ def _distrust(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> 
     for field, whole in _WHOLE.items():
         if field in headers and not whole.fullmatch(headers[field]):
             del headers[field]
-    if not isinstance(body, bytes):
-        return  # a body still to be read, which is watched while it is
-    name, length, status = operation_model.name, headers.get("content-length"), response_dict["status_code"]
+    name, status, read = operation_model.name, response_dict["status_code"], isinstance(body, bytes)
     bodiless = operation_model.http.get("method") == "HEAD" or status in (204, 304)
-    cut = not bodiless and length is not None and int(length) != len(body)
-    if status == 200:
-        cut |= name in _NEED_BODY and not body
-        cut |= any(field not in headers for field in _NEED_HEADERS.get(name, ()))
-    if cut:
-        response_dict["status_code"] = 500
+    length = headers.get("content-length")
+    if read and not bodiless and length is not None and int(length) != len(body):
+        _refuse(response_dict, CUT_OFF, f"{len(body)} bytes came of the {length} that were promised")
+    elif status < 300:
+        wrong = _stranger(name, status, headers, body if read and not bodiless else b"")
+        if wrong is not None:
+            _refuse(response_dict, *wrong)
+
+
+def _stranger(name: str, status: int, headers: Mapping[str, str], body: bytes) -> tuple[str, str] | None:
+    """Return how the answer is none of its operation, as error code and words; ``None`` where it is one."""
+    if status != _SUCCESS.get(name, status):
+        return NOT_S3, f"{name} is answered with status {status}, not {_SUCCESS[name]}"
+    root = None
+    root_name, fields = _DOCUMENTS.get(name, ("a document", {}))
+    if body and (name in _DOCUMENTS or name not in _SUCCESS or body.lstrip().startswith(b"<")):
+        try:
+            root = ET.fromstring(body)
+        except (ET.ParseError, ValueError, LookupError):
+            kind = "a cut-off or broken document" if body.lstrip().startswith(b"<") else "no XML"
+            return CUT_OFF, f"{name} is answered with {kind} of {len(body)} bytes, instead of {root_name}"
+        if _local(root) == "Error":
+            # S3 says so of a join that fails late; what the error is stands in it.
+            return "", ""
+    missing = [field for field in _NEED_HEADERS.get(name, ()) if field not in headers]
+    if missing:
+        return NOT_S3, f"{name} is answered with status {status} but without {' and '.join(missing)}"
+    if name not in _DOCUMENTS:
+        return None
+    if root is None:
+        return CUT_OFF, f"{name} is answered with status {status} and nothing, instead of {root_name}"
+    if _local(root) != root_name:
+        return NOT_S3, f"{name} is answered with a document {_local(root)[:40]!r}, instead of {root_name}"
+    wrong = _misfit(root, fields)
+    return (NOT_S3, f"{name} is answered with a {root_name} that {wrong}") if wrong else None
+
+
+def _local(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _misfit(element: ET.Element, fields: _Fields) -> str | None:
+    found: dict[str, list[ET.Element]] = {}
+    for child in element:
+        found.setdefault(_local(child), []).append(child)
+    for name, ((least, most), kind) in fields.items():
+        children = found.get(name, [])
+        if len(children) < least or (most is not None and len(children) > most):
+            return f"has {len(children)} times {name} in {_local(element)}"
+        for child in children:
+            if not callable(kind):
+                wrong = _misfit(child, kind)
+                if wrong is not None:
+                    return wrong
+                continue
+            if len(child):
+                return f"has elements within {name}"
+            try:
+                kind(child.text or "")
+            except ValueError:
+                return f"has {(child.text or '')[:40]!r} as {name}"
+    return None
+
+
+def _refuse(response_dict: dict[str, Any], code: str, said: str) -> None:
+    if not isinstance(response_dict["body"], bytes):
+        response_dict["body"].close()
+        response_dict["body"] = b""
+    response_dict["status_code"] = 500
+    if code:
+        words = f"<Error><Code>{code}</Code><Message>{escape(_shown(said))}</Message></Error>"
+        response_dict["body"] = words.encode()
+
+
+def _shown(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def required(answer: Mapping[str, Any], name: str, operation: str, key: str | None) -> Any:

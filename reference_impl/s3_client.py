@@ -17,7 +17,8 @@ from botocore.config import Config
 from botocore.loaders import Loader, create_loader
 from botocore.utils import determine_content_length, parse_timestamp
 
-from bucket_conformance.reference_impl.s3_answers import distrust_cut_answers
+from bucket_conformance.reference_impl.s3_answers import distrust_answers
+from bucket_conformance.reference_impl.s3_retries import DEFAULT_RETRIES, RetryBudget
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,8 +28,6 @@ ChecksumMode = Literal["when_required", "when_supported"]
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
-MAX_ATTEMPTS: Final = 4
-"""Tries per request, the first included; the SDK waits at most 1, 2 and 4 seconds between them."""
 MAX_CONNECTIONS: Final = 32
 ASKS_FIRST_FROM: Final = 1024 * 1024
 """Bytes of a body from which the server is asked before it is sent (``Expect: 100-continue``)."""
@@ -46,7 +45,7 @@ def make_client(
     ca_file: Path | None = None,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
-    max_attempts: int = MAX_ATTEMPTS,
+    retries: RetryBudget = DEFAULT_RETRIES,
 ) -> S3Client:
     """Return an S3 client that always signs with SigV4.
 
@@ -54,6 +53,7 @@ def make_client(
     ``"path"`` where an ``endpoint`` is given and ``"virtual"`` on AWS; ``checksums`` to ``"when_required"`` and
     ``"when_supported"`` likewise, because servers other than AWS often refuse the SDK's extra checksums. An SDK from
     before those options is used without them, as it sends none. ``ca_file`` is a PEM bundle that replaces the default.
+    ``retries`` rules how long a request is tried again, whatever the SDK would do. A redirect is never followed.
     """
     if (access_key is None) != (secret_key is None):
         raise ValueError("access_key and secret_key go together: give both or neither")
@@ -73,7 +73,7 @@ def make_client(
             },
             "connect_timeout": connect_timeout_s,
             "read_timeout": read_timeout_s,
-            "retries": {"mode": "standard", "total_max_attempts": max_attempts},
+            "retries": {"mode": "standard", "total_max_attempts": 1},
             "max_pool_connections": MAX_CONNECTIONS,
             # An AWS_ENDPOINT_URL meant for another program must not redirect this storage.
             "ignore_configured_endpoint_urls": True,
@@ -88,7 +88,9 @@ def make_client(
     )
     client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
     client.meta.events.register_last("before-call.s3", _send_small_bodies_at_once)
-    distrust_cut_answers(client)
+    client.meta.events.register_last("before-call.s3", _stay_here)
+    client.meta.events.register_first("needs-retry.s3", retries.needs_retry)  # type: ignore[arg-type]
+    distrust_answers(client)
     return client
 
 
@@ -141,6 +143,12 @@ def _send_small_bodies_at_once(params: dict[str, Any], **_: Any) -> None:
     size = determine_content_length(params.get("body"))
     if size is not None and size < ASKS_FIRST_FROM:
         params["headers"].pop("Expect", None)
+
+
+def _stay_here(params: dict[str, Any], **_: Any) -> None:
+    # The SDK takes any redirect for a bucket of another region, asks where it is, and is redirected again, until the
+    # interpreter gives up. It leaves alone what it believes to have redirected already.
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _credentials(client: S3Client) -> Any:

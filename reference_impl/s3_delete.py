@@ -95,22 +95,23 @@ def _delete_batch(
         )
     except Exception as error:
         return _broken(error, batch, secrets)
-    asked = set(batch)
+    asked, strangers = set(batch), 0
     outcome = _Outcome()
     for refused in answer.get("Errors", []):
-        key, theirs = refused.get("Key", ""), refused.get("Code", "")
+        key, theirs = str(refused.get("Key", "")), str(refused.get("Code", ""))
         if key not in asked:
+            strangers += 1
             continue
         code = code_of(theirs, None)
         if code is ErrorCode.NOT_FOUND:
             outcome.deleted.add(key)
             continue
         outcome.failed[key] = DeleteFailure(
-            key=key, code=code, backend_code=theirs, message=scrub(refused.get("Message", ""), secrets())
+            key=key, code=code, backend_code=theirs, message=scrub(str(refused.get("Message", "")), secrets())
         )
-    named = {entry.get("Key", "") for entry in answer.get("Deleted", [])}
+    named = {str(entry.get("Key", "")) for entry in answer.get("Deleted", [])}
     outcome.deleted |= (named & asked) - outcome.failed.keys()
-    strangers = len(named - asked)
+    strangers += len(named - asked)
     for key in asked - outcome.deleted - outcome.failed.keys():
         what = f", and names {strangers} that were not asked for" if strangers else ""
         outcome.unknown[key] = StorageError(

@@ -7,14 +7,16 @@ shown only where its code is unknown to us, and only after :func:`scrub`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3_codes import CUT_OFF, NOT_S3
 
 T = TypeVar("T")
 
@@ -67,6 +69,8 @@ _CODES: Final[dict[ErrorCode, tuple[str, ...]]] = {
     ErrorCode.NO_SPACE: ("QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage"),
     ErrorCode.TOO_LARGE: ("EntityTooLarge", "MaxMessageLengthExceeded"),
     ErrorCode.INTEGRITY: (
+        CUT_OFF,
+        NOT_S3,
         "BadDigest",
         "InvalidDigest",
         "IncompleteBody",
@@ -218,6 +222,11 @@ def translate(
         return StorageError(
             ErrorCode.INVALID_CREDENTIALS, operation, key, f"credentials cannot be read ({name}, errno {error.errno})"
         )
+    if isinstance(error, ValueError | TypeError | LookupError | AttributeError | ArithmeticError | RecursionError):
+        # The SDK stumbles so over fields that it does not expect.
+        return StorageError(
+            ErrorCode.INTEGRITY, operation, key, f"the answer cannot be read ({name}): no S3 answers so"
+        )
     return StorageError(ErrorCode.UNKNOWN, operation, key, scrub(f"{name}: {error}", secrets()))
 
 
@@ -227,7 +236,14 @@ def _from_answer(
     theirs, status = backend_code_of(error), status_of(error)
     code = code_of(theirs, status)
     said = f"{theirs or 'no code'}, status {status}"
-    request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
+    metadata = error.response.get("ResponseMetadata", {})
+    if theirs in (CUT_OFF, NOT_S3):
+        words = scrub(str(error.response.get("Error", {}).get("Message") or ""), secrets())
+        hint = f"{words}: {'it broke off' if theirs == CUT_OFF else 'no S3 answers so'}; check AP_S3_ENDPOINT and any "
+        return StorageError(code, operation, key, hint + "proxy in between; nothing is taken for done")
+    if status is not None and 300 <= status < 400:
+        return StorageError(code, operation, key, _redirected(theirs, status, metadata.get("HTTPHeaders", {})))
+    request_id = metadata.get("RequestId")
     if request_id:
         said += f", request {scrub(str(request_id))[:40]}"
     if error.operation_name.startswith("AssumeRole"):
@@ -246,6 +262,27 @@ def _from_answer(
         words = scrub(str(error.response.get("Error", {}).get("Message") or ""), secrets())
         advice = "; ".join(part for part in (advice, f"the backend says: {words}" if words else "") if part)
     return StorageError(code, operation, key, f"{advice} ({said})" if advice else said)
+
+
+def _redirected(theirs: str, status: int, headers: Mapping[str, Any]) -> str:
+    said = f"the server redirects ({theirs}, status {status})"
+    region = str(headers.get("x-amz-bucket-region", ""))
+    if re.fullmatch(r"[a-z0-9-]{1,63}", region):
+        said += f"; the bucket is in the region {region}: set AP_S3_REGION={region}"
+    try:
+        to = urlsplit(str(headers.get("location", "")))
+        place = (
+            f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.scheme in ("http", "https") and to.hostname else ""
+        )
+    except ValueError:
+        place = ""
+    if place:
+        said += (
+            f"; to {scrub(place + to.path)}: set AP_S3_ENDPOINT to where the bucket is answered, such as {scrub(place)}"
+        )
+    elif "region" not in said:
+        said += "; check AP_S3_ENDPOINT and AP_S3_REGION"
+    return said + "; a redirect is never followed, because the credentials would follow it"
 
 
 def guarded(

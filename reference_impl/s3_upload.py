@@ -52,7 +52,7 @@ class Uploader:
             key=key,
             size=len(body),
             last_modified=_date_of(answer["ResponseMetadata"]),
-            etag=plain_etag(answer.get("ETag")),
+            etag=plain_etag(required(answer, "ETag", OPERATION, key)),
             content_type=content_type,
         )
 
@@ -151,7 +151,8 @@ class Uploader:
         # A joined object bears the time at which its upload began, which only the object itself can tell.
         found = self._head(key)
         if found is not None and plain_etag(found.get("ETag")) == etag:
-            modified = found["LastModified"].astimezone(UTC)
+            with contextlib.suppress(LookupError, AttributeError, ArithmeticError, ValueError):
+                modified = found["LastModified"].astimezone(UTC)
         return ObjectStat(key=key, size=size, last_modified=modified, etag=etag, content_type=content_type)
 
     def _head(self, key: str) -> Mapping[str, Any] | None:
@@ -182,7 +183,7 @@ def _date_of(metadata: Mapping[str, Any]) -> datetime:
         if not told.endswith("GMT"):
             raise ValueError(told)
         return parsedate_to_datetime(told).astimezone(UTC)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return datetime.now(UTC).replace(microsecond=0)
 
 

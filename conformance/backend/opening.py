@@ -25,7 +25,7 @@ from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.backend.sdk_hook import SdkHook, SdkInterference
 from bucket_conformance.conformance.backend.views import DiskView, S3View
-from bucket_conformance.conformance.backend.writers import DiskWriters, S3Writers, importable
+from bucket_conformance.conformance.backend.writers import ATTEMPTS, RETRY_S, DiskWriters, S3Writers, importable
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.parts import PART_CAPABILITIES, SystemParts
 from bucket_conformance.conformance.session import MARK, Session
@@ -39,6 +39,7 @@ from bucket_conformance.reference_impl.keys import KeyLayout
 from bucket_conformance.reference_impl.local import LocalStorage
 from bucket_conformance.reference_impl.s3 import S3Storage
 from bucket_conformance.reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3_retries import RetryBudget
 
 ALWAYS_S3 = frozenset(
     {
@@ -132,6 +133,7 @@ def _open_s3(
                 addressing=target.addressing,
                 checksums=target.checksums,
                 ca_file=target.ca_file,
+                retries=RetryBudget(time_s=RETRY_S, max_attempts=ATTEMPTS),
             )
             client.meta.events.register("before-send.s3", hook.before_send)  # type: ignore[arg-type]
             stack.callback(client.close)

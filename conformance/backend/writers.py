@@ -27,6 +27,10 @@ from bucket_conformance.conformance.parts import MigrationPort, WriterFailed, Wr
 from bucket_conformance.conformance.target import S3Endpoint, Wrap
 from bucket_conformance.reference_impl.api import ObjectStat, Storage
 
+ATTEMPTS: Final = 4
+RETRY_S: Final = 2.0
+"""How often, and for how many seconds, the storage under judgement tries again: a broken server must not make a run
+long."""
 ANSWER_WAIT_S: Final = 30.0
 MOST_UPLOADS: Final = 100_000
 
@@ -221,10 +225,11 @@ def _s3_maker(first: dict[str, Any]) -> Callable[[], Storage]:
     # Loading the SDK takes most of a second, which a writer to disk is spared.
     from bucket_conformance.reference_impl.s3 import S3Storage
     from bucket_conformance.reference_impl.s3_client import make_client
+    from bucket_conformance.reference_impl.s3_retries import RetryBudget
 
     options = dict(first["client"])
     options["ca_file"] = Path(options["ca_file"]) if options["ca_file"] else None
-    client = make_client(**options)
+    client = make_client(**options, retries=RetryBudget(time_s=RETRY_S, max_attempts=ATTEMPTS))
     # Made before forking, used only afterwards: a client without a connection may be forked.
     return lambda: S3Storage(client, first["bucket"])
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from unittest import mock
 
 import botocore.endpoint
-from botocore.retries.quota import RetryQuota
 
 import bucket_conformance.reference_impl.s3
 from bucket_conformance.reference_impl.s3 import S3Storage
 from bucket_conformance.reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3_retries import RetryBudget
 from bucket_conformance.reference_impl.s3_upload import PART_SIZE
 from tests.exemplar import delete as exemplar_delete
 from tests.exemplar import listing as exemplar_listing
@@ -96,7 +96,7 @@ class World:
                 secret_key=SECRET_KEY,
                 connect_timeout_s=10,
                 read_timeout_s=read_timeout_s,
-                max_attempts=max_attempts,
+                retries=RetryBudget(max_attempts=max_attempts),
             )
         client = self._clients[read_timeout_s, max_attempts]
         return S3Storage(client, BUCKET, batch_size=batch_size, parallel_batches=parallel_batches, part_size=part_size)
@@ -106,14 +106,12 @@ class World:
 def world() -> Iterator[World]:
     """Serve a bucket behind the proxy, whose keys below ``LOCKED`` cannot be deleted.
 
-    The SDK retries without a pause, and as often as asked: its clients have a budget of retries each, which would be
-    spent after some hundred examples.
+    Requests are tried again without a pause.
     """
     hurried = SimpleNamespace(sleep=lambda _: None)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(botocore.endpoint, "time", hurried))
         stack.enter_context(mock.patch.object(exemplar_delete, "_delete_one", _refusing(exemplar_delete._delete_one)))
-        stack.enter_context(mock.patch.object(RetryQuota, "acquire", return_value=True))
         server = stack.enter_context(Exemplar(ACCESS_KEY, SECRET_KEY))
         proxy = stack.enter_context(FaultyProxy(server.url))
         made = World(server=server, proxy=proxy)

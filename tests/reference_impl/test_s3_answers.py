@@ -1,0 +1,238 @@
+"""Answers that are none of S3's: nothing of them is believed, and only the storage's own exceptions come out."""
+
+from __future__ import annotations
+
+import io
+import xml.sax.saxutils
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bucket_conformance.reference_impl.api import DeleteError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.s3 import S3Storage
+from bucket_conformance.reference_impl.s3_client import make_client
+from bucket_conformance.reference_impl.s3_retries import RetryBudget
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE
+from tests.reference_impl.stub_s3 import Request, answer, running
+
+BUCKET = "files"
+OBJECT = {"ETag": '"900150983cd24fb0d6963f7d28e17f72"', "Last-Modified": "Sun, 01 Nov 2026 10:00:00 GMT"}
+HTML = b"<html><head><title>Sign in</title><body>Welcome to the network"
+PAGE = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+BEGUN = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+TWO_KEYS = b"<DeleteResult><Error><Key>k</Key><Key>l</Key><Code>NoSuchKey</Code></Error></DeleteResult>"
+STRANGERS: dict[str, bytes] = {
+    "empty 200": answer(200),
+    "empty 204 or 200": answer(202),
+    "HTML": answer(200, HTML, headers={"Content-Type": "text/html"}),
+    "whole HTML": answer(200, b"<html><body/></html>", headers={"Content-Type": "text/html"}),
+    "JSON": answer(200, b'{"ok": true}', headers={"Content-Type": "application/json"}),
+    "another operation's XML": answer(200, b"<LocationConstraint>eu-west-1</LocationConstraint>"),
+    "cut-off XML": answer(200, b"<ListBucketResult><IsTruncated>false</IsTru"),
+    "cut-off document": answer(200, b"<DeleteResult><Deleted><Key>k</Key></Deleted>"),
+    "both keys in one error": answer(200, TWO_KEYS),
+}
+
+
+@dataclass(slots=True)
+class Script:
+    """What the stub answers, whatever it is asked."""
+
+    reply: bytes = b""
+    begin: bytes | None = None
+
+    def __call__(self, request: Request) -> bytes:
+        if self.begin is not None and request.target.endswith("?uploads"):
+            return self.begin
+        return self.reply
+
+
+@pytest.fixture(scope="module", name="script")
+def script_of_the_stub() -> Script:
+    return Script()
+
+
+@pytest.fixture(scope="module", name="storage")
+def storage_before_the_stub(script: Script) -> Iterator[S3Storage]:
+    with running(script, keep_bodies=False) as stub:
+        client = make_client(
+            endpoint=stub.url,
+            region="us-east-1",
+            access_key="key-of-the-test",
+            secret_key="secret-of-the-test",
+            read_timeout_s=5,
+            retries=RetryBudget(max_attempts=1),
+        )
+        yield S3Storage(client, BUCKET, part_size=MIN_PART_SIZE)
+
+
+def large() -> BinaryIO:
+    return cast(BinaryIO, io.BytesIO(bytes(MIN_PART_SIZE + 1)))
+
+
+def read_open(storage: S3Storage) -> bytes:
+    with storage.open("k") as stream:
+        return stream.read()
+
+
+OPERATIONS: dict[str, Callable[[S3Storage], object]] = {
+    "upload": lambda storage: storage.upload("k", b"abc"),
+    "upload in parts": lambda storage: storage.upload("k", large()),
+    "download": lambda storage: storage.download("k"),
+    "open": read_open,
+    "stat": lambda storage: storage.stat("k"),
+    "exists": lambda storage: storage.exists("k"),
+    "list": lambda storage: list(storage.list("k")),
+    "delete_files": lambda storage: storage.delete_files(["k", "l"]),
+    "delete_files, alone": lambda storage: storage.delete_files(["k\x01"]),
+    "check": lambda storage: storage.check(),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_answer_that_is_none_of_the_operation_is_no_success(
+    storage: S3Storage, script: Script, operation: str, stranger: str
+) -> None:
+    script.reply, script.begin = STRANGERS[stranger], None
+    with pytest.raises(StorageError) as caught:
+        OPERATIONS[operation](storage)
+    assert caught.value.code in (ErrorCode.INTEGRITY, ErrorCode.UNKNOWN)
+    if isinstance(caught.value, DeleteError):
+        assert caught.value.result.deleted == ()
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_part_that_is_not_acknowledged_is_not_stored(storage: S3Storage, script: Script, stranger: str) -> None:
+    script.reply, script.begin = STRANGERS[stranger], answer(200, BEGUN)
+    with pytest.raises(StorageError) as caught:
+        storage.upload("k", large())
+    assert caught.value.code is ErrorCode.INTEGRITY
+
+
+@pytest.mark.parametrize(
+    ("reply", "parts"),
+    [
+        (answer(200, HTML), ("DeleteObjects", "cut-off or broken document", "AP_S3_ENDPOINT")),
+        (answer(200, PAGE), ("DeleteObjects", "ListBucketResult", "DeleteResult", "proxy")),
+    ],
+)
+def test_it_is_told_what_came_and_what_was_expected(
+    storage: S3Storage, script: Script, reply: bytes, parts: tuple[str, ...]
+) -> None:
+    script.reply = reply
+    with pytest.raises(DeleteError) as caught:
+        storage.delete_files(["k"])
+    assert caught.value.result.unknown == ("k",)
+    for part in parts:
+        assert part in caught.value.hint
+
+
+def test_a_listing_of_other_keys_than_were_asked_for_is_not_believed(storage: S3Storage, script: Script) -> None:
+    entry = "<Contents><Key>other</Key><Size>1</Size><LastModified>2026-11-01T10:00:00Z</LastModified></Contents>"
+    script.reply = answer(200, PAGE.replace(b"</L", entry.encode() + b"</L"))
+    assert [stat.key for stat in storage.list("o")] == ["other"]
+    with pytest.raises(StorageError, match="lists 'other'") as caught:
+        list(storage.list("mine/"))
+    assert caught.value.code is ErrorCode.INTEGRITY
+
+
+# --- any answer ---------------------------------------------------------------------------------------------------
+
+NAMES = (
+    *("ListBucketResult", "IsTruncated", "NextContinuationToken", "Contents", "Key", "Size", "LastModified", "ETag"),
+    *("EncodingType", "KeyCount", "CommonPrefixes", "Prefix", "Owner", "DisplayName", "DeleteResult", "Deleted"),
+    *("Error", "Code", "Message", "VersionId", "DeleteMarker", "InitiateMultipartUploadResult", "UploadId"),
+    *("CompleteMultipartUploadResult", "ChecksumAlgorithm", "ChecksumCRC32", "Foreign"),
+)
+TEXTS = ("", "true", "false", "1", "-1", "x", "k", "l", "url", "%zz", "2026-11-01T10:00:00Z", "0001-01-01T00:00:00Z",
+         "9999-12-31T23:59:59-23:59", "9" * 30, "NoSuchKey", "InternalError", "\U0001f600")  # fmt: skip
+texts = st.sampled_from(TEXTS).map(xml.sax.saxutils.escape)
+names = st.sampled_from(NAMES)
+
+
+def element(name: str, prefix: str, inner: str) -> str:
+    return f"<{prefix}{name}>{inner}</{prefix}{name}>"
+
+
+elements = st.recursive(
+    st.builds(element, names, st.just(""), texts),
+    lambda inner: st.builds(
+        element, names, st.sampled_from(["", "", "f:"]), st.lists(inner | texts, max_size=5).map("".join)
+    ),
+    max_leaves=12,
+)
+ROOTS = (
+    "ListBucketResult",
+    "DeleteResult",
+    "InitiateMultipartUploadResult",
+    "CompleteMultipartUploadResult",
+    "Error",
+    "x",
+)
+
+
+def document(root: str, inner: list[str], cut: int | None) -> bytes:
+    text = f'<{root} xmlns:f="urn:foreign">{"".join(inner)}</{root}>'.encode()
+    return text if cut is None else text[: len(text) * cut // 100]
+
+
+documents = st.builds(document, st.sampled_from(ROOTS), st.lists(elements, max_size=5), st.none() | st.integers(0, 99))
+bodies = documents | documents | st.binary(max_size=60)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "ETag": st.sampled_from(['"900150983cd24fb0d6963f7d28e17f72"', '"', "", "x"]),
+        "Last-Modified": st.sampled_from(["Sun, 01 Nov 2026 10:00:00 GMT", "yesterday GMT", "Z", "9" * 40 + "Z"]),
+        "Date": st.sampled_from(["Sun, 99 Nov 2026 10:00:00 GMT", "GMT", ""]),
+        "Content-Type": st.sampled_from(["", "text/html", "\xe9"]),
+        "x-amz-error-code": st.just("x"),
+        "x-amz-meta-x": st.just("=?utf-8?q?=ff?="),
+        "x-amz-missing-meta": st.sampled_from(["x", "1"]),
+        "x-amz-delete-marker": st.just("maybe"),
+        "x-amz-mp-parts-count": st.just("many"),
+        "x-amz-checksum-crc32": st.sampled_from(["AAAAAA==", "x"]),
+        "Expires": st.just("never"),
+    },
+)
+STATUSES = (200, 200, 200, 200, 201, 204, 206, 301, 304, 307, 400, 403, 404, 409, 412, 416, 418, 429, 500, 501, 503)
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    operation=st.sampled_from([name for name in OPERATIONS if name != "upload in parts"]),
+    status=st.sampled_from(STATUSES),
+    body=bodies,
+    fields=headers,
+)
+@example(operation="delete_files", status=200, body=TWO_KEYS, fields={})
+@example(operation="list", status=200, body=b"<ListBucketResult><IsTruncated/></ListBucketResult>", fields={})
+def test_no_answer_makes_another_exception_than_the_storages_own(
+    storage: S3Storage, script: Script, operation: str, status: int, body: bytes, fields: dict[str, str]
+) -> None:
+    script.begin = None
+    script.reply = answer(status, b"" if status in (204, 304) else body, headers={**fields, "Connection": "close"})
+    with suppress(StorageError):
+        OPERATIONS[operation](storage)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(begin=bodies, reply=bodies, fields=headers)
+@example(begin=BEGUN, reply=b"", fields=OBJECT)
+@example(begin=BEGUN, reply=b"<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>", fields=OBJECT)
+def test_no_answer_to_an_upload_in_parts_makes_another_exception(
+    storage: S3Storage, script: Script, begin: bytes, reply: bytes, fields: dict[str, str]
+) -> None:
+    script.begin, script.reply = answer(200, begin), answer(200, reply, headers=fields)
+    with suppress(StorageError):
+        storage.upload("k", large())
