@@ -41,7 +41,8 @@ def run_check(storage: Storage, location: str) -> CheckResult:
                 raise _explained(error, permission, worked) from None
             worked.append(permission)
     except BaseException:
-        with contextlib.suppress(StorageError):
+        # Whatever becomes of it: what went wrong first is what must be heard.
+        with contextlib.suppress(Exception):
             storage.delete_files([key])
         raise
     return CheckResult(location=location, permissions=tuple(worked), duration_s=time.perf_counter() - started)
@@ -57,8 +58,14 @@ def _read(storage: Storage, key: str, body: bytes) -> None:
 
 
 def _find(storage: Storage, key: str) -> None:
-    if key not in [found.key for found in storage.list(key)]:
-        raise StorageError(ErrorCode.UNKNOWN, "check", key, "the probe was written but is not listed")
+    listed = [found.key for found in storage.list(key)]
+    if listed != [key]:
+        others = f", but {len(listed)} others" if listed and key not in listed else ""
+        others = f" once, but as one of {len(listed)} entries" if key in listed else others
+        hint = (
+            f"the probe was written but is not listed at its very key{others}; check what the endpoint and the bucket "
+        )
+        raise StorageError(ErrorCode.UNKNOWN, "check", key, hint + "name: a bucket in the endpoint moves every key")
 
 
 def _remove(storage: Storage, key: str) -> None:

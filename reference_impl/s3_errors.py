@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +21,10 @@ from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_codes import CUT_OFF, NOT_S3
 
 T = TypeVar("T")
+
+MOST_SKEW_S: Final = 900.0
+"""Seconds that the clocks of client and server may be apart
+(https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed)."""
 
 MAX_SAID: Final = 200
 """Most characters of a server's own message that a hint quotes."""
@@ -211,6 +217,10 @@ def translate(
         return StorageError(ErrorCode.INTEGRITY, operation, key, f"the body was cut off or changed under way ({name})")
     if isinstance(error, sdk.ParamValidationError):
         return StorageError(ErrorCode.INVALID_ARGUMENT, operation, key, "the SDK refused the parameters of the request")
+    if type(error) is sdk.HTTPClientError:
+        cause = type(error.kwargs.get("error")).__name__
+        hint = f"the answer cannot be read ({cause}): a redirect without a usable Location, or no HTTP; "
+        return StorageError(ErrorCode.UNAVAILABLE, operation, key, hint + "check AP_S3_ENDPOINT and any proxy")
     if isinstance(error, sdk.HTTPClientError | sdk.ConnectionError | ConnectionError | TimeoutError):
         return StorageError(
             ErrorCode.UNAVAILABLE, operation, key, f"the backend gave no answer ({name}); check AP_S3_ENDPOINT"
@@ -258,10 +268,24 @@ def _from_answer(
             advice += " (or s3:ListBucket, without which a missing key is refused instead of not found)"
     else:
         advice = _ADVICE.get(theirs) or _ADVICE_BY_OURS.get(code, "")
+    apart = _clocks_apart_s(metadata.get("HTTPHeaders", {}))
+    # A HEAD is refused without a code: only its Date tells of the clock then.
+    if apart > MOST_SKEW_S and status in (400, 401, 403) and (theirs.isdigit() or not theirs):
+        advice = (
+            f"the clocks of this machine and the server are {apart / 60:.0f} minutes apart, and S3 refuses more than "
+        )
+        advice += f"{MOST_SKEW_S / 60:.0f}; set the clock first"
     if code is ErrorCode.UNKNOWN:
         words = scrub(str(error.response.get("Error", {}).get("Message") or ""), secrets())
         advice = "; ".join(part for part in (advice, f"the backend says: {words}" if words else "") if part)
     return StorageError(code, operation, key, f"{advice} ({said})" if advice else said)
+
+
+def _clocks_apart_s(headers: Mapping[str, Any]) -> float:
+    try:
+        return abs((parsedate_to_datetime(str(headers["date"])) - datetime.now(UTC)).total_seconds())
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 def _redirected(theirs: str, status: int, headers: Mapping[str, Any]) -> str:

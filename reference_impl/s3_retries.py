@@ -109,7 +109,10 @@ def _transient(response: tuple[Any, Mapping[str, Any]] | None, error: Exception 
             return "CERTIFICATE_VERIFY_FAILED" not in f"{error} {cause}" and not isinstance(
                 cause, ssl.SSLCertVerificationError
             )
-        return isinstance(error, sdk.HTTPClientError | sdk.ConnectionError | ConnectionError | TimeoutError)
+        # The plain class is for what the HTTP client stumbles over; lost connections have classes of their own.
+        return type(error) is not sdk.HTTPClientError and isinstance(
+            error, sdk.HTTPClientError | sdk.ConnectionError | ConnectionError | TimeoutError
+        )
     if response is None:
         return False
     status = response[1].get("ResponseMetadata", {}).get("HTTPStatusCode")

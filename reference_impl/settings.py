@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from bucket_conformance.reference_impl import settings_values as values
 from bucket_conformance.reference_impl.api import DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE, MAX_URL_LIFE_S, Storage
@@ -60,6 +61,15 @@ DEFAULT_REGION: Final = "us-east-1"
 
 _FAMILIES: Final = ("AP_S3_", "AP_LOCAL_", "AP_FILE_")
 _ALIKE: Final = 0.8
+_SERVICES: Final = (
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "backblazeb2.com",
+    "digitaloceanspaces.com",
+    "r2.cloudflarestorage.com",
+    "storage.googleapis.com",
+    "wasabisys.com",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +228,13 @@ def _check_together(reader: _Reader, settings: Settings) -> None:
         reader.require(BUCKET, "the name of an existing bucket")
         if not reader.given(ENDPOINT):
             reader.require(REGION, f"the bucket's region, such as us-east-1 (only with {ENDPOINT} it may be left out)")
+    for name, endpoint in ((ENDPOINT, settings.endpoint), (PUBLIC_ENDPOINT, settings.public_endpoint)):
+        if endpoint is not None and settings.bucket is not None and _holds_bucket(endpoint, settings.bucket):
+            reader.refuse(
+                name,
+                f"the address of the service alone, without the bucket {settings.bucket!r} in its host or path: the "
+                f"bucket is named by {BUCKET}, and would be named twice",
+            )
     if settings.region == "auto" and not reader.given(ENDPOINT):
         reader.refuse(REGION, f"a region of AWS, or {ENDPOINT} set as well: only other services know a region 'auto'")
     if reader.given(LOCAL_URL_BASE) != reader.given(LOCAL_URL_SECRET):
@@ -225,6 +242,17 @@ def _check_together(reader: _Reader, settings: Settings) -> None:
             (LOCAL_URL_SECRET, LOCAL_URL_BASE) if reader.given(LOCAL_URL_BASE) else (LOCAL_URL_BASE, LOCAL_URL_SECRET)
         )
         reader.require(missing, f"set together with {other}, or neither: local URLs need both")
+
+
+def _holds_bucket(endpoint: str, bucket: str) -> bool:
+    """Whether an endpoint names the bucket as the last part of its path, or before the host of a known service.
+
+    Other hosts may begin like a bucket: a service ``minio`` of a cluster, with a bucket of that name.
+    """
+    parts = urlsplit(endpoint)
+    first, service = (parts.hostname or "")[: len(bucket) + 1], (parts.hostname or "")[len(bucket) + 1 :]
+    in_host = first == f"{bucket}." and (service.startswith(("s3.", "s3-")) or service.endswith(_SERVICES))
+    return in_host or parts.path.strip("/").split("/")[-1] == bucket
 
 
 def _misspelt(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -97,6 +97,13 @@ def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:
     region = answer.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
     if answer.status in (301, 307, 400) and region and region != wire.endpoint.region:
         return OpeningError(f"{said}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
+    if 300 <= answer.status < 400:
+        to = (answer.header("location") or "").partition("?")[0]
+        where = f" to {to!r}; name the address where the bucket is answered (--endpoint, AP_S3_ENDPOINT)" if to else ""
+        return OpeningError(
+            f"{said}: the server redirects{where}. A redirect is never followed, because the credentials would follow.",
+            usage=True,
+        )
     if answer.status == 403:
         return OpeningError(
             f"{said}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "

@@ -221,3 +221,29 @@ def test_space_around_a_value_is_named_as_the_reason_and_never_stripped(name: st
     found = problems(AWS | {name: AWS[name] + " "})
     assert list(found) == [name]
     assert "without space or line breaks around it" in found[name]
+
+
+@pytest.mark.parametrize("name", ["AP_S3_ENDPOINT", "AP_S3_PUBLIC_ENDPOINT"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://minio:9000/activepieces-files",
+        "https://host/s3/activepieces-files/",
+        "https://activepieces-files.s3.us-east-1.amazonaws.com",
+        "https://activepieces-files.nyc3.digitaloceanspaces.com",
+        "https://activepieces-files.s3.example.com",
+    ],
+)
+def test_an_endpoint_that_holds_the_bucket_is_refused_naming_both_variables(name: str, value: str) -> None:
+    found = problems(AWS | {name: value})
+    assert list(found) == [name]
+    assert "AP_S3_BUCKET" in found[name]
+    assert "'activepieces-files'" in found[name]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://activepieces-files:9000", "http://activepieces-files.storage.svc.cluster.local:9000", "http://h/x/s3"],
+)
+def test_a_host_that_only_begins_like_the_bucket_is_taken(value: str) -> None:
+    assert load(AWS | {"AP_S3_ENDPOINT": value}).endpoint == value
