@@ -213,5 +213,6 @@ def _bucket(settings: Settings) -> tuple[S3Client, str]:
         region=settings.region or DEFAULT_REGION,
         access_key=settings.access_key_id,
         secret_key=settings.secret_access_key,
+        web_identity_only=settings.use_irsa,
     )
     return client, settings.bucket

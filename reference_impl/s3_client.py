@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
 from botocore.loaders import Loader, create_loader
 from botocore.utils import determine_content_length, parse_timestamp
 
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_answers import distrust_answers
 from bucket_conformance.reference_impl.s3_retries import DEFAULT_RETRIES, RetryBudget
 
@@ -28,6 +31,9 @@ ChecksumMode = Literal["when_required", "when_supported"]
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
+TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
+ROLE_ARN: Final = "AWS_ROLE_ARN"
+"""What EKS sets in a pod whose service account has a role."""
 MAX_CONNECTIONS: Final = 32
 ASKS_FIRST_FROM: Final = 1024 * 1024
 """Bytes of a body from which the server is asked before it is sent (``Expect: 100-continue``)."""
@@ -46,6 +52,7 @@ def make_client(
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
     retries: RetryBudget = DEFAULT_RETRIES,
+    web_identity_only: bool = False,
 ) -> S3Client:
     """Return an S3 client that always signs with SigV4.
 
@@ -53,17 +60,31 @@ def make_client(
     ``"path"`` where an ``endpoint`` is given and ``"virtual"`` on AWS; ``checksums`` to ``"when_required"`` and
     ``"when_supported"`` likewise, because servers other than AWS often refuse the SDK's extra checksums. An SDK from
     before those options is used without them, as it sends none. ``ca_file`` is a PEM bundle that replaces the default.
-    ``retries`` rules how long a request is tried again, whatever the SDK would do. A redirect is never followed.
+    ``web_identity_only`` lets nothing but a pod's web identity sign, whatever ``AWS_ACCESS_KEY_ID`` or ``AWS_PROFILE``
+    say. ``retries`` rules how long a request is tried again, whatever the SDK would do. A redirect is never followed.
+
+    Raises ``INVALID_CREDENTIALS`` where a web identity lacks its variables or its token file, and where the SDK's chain
+    is told a profile that is not there.
     """
     if (access_key is None) != (secret_key is None):
         raise ValueError("access_key and secret_key go together: give both or neither")
-    session = boto3.session.Session(
-        botocore_session=_core_session(),
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        aws_session_token=session_token,
-        region_name=region,
-    )
+    # A profile has no say where it is known who signs; one that is missing would fail even so.
+    core = _core_session(profiles=not web_identity_only and access_key is None)
+    if web_identity_only:
+        _require_web_identity()
+    try:
+        session = boto3.session.Session(
+            botocore_session=core,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=session_token,
+            region_name=region,
+        )
+        if web_identity_only:
+            chain = core.get_component("credential_provider")
+            chain.providers = [one for one in chain.providers if one.METHOD == "assume-role-with-web-identity"]
+    except ProfileNotFound as error:
+        raise _no_profile(error) from None
     config = _config(
         {
             "signature_version": "s3v4",
@@ -83,9 +104,12 @@ def make_client(
             "response_checksum_validation": checksums or ("when_required" if endpoint else "when_supported"),
         },
     )
-    client = session.client(
-        "s3", endpoint_url=endpoint, config=config, verify=str(ca_file) if ca_file is not None else None
-    )
+    try:
+        client = session.client(
+            "s3", endpoint_url=endpoint, config=config, verify=str(ca_file) if ca_file is not None else None
+        )
+    except ProfileNotFound as error:
+        raise _no_profile(error) from None
     client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
     client.meta.events.register_last("before-call.s3", _send_small_bodies_at_once)
     client.meta.events.register_last("before-call.s3", _stay_here)
@@ -94,14 +118,34 @@ def make_client(
     return client
 
 
+def _no_profile(error: ProfileNotFound) -> StorageError:
+    hint = f"AWS_PROFILE names a profile that is not there: {error}; unset it, or set AP_S3_ACCESS_KEY_ID and "
+    return StorageError(ErrorCode.INVALID_CREDENTIALS, "open", None, hint + "AP_S3_SECRET_ACCESS_KEY")
+
+
+def _require_web_identity() -> None:
+    missing = [name for name in (TOKEN_FILE, ROLE_ARN) if not os.environ.get(name)]
+    if missing:
+        hint = (
+            f"{' and '.join(missing)} not set: the pod has no web identity; check the annotation of its service account"
+        )
+        raise StorageError(ErrorCode.INVALID_CREDENTIALS, "open", None, hint)
+    token = os.environ[TOKEN_FILE]
+    try:
+        Path(token).read_bytes()
+    except OSError as error:
+        hint = f"{TOKEN_FILE} is {token!r}, which cannot be read: {error.strerror}; check the mount of the token"
+        raise StorageError(ErrorCode.INVALID_CREDENTIALS, "open", None, hint) from None
+
+
 @functools.cache
 def _loader() -> Loader:
     return create_loader()
 
 
-def _core_session() -> botocore.session.Session:
+def _core_session(*, profiles: bool) -> botocore.session.Session:
     # The SDK's description of S3 takes a tenth of a second to read; clients of one process can share what was read.
-    session = botocore.session.Session()
+    session = botocore.session.Session(None if profiles else {"profile": (None, None, None, None)})
     session.register_component("data_loader", _loader())
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     return session

@@ -299,6 +299,7 @@ def _open_s3(settings: Settings) -> Storage:
             region=settings.region or DEFAULT_REGION,
             access_key=settings.access_key_id,
             secret_key=settings.secret_access_key,
+            web_identity_only=settings.use_irsa,
         )
 
     return S3Storage(

@@ -805,6 +805,39 @@ def test_a_refused_or_unreadable_web_identity_is_a_matter_of_credentials(
         assert stub.requests == []
 
 
+def test_a_web_identity_signs_alone_whatever_other_credentials_say(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key-of-somebody-else")
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    with running(sts) as tokens, running(lambda request: served(b"body")) as stub:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", tokens.url)
+        client = make_client(endpoint=stub.url, region="us-east-1", web_identity_only=True)
+        assert S3Storage(client, BUCKET).download("k") == b"body"
+        assert "Credential=ASIAEXAMPLE/" in stub.requests[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("name", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"])
+def test_what_a_web_identity_lacks_is_named(pod: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def opened() -> object:
+        return make_client(region="us-east-1", web_identity_only=True)
+
+    with monkeypatch.context() as without:
+        without.delenv(name)
+        assert f"{name} not set" in failing(ErrorCode.INVALID_CREDENTIALS, opened).hint
+    pod.unlink()
+    assert str(pod) in failing(ErrorCode.INVALID_CREDENTIALS, opened).hint
+
+
+def test_a_profile_that_is_not_there_is_named_and_has_no_say_where_keys_are_given(
+    pod: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    hint = failing(ErrorCode.INVALID_CREDENTIALS, lambda: make_client(region="us-east-1")).hint
+    assert "AWS_PROFILE" in hint
+    assert "not-there" in hint
+    make_client(region="us-east-1", access_key=KEY_ID, secret_key=SECRET)
+
+
 def test_no_credentials_at_all_are_told_as_such(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_WEB_IDENTITY_TOKEN_FILE")
     with running(lambda request: served(b"")) as stub:
