@@ -71,15 +71,15 @@ class RetryBudget:
         caught_exception: Exception | None,
         request_dict: dict[str, Any],
         **_: Any,
-    ) -> float | bool:
-        """Answer the SDK's event of this name: the seconds to wait before the next try, or ``False``."""
+    ) -> float | None:
+        """Answer the SDK's event of this name: the seconds to wait before the next try, ``None`` for none."""
         unsound = response is not None and _code(response) in (CUT_OFF, NOT_S3)
         if not (unsound or _transient(response, caught_exception)):
-            return False
+            return None
         if self.max_attempts is not None and attempts >= self.max_attempts:
-            return False
+            return None
         if unsound and attempts >= UNSOUND_ATTEMPTS:
-            return False
+            return None
         context = request_dict["context"]
         now = self.clock()
         waited: float = context.get(_WAITED, 0.0)
@@ -87,7 +87,7 @@ class RetryBudget:
         left = self.time_s - spent
         asked = _asked_wait(response)
         if left <= 0 or asked > left:
-            return False
+            return None
         wait: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 30)) * self.draw()
         wait = min(max(wait, asked), left)
         context[_WAITED] = waited + wait
