@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from bucket_conformance.reference_impl.api import DeleteError, DeleteFailure, DeleteResult
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
@@ -132,6 +132,11 @@ def _delete_one(client: S3Client, bucket: str, key: str, secrets: Callable[[], I
 
 def _broken(error: Exception, batch: Sequence[str], secrets: Callable[[], Iterable[str]]) -> _Outcome:
     ours = translate(error, OPERATION, secrets=secrets)
+    if isinstance(error, ClientError) and status_of(error) == 501:
+        ours = StorageError(ErrorCode.UNSUPPORTED, OPERATION, None, f"no batch delete here: {ours.hint}")
+    elif isinstance(error, ReadTimeoutError):
+        hint = f"{ours.hint}, and set AP_S3_DELETE_BATCH_SIZE below {len(batch)} if batches take too long"
+        ours = StorageError(ours.code, OPERATION, None, hint)
     if isinstance(error, ClientError) and _certainly_refused(error):
         theirs = backend_code_of(error)
         return _Outcome(

@@ -134,6 +134,13 @@ def test_it_is_told_what_came_and_what_was_expected(
         assert part in caught.value.hint
 
 
+def test_a_server_without_batches_is_told_as_such(storage: S3Storage, script: Script) -> None:
+    script.reply = answer(501, b"<Error><Code>NotImplemented</Code></Error>")
+    with pytest.raises(DeleteError, match="no batch delete here") as caught:
+        storage.delete_files(["k"])
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+
+
 def test_a_listing_of_other_keys_than_were_asked_for_is_not_believed(storage: S3Storage, script: Script) -> None:
     entry = "<Contents><Key>other</Key><Size>1</Size><LastModified>2026-11-01T10:00:00Z</LastModified></Contents>"
     script.reply = answer(200, PAGE.replace(b"</L", entry.encode() + b"</L"))
