@@ -92,7 +92,7 @@ class S3Storage:
         return (*secrets_of(self._client), *secrets_of(self._url_client))
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
-        """See :meth:`upload`. A failed upload leaves no parts if the server allows."""
+        """See ``api.Storage.upload``. A failed upload leaves no parts if the server allows."""
         require_key(key, "upload")
         kind = _require_content_type(DEFAULT_CONTENT_TYPE if content_type is None else content_type, "upload", key)
         if isinstance(body, bytes | bytearray | memoryview):
@@ -104,22 +104,22 @@ class S3Storage:
         return self._uploader.put_stream(key, body, kind)
 
     def download(self, key: str) -> bytes:
-        """See :meth:`download`."""
+        """See ``api.Storage.download``."""
         return download(self._client, self._bucket, require_key(key, "download"), self._secrets)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        """See :meth:`open`. One answer is read to its end, so one version is what comes."""
+        """See ``api.Storage.open``. One answer is read to its end, so one version is what comes."""
         raw = get(self._client, self._bucket, require_key(key, "open"), "open", self._secrets)
         with io.BufferedReader(raw, STREAM_BUFFER) as stream:
             yield cast(BinaryIO, stream)
 
     def stat(self, key: str) -> ObjectStat:
-        """See :meth:`stat`."""
+        """See ``api.Storage.stat``."""
         return self._stat(key, "stat")
 
     def exists(self, key: str) -> bool:
-        """See :meth:`exists`."""
+        """See ``api.Storage.exists``."""
         try:
             self._stat(key, "exists")
         except StorageError as error:
@@ -170,7 +170,7 @@ class S3Storage:
         self._bucket_seen = True
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
-        """See :meth:`list`. The order is the server's own: S3 promises UTF-8 byte order."""
+        """See ``api.Storage.list``. The order is the server's own: S3 promises UTF-8 byte order."""
         try:
             require_key(prefix or "any", "list")
         except StorageError:
@@ -230,7 +230,7 @@ class S3Storage:
         return found, str(page.get("NextContinuationToken") or "") if truncated else None
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
-        """See :meth:`delete_files`. Batches run in parallel; a failure stops no other."""
+        """See ``api.Storage.delete_files``. Batches run in parallel; a failure stops no other."""
         distinct = dict.fromkeys(require_collection(keys))
         for key in distinct:
             require_key(key, "delete_files")
@@ -244,12 +244,12 @@ class S3Storage:
         )
 
     def signed_url(self, key: str, file_name: str | None = None, *, expires_in: int | None = None) -> str:
-        """See :meth:`signed_url`. ``expires_in`` defaults to the ``url_life`` configured."""
+        """See ``api.Storage.signed_url``. ``expires_in`` defaults to the ``url_life`` configured."""
         named = {} if file_name is None else {"ResponseContentDisposition": attachment(file_name)}
         return self._sign("get_object", "signed_url", key, expires_in, named)
 
     def signed_upload_url(self, key: str, *, expires_in: int | None = None, content_type: str | None = None) -> str:
-        """See :meth:`signed_upload_url`."""
+        """See ``api.Storage.signed_upload_url``."""
         typed = {}
         if content_type is not None:
             typed = {"ContentType": _require_content_type(content_type, "signed_upload_url", key)}
@@ -285,7 +285,7 @@ class S3Storage:
         return url
 
     def check(self) -> CheckResult:
-        """See :meth:`check`."""
+        """See ``api.Storage.check``."""
         return run_check(self, f"s3://{self._bucket}")
 
 
