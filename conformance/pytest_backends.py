@@ -83,10 +83,10 @@ class Backends:
         if options.conformance_storage:
             factory = StorageFactory(make=_factory(options.conformance_storage), name=options.conformance_storage)
             targets[options.conformance_storage] = (factory, capabilities)
-        wanted = list(options.provider) or ([] if targets else ["local_disk"])
+        wanted = list(options.conformance_provider) or ([] if targets else ["local_disk"])
         for name in wanted:
             if name not in known:
-                raise BackendsError(f"--provider {name}: unknown; known: {', '.join(sorted(known))}")
+                raise BackendsError(f"--conformance-provider {name}: unknown; known: {', '.join(sorted(known))}")
         return cls(
             providers={name: known[name] for name in wanted},
             targets=targets,

@@ -1,7 +1,8 @@
 """The pytest plugin: every clause is a test, once per provider.
 
-``pytest --pyargs bucket_conformance --provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``. Nothing of
-the suite is imported before a clause is collected, so that the plugin costs other projects nothing.
+``pytest --pyargs bucket_conformance --conformance-provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``.
+Every option begins with ``--conformance-``, so that none collides with an option of a project or of another plugin.
+Nothing of the suite is imported before a clause is collected, so that the plugin costs other projects nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CLAUSES: Final = Path(__file__).parent / "clauses"
 
 _NAMING: Final = (
-    "--provider",
+    "--conformance-provider",
     "--conformance-provider-file",
     "--conformance-storage",
     "--conformance-capability",
@@ -36,7 +37,9 @@ _SECTIONS: Final = pytest.StashKey[dict[str, tuple[dict[str, Any], list[dict[str
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "object storage conformance")
-    group.addoption("--provider", action="append", default=[], metavar="ID", help="judge this provider; repeatable")
+    group.addoption(
+        "--conformance-provider", action="append", default=[], metavar="ID", help="judge this provider; repeatable"
+    )
     group.addoption(
         "--conformance-provider-file", action="append", default=[], metavar="FILE", help="a provider of your own"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bucket_conformance.conformance import pytest_plugin
 from bucket_conformance.conformance.report.disclosure import WITHHELD
 from bucket_conformance.conformance.report.document import read
 from tests.conformance.cli.running import KEYS
@@ -59,7 +60,7 @@ def clauses(folder: Path, *args: str, **environ: str) -> subprocess.CompletedPro
 def test_clauses_run_on_a_provider_and_fill_the_reports(tmp_path: Path) -> None:
     done = clauses(
         tmp_path,
-        "--provider=local_disk",
+        "--conformance-provider=local_disk",
         "-k",
         "KEY-001 or URL-006",
         "-n",
@@ -138,7 +139,7 @@ def test_an_endpoint_is_judged_with_keys_from_the_environment(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--provider=nope", "--provider nope: unknown; known: aws,"),
+        ("--conformance-provider=nope", "--conformance-provider nope: unknown; known: aws,"),
         ("--conformance-storage=nope:make", "--conformance-storage nope:make: ModuleNotFoundError"),
         ("--conformance-storage=os:sep", "it is no callable"),
         ("--conformance-capability=fly", "'fly' is not a valid Capability; known: wire"),
@@ -171,13 +172,43 @@ def test_a_run_that_was_cut_short_writes_a_report_that_says_so(tmp_path: Path) -
 
 
 def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
+    # Hypothesis and others bring plugins of their own, which stay out here: only what ours imports counts.
     (tmp_path / "test_mine.py").write_text(
         "import sys\n"
         "def test_it():\n"
-        "    heavy = {'hypothesis', 'boto3', 'botocore', 'rich', 'providers', 'reference_impl'}\n"
+        "    heavy = {'hypothesis', 'boto3', 'botocore', 'starlette', 'anyio', 'uvicorn', 'rich', 'time_machine'}\n"
         "    assert 'bucket_conformance.conformance.pytest_plugin' in sys.modules\n"
         "    assert not heavy & set(sys.modules)\n"
+        "    ours = {name for name in sys.modules if name.startswith('bucket_conformance.')}\n"
+        "    assert ours == {'bucket_conformance.conformance', 'bucket_conformance.conformance.pytest_plugin'}\n"
     )
-    done = pytest_in(tmp_path, "-q")
+    done = pytest_in(tmp_path, "-q", "-p", "conformance", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_no_option_collides_with_one_of_a_project(tmp_path: Path) -> None:
+    names = ("bucket", "endpoint", "mode", "profile", "provider", "public", "region", "report", "seed", "storage")
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n"
+        f"    for name in {names!r}:\n"
+        "        parser.addoption(f'--{name}', default='mine')\n"
+        "        parser.addini(name, 'of the project', default='mine')\n"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "def test_it(request):\n"
+        f"    for name in {names!r}:\n"
+        "        assert request.config.getoption(f'--{name}') == ('given' if name == 'provider' else 'mine')\n"
+    )
+    done = pytest_in(tmp_path, "-q", "--provider=given")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_option_bears_the_name_of_the_plugin() -> None:
+    parser = pytest.Parser(_ispytest=True)
+    pytest_plugin.pytest_addoption(parser)
+    options = [option for group in parser._groups for option in group.options]
+    assert len(options) > 10
+    assert [name for option in options for name in option.names() if not name.startswith("--conformance-")] == []
+    assert [option.dest for option in options if not option.dest.startswith("conformance_")] == []
+    assert [name for name in parser._inidict if not name.startswith("conformance_")] == []
