@@ -1,7 +1,7 @@
 """Starts and talks to child processes of the suite: JSON lines in, JSON lines out, with deadlines.
 
-A message is one JSON object on one line. A message that expects an answer carries a number as ``order``, and its answers
-repeat it: an answer that comes too late, after its deadline, is never taken for the answer to a later message.
+A message is one JSON object on one line. A message that expects an answer carries a number as ``order``, and its
+answers repeat it: an answer that comes after its deadline is never taken for the answer to a later message.
 Only the standard library is imported, and little of it: a worker starts its helpers before it loads anything else.
 """
 
@@ -48,8 +48,8 @@ def python_module(module: str, *args: str) -> list[str]:
 class ChildProcess:
     """A child process that reads JSON lines from its standard input and writes JSON lines to its standard output.
 
-    ``command``: program and arguments; see :func:`python_module`. ``errors``: a file for its standard error; without one
-    it shares ours. ``new_session``: it leads a session of its own, a terminal's interrupt does not reach it, and
+    ``command``: program and arguments; see :func:`python_module`. ``errors``: a file for its standard error; without
+    one it shares ours. ``new_session``: it leads a session of its own, a terminal's interrupt does not reach it, and
     :meth:`kill` ends all processes of its group. ``env``, ``cwd`` and ``pass_fds`` are those of ``subprocess.Popen``.
 
     One thread may send while another receives. As a context manager it is killed and reaped at the end of the block.
@@ -88,6 +88,7 @@ class ChildProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self.close()
 
     @property
     def pid(self) -> int:
@@ -119,7 +120,10 @@ class ChildProcess:
         """
         until = time.monotonic() + deadline_s
         while True:
-            answer = self.receive(max(0.0, until - time.monotonic()))
+            try:
+                answer = self.receive(max(0.0, until - time.monotonic()))
+            except ChildTimeout:
+                raise ChildTimeout(f"the child process did not answer within {deadline_s:g} s") from None
             if answer.get(ORDER) == number:
                 return answer
 
@@ -128,10 +132,21 @@ class ChildProcess:
         return self.answer(self.order(message), deadline_s)
 
     def receive(self, deadline_s: float | None = None) -> dict[str, Any]:
-        """Return the next line, whatever message it belongs to; ``None``: wait for as long as the child lives.
+        """Return the next message, whatever it answers; ``None``: wait for as long as the child lives.
 
         Raises ``ChildTimeout`` and ``ChildEnded``. Half a line, left by a child that was killed, is dropped.
         """
+        line = self.receive_line(deadline_s)
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ChildEnded(f"the child process wrote a line that is no JSON object: {line[:200]!r}")
+        return value
+
+    def receive_line(self, deadline_s: float | None = None) -> bytes:
+        """Return the next line as it was written, for those who check it themselves. Raises as :meth:`receive` does."""
         until = None if deadline_s is None else time.monotonic() + deadline_s
         searched = 0
         while (end := self._received.find(b"\n", searched)) < 0:
@@ -147,13 +162,7 @@ class ChildProcess:
             self._received += piece
         line = bytes(self._received[:end])
         del self._received[: end + 1]
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise ChildEnded(f"the child process wrote a line that is no JSON object: {line[:200]!r}")
-        return value
+        return line
 
     def _readable(self, timeout_s: float) -> bool:
         with selectors.DefaultSelector() as waiting:  # select() refuses descriptors from 1024 on
@@ -194,15 +203,22 @@ class ChildProcess:
                 self.wait(max(0.0, until - time.monotonic()))
         except ChildTimeout:
             pass
-        return self.kill()
+        code = self.kill()
+        self.close()
+        return code
 
     def kill(self) -> int:
-        """Kill it (SIGKILL) if it still runs, reap it, and close both pipes. Return its exit code."""
+        """Kill it (SIGKILL) if it still runs, and reap it. Return its exit code.
+
+        What it has written can still be received.
+        """
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 # It is not reaped yet, so that its id can name nobody else's group.
                 os.killpg(self.pid, signal.SIGKILL) if self._new_session else self._process.kill()
-        code = self._process.wait()
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Close both pipes."""
         self.close_input()
         self._output.close()
-        return code

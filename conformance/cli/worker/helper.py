@@ -1,11 +1,12 @@
 """A second process for a provider that another one has brought up: judges the clauses that it is handed, one by one.
 
-Started by :mod:`helpers`. The order comes in on the first line of standard input, then the ids of
-clauses until the end of it; out go ``{"type": "ready"}``, the results and a footer.
+Started by :mod:`spawn`. The order comes in on the first line of standard input, then ``{"clause": ID}`` lines until
+the end of it; out go ``{"type": "ready"}``, the results and a footer.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -60,7 +61,7 @@ class _HandedOut:
         known = entries()
         self._emit({"type": "ready"})
         for text in sys.stdin:
-            yield known[text.strip()]
+            yield known[json.loads(text)["clause"]]
 
     def stop(self) -> None:
         pass  # whoever hands out is told by others

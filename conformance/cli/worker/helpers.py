@@ -7,18 +7,18 @@ its own, and takes clauses from the end of the list while the worker takes them 
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
-import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry, entries
+from bucket_conformance.conformance.child_process import ChildEnded, ChildProcess, ChildTimeout
 from bucket_conformance.conformance.cli.worker.job import target_data
-from bucket_conformance.conformance.cli.worker.prestart import start_sibling
+from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.engine.run import Emit
 from bucket_conformance.conformance.report.document import DocumentError, message_from_json
@@ -38,7 +38,7 @@ class Siblings:
     brought up; they judge from :meth:`share` on. Where that is never called, they leave.
     """
 
-    def __init__(self, order: dict[str, Any], started: Sequence[subprocess.Popen[str]] = ()) -> None:
+    def __init__(self, order: dict[str, Any], started: Sequence[ChildProcess] = ()) -> None:
         known = [entries()[id] for id in order["clauses"]]
         self._alone = [entry for entry in known if entry.required & ALONE]
         shared = [entry for entry in known if entry not in self._alone]
@@ -53,14 +53,14 @@ class Siblings:
 
     def __enter__(self) -> Self:
         while len(self._processes) < self._order["siblings"]:
-            self._processes.append(start_sibling())
+            self._processes.append(start_helper())
         return self
 
     def share(self, target: S3Endpoint | DiskRoot, capabilities: frozenset[Capability]) -> None:
         """Let them open sessions of their own on the backend, and ask for clauses."""
         order = {**self._order, "target": target_data(target), "capabilities": sorted(capabilities)}
         for process in self._processes:
-            _tell(process, json.dumps({**order, "run_id": new_run_id()}))
+            _tell(process, {**order, "run_id": new_run_id()})
             self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))
             self._talks[-1].start()
 
@@ -70,20 +70,15 @@ class Siblings:
     def end(self) -> None:
         """Tell them to stop, and wait until they have removed what they created: while the backend still runs."""
         self.stop()
+        until = time.monotonic() + STOP_WAIT_S
         for process in self._processes:
-            try:
-                process.wait(STOP_WAIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with contextlib.suppress(ChildTimeout):
+                process.wait(max(0.0, until - time.monotonic()))
+            process.kill()
         for talk in self._talks:
             talk.join()
         for process in self._processes:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdout.close()
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            process.close()
 
     def entries(self, done: Emit) -> Iterator[Entry]:
         """Yield the clauses to be judged by the caller; pass on what the siblings say of the others."""
@@ -105,43 +100,35 @@ class Siblings:
     def stop(self) -> None:
         """Tell the siblings to stop, without waiting for it."""
         for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+            process.terminate()
 
-    def _converse(self, process: subprocess.Popen[str]) -> None:
+    def _converse(self, process: ChildProcess) -> None:
         """Hand out a clause whenever the sibling is free, and collect what it says."""
-        assert process.stdout is not None
         at_work: Entry | None = None
-        with process.stdout:
-            for text in process.stdout:
-                try:
-                    said = message_from_json(text).to_json()
-                except DocumentError:
-                    break  # killed half-way through a line
+        try:
+            while True:
+                said = message_from_json(process.receive_line().decode(errors=\"replace\")).to_json()
                 if said["type"] != "ready":
                     self._said.put(said)
                 if said["type"] in ("ready", "result"):
                     at_work = self._hand_out(process)
-        process.wait()
+        except (ChildEnded, DocumentError):  # it may have been killed half-way through a line
+            process.wait()
         if at_work is not None:
             # It died, or could not open a session of its own: nothing of it is lost.
             self._waiting.append(at_work)
         self._said.put(None)
 
-    def _hand_out(self, process: subprocess.Popen[str]) -> Entry | None:
+    def _hand_out(self, process: ChildProcess) -> Entry | None:
         try:
             entry = self._waiting.pop()
         except IndexError:
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            process.close_input()
             return None
-        _tell(process, entry.clause.id)
+        _tell(process, {"clause": entry.clause.id})
         return entry
 
 
-def _tell(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(text + "\n")
-        process.stdin.flush()
+def _tell(process: ChildProcess, message: dict[str, Any]) -> None:
+    with contextlib.suppress(ChildEnded):  # seen by whoever listens to it
+        process.send(message)

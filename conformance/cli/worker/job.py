@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
+from bucket_conformance.conformance.child_process import ORDER
 from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
 from bucket_conformance.conformance.engine.run import Plan
@@ -90,7 +91,7 @@ def await_order(emit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None
         order: dict[str, Any] = json.loads(text)
         if "select" not in order:
             return order
-        emit(_selected(**order["select"]))
+        emit({**_selected(**order["select"]), ORDER: order[ORDER]})
     return None
 
 

@@ -7,13 +7,13 @@ Beside the lines of the report there are ``{"type": "progress", "text": …}`` l
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
 from bucket_conformance.conformance.cli.worker.job import (
     answering,
@@ -34,12 +34,12 @@ WORTH_SHARING: Final = 10
 """So many clauses take longer than the start of another process."""
 
 
-def main(siblings: Sequence[subprocess.Popen[str]] = ()) -> None:
+def main(siblings: Sequence[ChildProcess] = ()) -> None:
     """Judge what is ordered. ``siblings``: those who may share the clauses, where they have been started already."""
     stopped_or_done(lambda: _judge(siblings))
 
 
-def _judge(started: Sequence[subprocess.Popen[str]]) -> None:
+def _judge(started: Sequence[ChildProcess]) -> None:
     emit = answering()
     order = await_order(emit)
     if order is None:
@@ -51,7 +51,7 @@ def _judge(started: Sequence[subprocess.Popen[str]]) -> None:
     _run(order, emit, progress, started)
 
 
-def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[subprocess.Popen[str]]) -> None:
+def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[ChildProcess]) -> None:
     provider = provider_of(order)
     plan = plan_of(order, provider)
     with ExitStack() as stack:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,11 +13,16 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final, Self
 
 from bucket_conformance.conformance.catalogue import UnknownClause
+from bucket_conformance.conformance.child_process import ChildEnded, ChildError, ChildProcess
+from bucket_conformance.conformance.cli.worker.spawn import start_worker
 from bucket_conformance.conformance.report.document import DocumentError, message_from_json
 from bucket_conformance.providers.provider import LaunchError
 
 STOP_WAIT_S: Final = 30.0
 """How long an interrupted worker may take to remove what it created."""
+
+LOAD_WAIT_S: Final = 120.0
+"""How long a worker may take to load and say which clauses match; on a busy machine that is seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Interrupted(KeyboardInterrupt):
 class Idle:
     """A worker process that loads, and waits to be told what to judge."""
 
-    process: subprocess.Popen[str]
+    process: ChildProcess
     errors: IO[str]
     ordered: bool = False
     """Whether it has its order; then whoever ordered listens to its end."""
@@ -55,17 +57,13 @@ class Idle:
 
         Raises ``UnknownClause`` as :func:`select` does, ``LaunchError`` where it has ended.
         """
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps({"select": {"patterns": patterns, "profiles": profiles}}) + "\n")
-            self.process.stdin.flush()
-        text = self.process.stdout.readline()
-        if not text:
-            code = self.process.wait()
+        try:
+            said = self.process.request({"select": {"patterns": [*patterns], "profiles": [*profiles]}}, LOAD_WAIT_S)
+        except ChildError as error:
+            code = self.process.kill()
+            how = f"ended with code {code}" if isinstance(error, ChildEnded) else f"did not answer in {LOAD_WAIT_S:g} s"
             self.errors.seek(0)
-            raise LaunchError(f"a process that judges ended with code {code} while it loaded", log=self.errors.read())
-        said = json.loads(text)
+            raise LaunchError(f"a process that judges {how} while it loaded", log=self.errors.read()) from None
         if said["type"] == "unknown":
             raise UnknownClause(said["message"])
         return list(said["clauses"])
@@ -79,23 +77,14 @@ class Idle:
     def dismiss(self) -> None:
         """End it where it still waits: it has done nothing so far."""
         if not self.ordered:
-            self.process.kill()
-            with contextlib.suppress(BrokenPipeError), self.errors, self.process:
+            with self.process, self.errors:
                 pass
 
 
 def start_idle(*, siblings: int = 0) -> Idle:
     """Start a worker ahead of its order: it loads while the order is made up, and so many siblings beside it."""
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bucket_conformance.conformance.cli.worker.prestart", str(siblings)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        encoding="ascii",
-    )
-    return Idle(process=process, errors=errors)
+    return Idle(process=start_worker(helpers=siblings, errors=errors), errors=errors)
 
 
 @dataclass(slots=True)
@@ -103,7 +92,7 @@ class _Workers:
     """The processes that run, and what they say. ``None`` in the queue: we are told to stop."""
 
     events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
-    running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    running: dict[str, ChildProcess] = field(default_factory=dict)
 
     def next(self, timeout: float | None = None) -> Event | None:
         event = self.events.get(timeout=timeout)
@@ -114,8 +103,7 @@ class _Workers:
     def stop(self) -> Iterator[Event]:
         """Tell every worker to stop, and yield what they still say; kill those that do not end in time."""
         for process in self.running.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            process.terminate()
         deadline = time.monotonic() + STOP_WAIT_S
         while self.running:
             try:
@@ -128,7 +116,6 @@ class _Workers:
     def kill(self) -> list[str]:
         for process in self.running.values():
             process.kill()
-            process.wait()
         return list(self.running)
 
 
@@ -166,28 +153,27 @@ def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int, first: Idle |
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def _order(worker: Idle, order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> subprocess.Popen[str]:
-    assert worker.process.stdin is not None
+def _order(worker: Idle, order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> ChildProcess:
     worker.ordered = True
-    with contextlib.suppress(BrokenPipeError):
-        worker.process.stdin.write(json.dumps(order) + "\n")
-        worker.process.stdin.close()
+    with contextlib.suppress(ChildEnded):
+        worker.process.send(order)
+        worker.process.close_input()
     threading.Thread(target=_read, args=(order["provider"], worker.process, worker.errors, events), daemon=True).start()
     return worker.process
 
 
-def _read(
-    provider: str, process: subprocess.Popen[str], errors: IO[str], events: queue.SimpleQueue[Event | None]
-) -> None:
-    assert process.stdout is not None
+def _read(provider: str, process: ChildProcess, errors: IO[str], events: queue.SimpleQueue[Event | None]) -> None:
     wrong = ""
-    with errors, process.stdout:
-        for text in process.stdout:
-            try:
-                events.put(Event(provider=provider, line=message_from_json(text).to_json()))
-            except DocumentError as error:
-                wrong = wrong or str(error)
+    with errors:
+        with contextlib.suppress(ChildEnded):
+            while True:
+                text = process.receive_line().decode(errors="replace")
+                try:
+                    events.put(Event(provider=provider, line=message_from_json(text).to_json()))
+                except DocumentError as error:
+                    wrong = wrong or str(error)
         code = process.wait()
+        process.close()
         errors.seek(0)
         log = errors.read()[-4000:]
         if wrong and code == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 
 from bucket_conformance.conformance.catalogue import entries, select
+from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
-from bucket_conformance.conformance.cli.worker.prestart import start_sibling
+from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.report.document import read
 from bucket_conformance.conformance.target import S3Endpoint
@@ -66,7 +66,7 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
     assert server.store.buckets == {}
 
 
-def _one_sibling(clauses: list[str], ahead: Sequence[subprocess.Popen[str]] = ()) -> Siblings:
+def _one_sibling(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Siblings:
     order: dict[str, Any] = {
         "provider": "endpoint",
         "provider_files": [],
@@ -116,12 +116,12 @@ def test_a_clause_that_restarts_the_server_waits_until_it_is_alone(
 def test_those_that_get_nothing_to_share_leave() -> None:
     with _one_sibling(["KEY-001"]) as siblings:
         (process,) = siblings._processes
-    assert process.returncode is not None
+    assert process.poll() is not None
     assert siblings.footers == []
 
 
 def test_those_that_were_started_ahead_are_taken_and_not_started_again(server: Exemplar) -> None:
-    ahead = start_sibling()
+    ahead = start_helper()
     with _one_sibling(["KEY-001", "KEY-002"], [ahead]) as siblings:
         assert siblings._processes == [ahead]
         _share(siblings, server.url)

@@ -1,0 +1,19 @@
+"""How the processes that judge are started: the command of each, and nothing that has to be loaded for it."""
+
+from __future__ import annotations
+
+from typing import IO, Any, Final
+
+from bucket_conformance.conformance.child_process import ChildProcess, python_module
+
+_PACKAGE: Final = "bucket_conformance.conformance.cli.worker"
+
+
+def start_worker(*, helpers: int, errors: IO[Any]) -> ChildProcess:
+    """Start a worker and this many helpers next to it; its standard error goes to ``errors``."""
+    return ChildProcess(python_module(f"{_PACKAGE}.prestart", str(helpers)), errors=errors)
+
+
+def start_helper() -> ChildProcess:
+    """Start a process that loads and waits for its job on standard input; at the end of that it ends."""
+    return ChildProcess(python_module(f"{_PACKAGE}.helper"))
