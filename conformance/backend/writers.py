@@ -1,8 +1,10 @@
 """Writers in processes of their own, to be killed: one small process that forks a writer for each order.
 
 Forking from a process with a single thread and everything imported takes milliseconds, so hundreds of kills are cheap.
-Run as a module it is that process: the first line on standard input describes the storage, each further one is an
-order. Secrets come by that pipe, never by the command line.
+Run as a module it is that process. The first JSON line on standard input describes the storage; secrets come by that
+pipe, never by the command line. Each further line starts a writer, and its number is the ``order`` of every answer
+about that writer: ``{"event": "answered"}`` for each upload, then ``"finished"`` or ``"failed"`` (with ``error``).
+``{"kill": ORDER}`` kills and reaps the writer; the last answer is ``{"event": "killed"}``.
 """
 
 from __future__ import annotations
@@ -13,9 +15,7 @@ import importlib
 import json
 import os
 import pickle
-import selectors
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+from bucket_conformance.conformance.child_process import ORDER, ChildEnded, ChildError, ChildProcess, python_module
 from bucket_conformance.conformance.parts import MigrationPort, WriterFailed, Writing, writer_body
 from bucket_conformance.conformance.target import S3Endpoint, Wrap
 from bucket_conformance.reference_impl.api import ObjectStat, Storage
@@ -32,6 +33,10 @@ RETRY_S: Final = 2.0
 """How often, and for how many seconds, the storage under judgement tries again: a broken server must not make a run
 long."""
 ANSWER_WAIT_S: Final = 30.0
+"""How long one upload may take."""
+KILL_WAIT_S: Final = 10.0
+"""How long a killed writer may take to be gone; then the process that forked it is killed with it."""
+END_WAIT_S: Final = 5.0
 MOST_UPLOADS: Final = 100_000
 
 
@@ -51,7 +56,7 @@ class _Writers:
     def __init__(self, description: dict[str, Any], wrap: Wrap | None) -> None:
         named = f"{wrap.__module__}:{getattr(wrap, '__qualname__', '')}" if wrap is not None else None
         self._first = {**description, "wrap": named, "path": sys.path}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -61,16 +66,8 @@ class _Writers:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process.stdout.close()
+            self._process.end(END_WAIT_S)
+            self._process = None
 
     def start(self, keys: Sequence[str], *, size: int) -> AbstractContextManager[Writing]:
         return self._working({"keys": list(keys), "size": size})
@@ -84,21 +81,30 @@ class _Writers:
 
     @contextmanager
     def _working(self, order: dict[str, Any]) -> Iterator[Writing]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bucket_conformance.conformance.backend.writers"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-            _say(self._process, self._first)
-        _say(self._process, order)
-        writing = _Writing(self._process)
+        process = self._process or self._start_process()
+        self._process = process
+        try:
+            writing = _Writing(process, process.order(order))
+        except ChildEnded:
+            self._discard()
+            raise WriterFailed("the process of the writers has ended") from None
         try:
             yield writing
         finally:
-            with contextlib.suppress(WriterFailed):
-                writing.kill()
+            if not writing.end():
+                # Nothing of this writer may act while the next is judged.
+                self._discard()
+
+    def _start_process(self) -> ChildProcess:
+        process = ChildProcess(python_module(__name__), new_session=True)
+        with contextlib.suppress(ChildEnded):  # told by the order that follows
+            process.send(self._first)
+        return process
+
+    def _discard(self) -> None:
+        if self._process is not None:
+            with self._process:
+                self._process = None
 
 
 class DiskWriters(_Writers):
@@ -125,82 +131,80 @@ class S3Writers(_Writers):
         super().__init__({"kind": "s3", "bucket": bucket, "client": client}, target.wrap)
 
 
-def _say(process: subprocess.Popen[bytes], order: object) -> None:
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        process.stdin.flush()
-    except BrokenPipeError:
-        raise WriterFailed("the process of the writers has ended") from None
-
-
 class _Writing:
     """One writer, seen from the session. Implements ``Writing``."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: ChildProcess, order: int) -> None:
         self._process = process
-        self._rest = b""
+        self._order = order
         self._answered = 0
         self._failed: str | None = None
         self._finished = False
-        self._ended = False
+        self._killed = False
 
     def wait_for(self, answered: int) -> None:
-        while self._answered < answered and not self._ended and not self._finished and self._failed is None:
-            self._read()
+        while self._answered < answered and not self._killed and not self._finished and self._failed is None:
+            self._read(f"no upload was answered within {ANSWER_WAIT_S:g} s", ANSWER_WAIT_S)
 
     def kill(self) -> int:
-        if not self._ended:
-            _say(self._process, "kill")
-            while not self._ended:
-                self._read()
+        if not self._killed:
+            try:
+                self._process.send({"kill": self._order})
+            except ChildEnded:
+                raise WriterFailed("its process ended") from None
+            while not self._killed:
+                self._read(f"it was not gone {KILL_WAIT_S:g} s after it was killed", KILL_WAIT_S)
         if self._failed is not None:
             raise WriterFailed(self._failed)
         return self._answered
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        out = self._process.stdout.fileno()
-        with selectors.DefaultSelector() as waiting:  # select() refuses descriptors from 1024 on
-            waiting.register(out, selectors.EVENT_READ)
-            ready = waiting.select(ANSWER_WAIT_S)
-        data = os.read(out, 65536) if ready else b""
-        if not data:
-            self._ended = True
-            raise WriterFailed("its process ended" if ready else f"no upload was answered within {ANSWER_WAIT_S:g} s")
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            word, _, text = line.decode().partition(" ")
-            if word == "answered":
+    def end(self) -> bool:
+        """Kill it if that is not done yet; return whether it is known to be gone."""
+        with contextlib.suppress(WriterFailed):
+            self.kill()
+        return self._killed
+
+    def _read(self, late: str, deadline_s: float) -> None:
+        try:
+            said = self._process.answer(self._order, deadline_s)
+        except ChildError as error:
+            raise WriterFailed("its process ended" if isinstance(error, ChildEnded) else late) from None
+        match said["event"]:
+            case "answered":
                 self._answered += 1
-            elif word == "failed":
-                self._failed = text
-            elif word == "finished":
+            case "failed":
+                self._failed = said["error"]
+            case "finished":
                 self._finished = True
-            elif word == "end":
-                self._ended = True
+            case "killed":
+                self._killed = True
 
 
 def main() -> None:
-    """Be the process: fork a writer per order, kill it when told, and say when it is dead."""
+    """Be the process: fork a writer per order, and kill and reap it when told, or before the next one."""
     first = json.loads(sys.stdin.readline())
     sys.path[:] = first["path"]
     make = _maker(first)
     writer = 0
-    for line in sys.stdin:
-        order = json.loads(line)
-        if order == "kill":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(writer, signal.SIGKILL)
-            os.waitpid(writer, 0)
+    try:
+        for line in sys.stdin:
+            order = json.loads(line)
+            _end(writer)
             writer = 0
-            os.write(1, b"end\n")
-            continue
-        writer = os.fork()
-        if not writer:
-            _work(make, order)
+            if "kill" in order:
+                _tell(order["kill"], "killed")
+                continue
+            writer = os.fork()
+            if not writer:
+                os.close(0)  # or this process would look to ours as if the one that forks it still read
+                _work(make, order)
+    finally:
+        _end(writer)
+
+
+def _end(writer: int) -> None:
     if writer:
-        os.kill(writer, signal.SIGKILL)
+        os.kill(writer, signal.SIGKILL)  # not reaped yet: the id is still its own
         os.waitpid(writer, 0)
 
 
@@ -235,35 +239,36 @@ def _s3_maker(first: dict[str, Any]) -> Callable[[], Storage]:
 
 
 def _work(make: Callable[[], Storage], order: dict[str, Any]) -> None:
+    number = order[ORDER]
     try:
         if "migration" in order:
             migration: MigrationPort = pickle.loads(base64.b64decode(order["migration"]))
             source = migration.source(Path(order["source"]))
-            migration.migrate(source, _telling(make()), journal=Path(order["journal"]))
+            migration.migrate(source, _telling(make(), number), journal=Path(order["journal"]))
         else:
-            storage, keys, size = _telling(make()), order["keys"], order["size"]
-            for number in range(MOST_UPLOADS):
-                storage.upload(keys[number % len(keys)], writer_body(number, size))
-        _tell("finished")
+            storage, keys, size = _telling(make(), number), order["keys"], order["size"]
+            for index in range(MOST_UPLOADS):
+                storage.upload(keys[index % len(keys)], writer_body(index, size))
+        _tell(number, "finished")
         time.sleep(ANSWER_WAIT_S)
     except Exception as error:
-        _tell(f"failed {type(error).__name__}")
+        _tell(number, "failed", error=type(error).__name__)
     finally:
         os._exit(0)
 
 
-def _tell(words: str) -> None:
+def _tell(order: int, event: str, **more: str) -> None:
     # One write of a few bytes to a pipe is whole or not at all, also when this process dies.
-    os.write(1, f"{words}\n".encode())
+    os.write(1, json.dumps({ORDER: order, "event": event, **more}).encode("ascii") + b"\n")
 
 
-def _telling(storage: Storage) -> Storage:
+def _telling(storage: Storage, order: int) -> Storage:
     """Return the storage with its uploads telling when they were answered."""
     upload = storage.upload
 
     def told(*args: Any, **options: Any) -> ObjectStat:
         stat = upload(*args, **options)
-        _tell("answered")
+        _tell(order, "answered")
         return stat
 
     storage.upload = told  # type: ignore[method-assign]
