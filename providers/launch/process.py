@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import secrets
-import select
 import shutil
 import string
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from bucket_conformance.conformance.child_process import ChildError, ChildProcess
 from bucket_conformance.conformance.target import ChecksumMode, S3Endpoint
 from bucket_conformance.providers.launch import certificates, supervisor
 from bucket_conformance.providers.launch.certificates import Certificates
@@ -285,46 +283,22 @@ class _Supervisor:
     def __init__(self, folder: RunFolder) -> None:
         program = str(Path(supervisor.__file__))
         # The lock is handed down, so the folder counts as alive until we and the supervisor are both gone.
-        self._process = subprocess.Popen(
+        self._process = ChildProcess(
             [sys.executable, "-I", "-S", program, str(folder.path), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             cwd="/",
             env={},
             pass_fds=(folder.lock_fd,),
-            start_new_session=True,
-            bufsize=0,
+            new_session=True,
         )
 
     def obey(self, order: Mapping[str, object]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        reply = b""
         try:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            while not reply.endswith(b"\n"):
-                if not select.select([self._process.stdout], [], [], _ORDER_DEADLINE_S)[0]:
-                    break
-                piece = self._process.stdout.read(65536)
-                if not piece:
-                    break
-                reply += piece
-        except BrokenPipeError:
-            pass
-        if not reply.endswith(b"\n"):
-            raise LaunchError("the process that supervises the server is gone or stuck; the server was ended with it")
-        return dict(json.loads(reply))
+            return self._process.request(order, _ORDER_DEADLINE_S)
+        except ChildError as error:
+            raise LaunchError(f"the process that supervises the server failed, and ended the server: {error}") from None
 
     def end(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=_ORDER_DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._process.end(_ORDER_DEADLINE_S)
 
 
 @contextlib.contextmanager

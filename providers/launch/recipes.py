@@ -49,9 +49,9 @@ class PyPI:
         return None
 
     def steps(self, prefix: Path) -> tuple[Step, ...]:
-        pip = (str(prefix / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input")
+        pip = (str(prefix / "bin" / "python"), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input")
         return (
-            Step(argv=(sys.executable, "-m", "venv", "--clear", str(prefix))),
+            Step(argv=(sys.executable, "-P", "-m", "venv", "--clear", str(prefix))),
             Step(argv=(*pip, "install", "--progress-bar", "off", *self.requirements), tries=_TRIES),
         )
 

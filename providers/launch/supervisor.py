@@ -3,7 +3,8 @@
 Run as a program of its own (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
 nothing of the project is imported. Orders come as JSON lines on standard input, each answered by one JSON line:
 ``{"op": "start", "argv", "env", "cwd", "log"}``, ``{"op": "status"}`` and ``{"op": "kill"}`` answer
-``{"pid", "alive", "code", "error"}``. End of input, a termination signal or the parent's death ends everything.
+``{"pid", "alive", "code", "error"}``. Each has a number as ``order``, which its answer repeats. End of input, a
+termination signal or the parent's death ends everything.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def main(folder: Path, parent: int) -> None:
     keeper = _Keeper()
     try:
         for line in _lines(parent):
-            reply = json.dumps(keeper.obey(json.loads(line))) + "\n"
+            order = json.loads(line)
+            reply = json.dumps({**keeper.obey(order), "order": order["order"]}) + "\n"
             os.write(sys.stdout.fileno(), reply.encode())
     except (OSError, SystemExit):
         pass
