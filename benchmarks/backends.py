@@ -34,6 +34,7 @@ def timed_run(*words: str) -> tuple[float, list[dict[str, Any]]]:
         report = Path(folder) / "report.jsonl"
         command = [
             sys.executable,
+            "-P",
             "-m",
             "bucket_conformance.conformance.cli.main",
             "run",

@@ -34,6 +34,7 @@ def main() -> None:
             report.write_text(document(_sections(word)), encoding="ascii")
             command = [
                 sys.executable,
+                "-P",
                 "-m",
                 "bucket_conformance.conformance.cli.main",
                 "report",
