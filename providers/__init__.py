@@ -23,8 +23,9 @@ _NOT_PROVIDERS: Final = frozenset({"provider", "declared_file"})
 def discover(extra: Sequence[Path] = ()) -> dict[str, Provider]:
     """Every provider by id, sorted: this package's, those of entry points, and ``extra`` (``.toml``, ``.py``).
 
-    A ``.py`` file defines ``PROVIDER``; a ``.toml`` file is described in :mod:`declared_file`. Raises
-    ``ProviderError`` naming the file for one that is broken and for an id that is given twice.
+    A ``.py`` file defines ``PROVIDER``, and may import from its own directory and from the working directory; a
+    ``.toml`` file is described in :mod:`declared_file`. Raises ``ProviderError`` naming the file for one that is broken
+    and for an id that is given twice.
     """
     found: dict[str, tuple[str, Provider]] = {}
     for origin, provider in (*_built_in(), *_installed(), *_given(extra)):
@@ -80,6 +81,10 @@ def _run_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ProviderError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    # What lies next to the file or in the working directory can be imported by it. Last, so that it hides nothing.
+    for place in (str(file.resolve().parent), str(Path.cwd())):
+        if place not in sys.path:
+            sys.path.append(place)
     # Dataclasses look their module up there.
     sys.modules[name] = module
     try:
