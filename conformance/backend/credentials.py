@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from botocore.credentials import RefreshableCredentials
-
+from bucket_conformance.conformance.wire.botocore_internals import RefreshableCredentials
 from bucket_conformance.reference_impl.api import Storage
 
 WRONG_SECRET: Final = "not-the-secret-of-this-backend-at-all"

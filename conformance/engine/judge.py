@@ -15,12 +15,15 @@ from typing import Any, Final
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable, UnsatisfiedAssumption
-from hypothesis.internal.conjecture import providers
 
-from bucket_conformance.conformance.backend.patching import replaced
 from bucket_conformance.conformance.catalogue import Case, Entry
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.effort import Effort, Mode
+from bucket_conformance.conformance.engine.hypothesis_internals import (
+    configure,
+    named_examples,
+    reproducible_generation,
+)
 from bucket_conformance.conformance.history import Event
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import (
@@ -199,13 +202,13 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
         )
 
     handle = getattr(case.function, "hypothesis", None)
-    named = len(getattr(case.function, "hypothesis_explicit_examples", ()))
+    named = named_examples(case.function)
     attempts = _Attempts(session=session, effort=effort, named=named if handle else 1)
     try:
         if handle is None:
             attempts.run(case.function, {})
         else:
-            with _instrumented(case.function, attempts) as test, _same_draws_everywhere():
+            with _instrumented(case.function, attempts) as test, reproducible_generation():
                 _configured(test, case, effort, seed, named=named)(session)
     except Deviation as failure:
         return _confirm(case, attempts, failure, outcome)
@@ -311,21 +314,6 @@ def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterato
         handle.inner_test = inner
 
 
-@contextmanager
-def _same_draws_everywhere() -> Iterator[None]:
-    """Keep Hypothesis from mixing in what stands in the sources of loaded modules.
-
-    It counts those as the user's that lie outside of site-packages: the same seed would draw other data from a checkout
-    than from an installation, and in a process that has loaded more. No setting turns it off.
-    """
-    found = getattr(providers, "_local_constants", None)
-    if found is None or not hasattr(providers, "_get_local_constants"):
-        yield  # a release that has no such habit, or another name for it
-        return
-    with replaced(providers, "_get_local_constants", type(found)):
-        yield
-
-
 def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int, *, named: int) -> Callable[..., None]:
     drawn = round(effort.examples * case.effort)
     phases: tuple[Phase, ...] = (Phase.explicit, Phase.generate, Phase.shrink)
@@ -343,8 +331,7 @@ def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int
         phases=phases,
         suppress_health_check=list(HealthCheck),
     )
-    test._hypothesis_internal_use_settings = settings  # type: ignore[attr-defined]
-    test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
+    configure(test, settings, seed)
     return test
 
 

@@ -11,13 +11,15 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials
-
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire import clock
+from bucket_conformance.conformance.wire.botocore_internals import (
+    AWSRequest,
+    Credentials,
+    HTTPHeaders,
+    S3SigV4Auth,
+    S3SigV4QueryAuth,
+)
 from bucket_conformance.conformance.wire.exchange import Auth, Headers, SignedFrom
 from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
 

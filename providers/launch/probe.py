@@ -7,10 +7,6 @@ import ssl
 import urllib.parse
 from dataclasses import dataclass
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 from bucket_conformance.conformance.target import S3Endpoint
 
 
@@ -27,6 +23,8 @@ def ask(endpoint: S3Endpoint, *, timeout_s: float = 2.0) -> Answer:
 
     Raises ``OSError`` where nothing answers, or not by HTTP.
     """
+    from bucket_conformance.conformance.wire.botocore_internals import AWSRequest, Credentials, S3SigV4Auth
+
     base = endpoint.url.rstrip("/")
     path = "/"
     if endpoint.bucket and endpoint.addressing == "virtual":

@@ -24,12 +24,12 @@ def web_identity_credentials(title: str) -> tuple[str, str, str | None]:
     Asks the SDK's web-identity source and no other, so that a run never uses keys that happen to lie elsewhere.
     Raises ``LaunchError`` where the role is not lent.
     """
-    import botocore.session
     from botocore.exceptions import BotoCoreError, ClientError
 
-    sources = botocore.session.get_session().get_component("credential_provider")
+    from bucket_conformance.conformance.wire.botocore_internals import web_identity_source
+
     try:
-        found = sources.get_provider("assume-role-with-web-identity").load()
+        found = web_identity_source().load()
         lent = None if found is None else found.get_frozen_credentials()
     except (BotoCoreError, ClientError, OSError) as error:
         raise LaunchError(

@@ -67,14 +67,15 @@ def test_a_writer_that_was_slow_is_killed_and_none_of_its_answers_counts_for_the
 
 
 def test_nothing_runs_between_two_writers_nor_after_the_last(held: DiskWriters) -> None:
+    host = 0
     for _ in range(3):
         with held.start([QUICK], size=8) as writing:
             writing.wait_for(2)
             assert held._process is not None
-            (forked,) = children(held._process.pid)
+            host = held._process.pid
+            (forked,) = children(host)
         assert not is_alive(forked)
         assert writing.kill() >= 2
-    host = held._process.pid
     held.__exit__()
     assert not is_alive(host)
 

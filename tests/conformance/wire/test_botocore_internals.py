@@ -1,0 +1,43 @@
+"""What a release of botocore may take away, and which feature breaks then."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from bucket_conformance.conformance.wire import botocore_internals
+from bucket_conformance.conformance.wire.botocore_internals import NEEDED_FOR
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTED = {"botocore", "botocore.config", "botocore.exceptions"}
+ADAPTER = ROOT / "conformance" / "wire" / "botocore_internals.py"
+
+
+@pytest.mark.parametrize(("name", "feature"), NEEDED_FOR.items())
+def test_it_is_there(name: str, feature: str) -> None:
+    package, module, *path = name.split(".")
+    found: object = importlib.import_module(f"{package}.{module}")
+    for part in path:
+        found = getattr(found, part, None)
+    assert found is not None, f"this release of botocore has no {name}; without it these do not work: {feature}"
+
+
+def test_every_name_that_is_handed_on_has_its_reason() -> None:
+    classes = {name for name in botocore_internals.__all__ if name[0].isupper() and name != "NEEDED_FOR"}
+    assert classes == {name.split(".")[2] for name in NEEDED_FOR} - {"Session"}
+
+
+def test_nothing_else_of_the_suite_takes_what_is_not_documented() -> None:
+    taken = []
+    for file in [*(ROOT / "conformance").rglob("*.py"), *(ROOT / "providers").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            private = {name for name in names if name.partition(".")[0] == "botocore"} - DOCUMENTED
+            taken += [f"{file.relative_to(ROOT)}: {name}" for name in sorted(private) if file != ADAPTER]
+            if any(name.startswith("hypothesis.internal") for name in names):
+                assert file.name == "hypothesis_internals.py"
+    assert taken == []
