@@ -1,6 +1,6 @@
-"""Build hook of the wheel: makes the links in ``src/bucket_conformance`` where an unpacked source distribution has none.
+"""Build hook of the wheel: makes the links in ``src/bucket_conformance`` that a source distribution does not have.
 
-A source distribution holds the directories once, at its top: the format's tools follow links and would store them twice.
+A source distribution holds the directories once, at its top: its tools follow links and would store them twice.
 """
 
 from __future__ import annotations

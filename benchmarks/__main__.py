@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import memory, overhead, pages, parallel, profiles
+from benchmarks import memory, overhead, pages, parallel, plugin, profiles
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
@@ -14,6 +14,7 @@ BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "overhead": overhead.main,
     "parallel": parallel.main,
     "pages": pages.main,
+    "plugin": plugin.main,
 }
 
 
