@@ -28,8 +28,11 @@ def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--env", action="store_true", help="what the AP_S3_* variables name")
 
 
-def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the fields of an ``S3Endpoint``, JSON-like, or ``None`` where no endpoint is named."""
+def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix: str = "--") -> dict[str, Any] | None:
+    """Return the fields of an ``S3Endpoint``, JSON-like, or ``None`` where no endpoint is named.
+
+    ``prefix``: what the names of the options begin with, in the message of a ``UsageError``.
+    """
     if args.env and args.endpoint:
         raise UsageError("--env and --endpoint exclude each other")
     if args.env:
@@ -40,14 +43,15 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[st
     if not args.endpoint:
         for option in ("bucket", "region", "ca_file", "virtual"):
             if getattr(args, option) not in (None, False):
-                raise UsageError(f"--{option.replace('_', '-')} goes with --endpoint")
+                raise UsageError(f"{prefix}{option.replace('_', '-')} goes with {prefix}endpoint")
         return None
     if not _is_address(args.endpoint):
-        raise UsageError("--endpoint: write http://HOST:PORT or https://HOST, without user, keys or query")
+        raise UsageError(f"{prefix}endpoint: write http://HOST:PORT or https://HOST, without user, keys or query")
     if args.bucket is not None and not _BUCKET.fullmatch(args.bucket):
         # An empty name is most often a variable that is not set: it must not mean a bucket of our own.
         raise UsageError(
-            f"--bucket is {args.bucket!r}; a bucket name has 3 to 63 letters, digits, dots, hyphens or underscores"
+            f"{prefix}bucket is {args.bucket!r}; "
+            "a bucket name has 3 to 63 letters, digits, dots, hyphens or underscores"
         )
     region = args.region or environ.get("AWS_REGION") or "us-east-1"
     if not _REGION.fullmatch(region):
@@ -56,7 +60,7 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[st
     secret = _first(environ, "AWS_SECRET_ACCESS_KEY", "AP_S3_SECRET_ACCESS_KEY")
     if not access or not secret:
         raise UsageError(
-            "--endpoint needs credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            f"{prefix}endpoint needs credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
             "(or AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY)"
         )
     for name, value in (("access", access), ("secret", secret)):

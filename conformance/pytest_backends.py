@@ -70,6 +70,7 @@ class Backends:
                     ca_file=None,
                 ),
                 environ,
+                prefix="--conformance-",
             )
         except (ProviderError, UsageError) as error:
             raise BackendsError(str(error)) from None
