@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-ROUNDS = 40
+ROUNDS = 20
 BOUND = 1.03
 """With the plugin it may take this much longer; above is more than chance."""
 
