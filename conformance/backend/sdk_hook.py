@@ -22,6 +22,15 @@ from xml.sax.saxutils import escape
 from botocore.exceptions import BotoCoreError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from bucket_conformance.conformance.backend.patching import replaced
+from bucket_conformance.conformance.wire.botocore_internals import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSPreparedRequest,
+    AWSResponse,
+    URLLib3Session,
+)
 from bucket_conformance.conformance.wire.bounds import (
     BoundedConnection,
     BoundedSocket,
@@ -32,15 +41,6 @@ from bucket_conformance.conformance.wire.bounds import (
     kept_headers,
     reason,
     timed_out,
-)
-from bucket_conformance.conformance.wire.botocore_internals import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-    AWSPreparedRequest,
-    AWSResponse,
-    URLLib3Session,
 )
 from bucket_conformance.conformance.wire.exchange import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
 from bucket_conformance.conformance.wire.s3 import S3Wire

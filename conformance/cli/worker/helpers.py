@@ -107,7 +107,7 @@ class Siblings:
         at_work: Entry | None = None
         try:
             while True:
-                said = message_from_json(process.receive_line().decode(errors=\"replace\")).to_json()
+                said = message_from_json(process.receive_line().decode(errors="replace")).to_json()
                 if said["type"] != "ready":
                     self._said.put(said)
                 if said["type"] in ("ready", "result"):
