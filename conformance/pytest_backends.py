@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Backends:
     targets: Mapping[str, tuple[Target, frozenset[Capability]]]
     mode: Mode
     seed: int
+    keep_versions: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: dict[str, _Open] = field(default_factory=dict)
     _failed: dict[str, str] = field(default_factory=dict)
@@ -77,7 +78,8 @@ class Backends:
         targets: dict[str, tuple[Target, frozenset[Capability]]] = {}
         if endpoint is not None:
             endpoint.pop("ca_file")
-            targets["endpoint"] = (S3Endpoint(**endpoint), known["remote"].capabilities)
+            keeping = bool(options.conformance_keep_versions)
+            targets["endpoint"] = (S3Endpoint(**endpoint, keep_versions=keeping), known["remote"].capabilities)
         capabilities = _capabilities(options.conformance_capability)
         if capabilities and not options.conformance_storage:
             raise BackendsError("--conformance-capability goes with --conformance-storage")
@@ -93,6 +95,7 @@ class Backends:
             targets=targets,
             mode=Mode(options.conformance_mode),
             seed=options.conformance_seed,
+            keep_versions=bool(options.conformance_keep_versions),
         )
 
     def judge(self, name: str, entry: Entry) -> dict[str, Any]:
@@ -138,6 +141,8 @@ class Backends:
             running = self._stack.enter_context(provider.choose().start(lambda _: None))
             target, capabilities, title = running.target, provider.capabilities, provider.title
             version, launch, restart = running.version, running.launch.value, running.restart
+            if isinstance(target, S3Endpoint) and self.keep_versions:
+                target = replace(target, keep_versions=True)
             path = expectations.of(provider)
             known = read_expectations(path) if path else {}
         plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known, declared=limits)

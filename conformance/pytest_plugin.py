@@ -53,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--conformance-bucket", metavar="NAME", help="existing bucket at the endpoint")
     group.addoption("--conformance-region", metavar="NAME", help="region to sign for")
     group.addoption(
+        "--conformance-keep-versions",
+        action="store_true",
+        help="use a bucket that keeps old versions even where those of the run cannot be removed; they stay",
+    )
+    group.addoption(
         "--conformance-profile", action="append", default=[], choices=("core", "s3"), help="judge only this profile"
     )
     group.addoption(

@@ -38,6 +38,8 @@ class S3Endpoint:
     ca_file: Path | None = None
     disposable: bool = False
     """The whole server is thrown away afterwards: what a session leaves in it need not be removed one by one."""
+    keep_versions: bool = False
+    """Whether old versions of what a session stored may stay in ``bucket`` where they cannot be removed."""
     wrap: Wrap | None = None
     parts: ChangeParts | None = None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from bucket_conformance.conformance.backend.errors import OpeningError
-from bucket_conformance.conformance.backend.run_traces import KEYS, entries
+from bucket_conformance.conformance.backend.run_traces import KEYS, scan
 from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire import clock
@@ -41,30 +42,58 @@ _CREDENTIAL_CODES = frozenset(
 )
 
 
-def require_bucket(wire: S3Wire, *, make: bool) -> bool:
-    """Return whether the bucket is ours to remove."""
-    if make:
-        answer = wire.request("PUT")
-        if answer.code == "IllegalLocationConstraintException":
-            region = wire.endpoint.region
-            answer = wire.request(
-                "PUT",
-                body=f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>"
-                "</CreateBucketConfiguration>".encode(),
-            )
-        if not answer.ok:
-            raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
-        trouble = why_not_new(wire, wire.bucket)
-        if trouble:
-            raise OpeningError(
-                f"the bucket {wire.bucket!r} that was just made at {wire.endpoint.url} {trouble}. {_ONE_BUCKET}",
-                usage=True,
-            )
-        return True
+@dataclass(slots=True)
+class OwnBucket:
+    """What is known of a bucket that a run makes for itself. It is removed only if it was empty to begin with."""
+
+    may_be_there: bool = False
+    """Whether it has been asked for, and the server has not refused."""
+    was_empty: bool = False
+    """Whether a good listing of it was empty right after it was made."""
+
+
+def require_bucket(wire: S3Wire) -> None:
+    """Raise :class:`OpeningError` unless the bucket is there and lets itself be listed."""
     answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     if not answer.ok:
         raise unusable(wire, answer, f"listing the bucket {wire.bucket!r}")
-    return False
+
+
+def make_bucket(wire: S3Wire, own: OwnBucket) -> None:
+    """Make the bucket, and note in ``own`` what came of it. Raises :class:`OpeningError` unless it is new and empty."""
+    own.may_be_there = True
+    answer = wire.request("PUT")
+    if answer.code == "IllegalLocationConstraintException":
+        region = wire.endpoint.region
+        answer = wire.request(
+            "PUT",
+            body=f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>"
+            "</CreateBucketConfiguration>".encode(),
+        )
+    if not answer.ok:
+        own.may_be_there = not 400 <= answer.status < 500
+        raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
+    trouble = why_not_new(wire, wire.bucket)
+    if trouble:
+        raise OpeningError(
+            f"the bucket {wire.bucket!r} that was just made at {wire.endpoint.url} {trouble}. {_ONE_BUCKET}",
+            usage=True,
+        )
+    own.was_empty = True
+
+
+def require_no_such_bucket(wire: S3Wire) -> None:
+    """Raise :class:`OpeningError` where a bucket that nobody has made yet is there: then one stands behind every name.
+
+    It may be somebody's, and empty, so that nothing else gives it away.
+    """
+    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    root = answer.xml()
+    if answer.ok and root is not None and root.tag == KEYS.root:
+        raise OpeningError(
+            f"the bucket {wire.bucket!r}, which nobody has made yet, is there at {wire.endpoint.url}. {_ONE_BUCKET}",
+            usage=True,
+        )
 
 
 def why_not_new(wire: S3Wire, bucket: str) -> str:
@@ -74,10 +103,10 @@ def why_not_new(wire: S3Wire, bucket: str) -> str:
     """
     made = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
     try:
-        found = entries(made, KEYS, "", needs_name=True)
+        found = next(scan(made, KEYS, "", needs_name=True), None)
     except ViewError as error:
         return f"could not be listed ({error})"
-    return f"is not empty: it holds {found[0].key!r}" if found else ""
+    return f"is not empty: it holds {found.key!r}" if found is not None else ""
 
 
 def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:
@@ -113,8 +142,11 @@ def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:
     return OpeningError(f"{said}. The backend cannot be judged.", usage=answer.status in range(400, 500))
 
 
-def smoke(wire: S3Wire, run_id: str) -> None:
-    """Write, read and remove one object: a backend that cannot is no subject for 100 verdicts."""
+def smoke(wire: S3Wire, run_id: str) -> str:
+    """Write, read and remove one object: a backend that cannot is no subject for 100 verdicts.
+
+    Return the id of the version that was written, '' where the server told none.
+    """
     key = f"{MARK}{run_id}/smoke"
     answer = wire.put(key, b"smoke")
     if not answer.ok:
@@ -130,3 +162,4 @@ def smoke(wire: S3Wire, run_id: str) -> None:
     removed = wire.delete(key)
     if not removed.ok:
         raise unusable(wire, removed, "removing the probe object")
+    return answer.header("x-amz-version-id") or ""

@@ -2,14 +2,19 @@
 
 A listing is not believed in more than it says in good order: each key must begin with the prefix that was asked for and
 bear the run's id. What else there is stays, and so does a bucket that holds it. What stays is told.
+
+Nor is it believed where it shows too little: it must show the run's lease as long as that is there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from bucket_conformance.conformance.backend.checks import OwnBucket, why_not_new
+from bucket_conformance.conformance.backend.lease import Lease, lease_key
 from bucket_conformance.conformance.backend.run_ids import RUN_ID
 from bucket_conformance.conformance.backend.run_traces import (
     KEYS,
@@ -18,14 +23,24 @@ from bucket_conformance.conformance.backend.run_traces import (
     VERSIONS,
     EndlessListing,
     Entry,
-    entries,
-    is_versioned,
+    Listing,
+    Strays,
+    Versioning,
+    scan,
+    versioning_of,
 )
 from bucket_conformance.conformance.session import LEADS, MARK
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire.s3 import S3Wire
 
 BATCH: Final = 100
+
+MOST_KEPT: Final = 20_000
+"""Most entries of a listing in memory; they are removed before the listing is gone through again."""
+
+MOST_ROUNDS: Final = 100
+"""So often a listing is gone through: a server may go on to name what no run ever stored."""
+
 _BUCKET: Final = re.compile(rf"{MARK}({RUN_ID.pattern})(?:-[0-9a-f]+)?")
 
 
@@ -36,39 +51,51 @@ def run_of_bucket(name: str) -> str | None:
 
 
 def run_prefixes(run_id: str = "") -> tuple[str, ...]:
-    """Return the prefixes below which all keys of a run lie.
+    """Return the prefixes below which all keys of a run lie, and perhaps those of other people: see ``run_of``.
 
-    Without ``run_id``: those of every run, and perhaps of other people; see ``run_traces.run_of``.
+    Without ``run_id``: those of every run.
     """
     name = f"{MARK}{run_id}"
     below = f"{name}/" if run_id else name
-    return (below, f"project/{name}", f"platform/{name}", *(f"{lead}{below}" for lead in ("/", *LEADS)))
+    return (name, f"project/{name}", f"platform/{name}", *(f"{lead}{below}" for lead in ("/", *LEADS)))
 
 
-def remove_run(wire: S3Wire, run_id: str, *, with_bucket: bool) -> None:
+def remove_run(
+    wire: S3Wire,
+    run_id: str,
+    *,
+    own: OwnBucket | None,
+    lease: Lease | None = None,
+    versions_stay: str = "",
+) -> None:
     """Remove what a run stored in a bucket, and the bucket where it is the run's own and nothing else is in it.
 
-    What stays is noted as ``left_behind`` of the recorder.
+    ``own``: what is known of the bucket where it is the run's own. ``versions_stay``: why old versions are not tried
+    to be removed. What stays is noted as ``left_behind`` of the recorder.
     """
-    if with_bucket and _is_gone(wire):
-        wire.transport.recorder.left_behind = ""
-        return
-    troubles: list[str] = []
-    versioned = is_versioned(wire)
-    prefixes = ("",) if with_bucket else run_prefixes(run_id)
-    for prefix in prefixes:
-        try:
-            _remove_below(wire, run_id, prefix, versioned=versioned)
-        except EndlessListing as error:
-            troubles.append(str(error))
-            break
-        except ViewError as error:
-            troubles.append(str(error))
-    _abort_uploads(wire, run_id, troubles)
-    if with_bucket and not troubles:
-        troubles += _remove_bucket(wire, versioned=versioned)
-    what = f"bucket {wire.bucket}" if with_bucket else f"what bears {MARK}{run_id} in bucket {wire.bucket}"
-    wire.transport.recorder.left_behind = f"{what} ({'; '.join(troubles)})" if troubles else ""
+    recorder = wire.transport.recorder
+    what = f"bucket {wire.bucket}" if own is not None else f"what bears {MARK}{run_id} in bucket {wire.bucket}"
+    recorder.left_behind = f"{what} (the removal did not come to its end)"
+    troubles = _removed(wire, run_id, own, lease, versions_stay)
+    recorder.left_behind = f"{what} ({'; '.join(troubles)})" if troubles else ""
+
+
+def _removed(wire: S3Wire, run_id: str, own: OwnBucket | None, lease: Lease | None, versions_stay: str) -> list[str]:
+    """Remove what can be removed; return why the rest stays."""
+    if own is not None:
+        if not own.may_be_there or _is_gone(wire):
+            return []
+        if not own.was_empty:
+            # It was asked for, and what came of that is not known. Nothing has been written: it must be empty.
+            trouble = why_not_new(wire, wire.bucket)
+            if trouble:
+                return [f"if this run made it: it {trouble}"]
+            own.was_empty = True
+    removal = _Removal(wire=wire, run_id=run_id, lease=lease, versions_stay=versions_stay)
+    removal.remove("" if own is not None else None)
+    if own is not None and not removal.troubles:
+        return _remove_bucket(wire, removal.listing)
+    return removal.troubles
 
 
 def _is_gone(wire: S3Wire) -> bool:
@@ -76,65 +103,151 @@ def _is_gone(wire: S3Wire) -> bool:
     return answer.status == 404
 
 
-def _remove_below(wire: S3Wire, run_id: str, prefix: str, *, versioned: bool) -> None:
-    """Remove the run's objects below a prefix, or their versions and markers. Raises ``ViewError`` if some stay."""
-    listing = VERSIONS if versioned else KEYS
-    found = [each for each in entries(wire, listing, prefix) if each.run_id == run_id]
-    if not found:
-        return
-    if versioned:
-        for each in found:
-            _delete_one(wire, each)
-    else:
-        for start in range(0, len(found), BATCH):
-            _delete_batch(wire, found[start : start + BATCH])
-    # What the batch spared, and names that XML mangles.
-    spared = [each for each in entries(wire, listing, prefix) if each.run_id == run_id]
-    for each in spared:
-        _delete_one(wire, each)
-    left = [each for each in entries(wire, listing, prefix) if each.run_id == run_id] if spared else []
-    if left:
-        count = f"{len(left)} object{'s' * (len(left) != 1)}"
-        raise ViewError(f"{count} could not be removed, such as {left[0].key!r}")
+@dataclass(slots=True, kw_only=True)
+class _Removal:
+    wire: S3Wire
+    run_id: str
+    lease: Lease | None
+    versions_stay: str
+    listing: Listing = KEYS
+    troubles: list[str] = field(default_factory=list)
+    _last: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    """The lease, and its versions: as long as anything of the run is there, they say whose it is."""
 
+    def remove(self, prefix: str | None) -> None:
+        """Remove the run's objects below a prefix, or where runs put them; note what stays as ``troubles``."""
+        self._choose_listing()
+        strays = Strays()
+        for below in run_prefixes(self.run_id) if prefix is None else (prefix,):
+            try:
+                self._remove_below(below, strays)
+            except EndlessListing as error:
+                self.troubles.append(str(error))
+                break
+            except ViewError as error:
+                self.troubles.append(str(error))
+        self._abort_uploads()
+        if strays.count:
+            self.troubles.append(str(strays))
+        self._remove_lease()
 
-def _delete_batch(wire: S3Wire, batch: Sequence[Entry]) -> None:
-    answer = wire.delete_objects([each.key for each in batch], quiet=True)
-    root = answer.xml()
-    if not answer.ok or (root is not None and root.find("Error") is not None):
-        for each in batch:
-            _delete_one(wire, each)
+    def _choose_listing(self) -> None:
+        if self.versions_stay:
+            self.troubles.append(f"its old versions and delete markers stay: {self.versions_stay}")
+            return
+        kept, _ = versioning_of(self.wire)
+        if kept is Versioning.KEPT or (kept is Versioning.UNKNOWN and self._lists_versions()):
+            self.listing = VERSIONS
 
-
-def _delete_one(wire: S3Wire, entry: Entry) -> None:
-    wire.request("DELETE", entry.key, query=(("versionId", entry.id),) if entry.id else ())
-
-
-def _abort_uploads(wire: S3Wire, run_id: str, troubles: list[str]) -> None:
-    try:
-        found = [each for each in entries(wire, UPLOADS, "") if each.run_id == run_id]
-        for each in found:
-            wire.request("DELETE", each.key, query=(("uploadId", each.id),))
-        left = [each for each in entries(wire, UPLOADS, "") if each.run_id == run_id] if found else []
-    except ViewError as error:
-        if error.status not in NOT_SERVED:
-            troubles.append(f"uploads: {error}")
-        return
-    if left:
-        troubles.append(f"{len(left)} uploads could not be aborted, such as that of {left[0].key!r}")
-
-
-def _remove_bucket(wire: S3Wire, *, versioned: bool) -> list[str]:
-    """Remove a bucket that is empty; return why it stays."""
-    others: list[Entry] = []
-    for listing in (VERSIONS if versioned else KEYS, UPLOADS):
+    def _lists_versions(self) -> bool:
         try:
-            others += entries(wire, listing, "")
+            next(scan(self.wire, VERSIONS, lease_key(self.run_id)), None)
+        except ViewError:
+            return False
+        return True
+
+    def _remove_below(self, prefix: str, strays: Strays) -> None:
+        """Raise ``ViewError`` if some stay."""
+        before: dict[tuple[str, str], Entry] = {}
+        by_batch = True
+        for _ in range(MOST_ROUNDS):
+            found = self._ours(prefix, strays if not before else None)
+            if not found:
+                return
+            # What the batch spared, and names that XML mangles.
+            spared = [found[each] for each in found if each in before]
+            if spared and not by_batch:
+                count = f"{len(spared)} object{'s' * (len(spared) != 1)}"
+                raise ViewError(f"{count} could not be removed, such as {spared[0].key!r}")
+            by_batch = by_batch and not spared
+            self._delete(list(found.values()), by_batch=by_batch)
+            before = found
+        raise EndlessListing(f"listing {prefix!r}: it names more and more of the run's objects")
+
+    def _ours(self, prefix: str, strays: Strays | None) -> dict[tuple[str, str], Entry]:
+        """Return what there is of the run but its lease, or the first of it where that is much."""
+        found: dict[tuple[str, str], Entry] = {}
+        shows_lease = False
+        for entry in scan(self.wire, self.listing, prefix, strays=strays):
+            if entry.run_id != self.run_id:
+                continue
+            if entry.key == lease_key(self.run_id):
+                shows_lease = True
+                if len(self._last) < MOST_KEPT:
+                    self._last[entry.key, entry.id] = entry
+            else:
+                found[entry.key, entry.id] = entry
+                if len(found) >= MOST_KEPT:
+                    return found
+        if self.lease is not None and self.lease.is_written and not shows_lease and self.lease.key.startswith(prefix):
+            # A listing in good order that does not show what is there. Unless it is not there any more.
+            if self.wire.head(self.lease.key).ok:
+                raise ViewError(
+                    f"listing {prefix!r}: it does not show {self.lease.key!r}, which is there; nor, perhaps, the rest"
+                )
+            self.lease.is_written = False
+        return found
+
+    def _delete(self, found: Sequence[Entry], *, by_batch: bool) -> None:
+        """Ask for the removal. The next listing tells what came of it, and not the answers."""
+        if by_batch and len(found) > 1:
+            for start in range(0, len(found), BATCH):
+                batch = found[start : start + BATCH]
+                named = [(each.key, each.id) if each.id else each.key for each in batch]
+                answer = self.wire.delete_objects(named, quiet=True)
+                if not answer.ok:
+                    return
+        else:
+            for each in found:
+                self._delete_one(each)
+
+    def _delete_one(self, entry: Entry) -> bool:
+        answer = self.wire.request("DELETE", entry.key, query=(("versionId", entry.id),) if entry.id else ())
+        return answer.ok or answer.status == 404
+
+    def _remove_lease(self) -> None:
+        gone = [self._delete_one(entry) for entry in self._last.values()]
+        if not gone and self.lease is not None and self.lease.is_written:
+            gone = [self.wire.delete(self.lease.key).ok]
+        if not all(gone):
+            self.troubles.append(f"{lease_key(self.run_id)!r} could not be removed")
+
+    def _abort_uploads(self) -> None:
+        before: dict[tuple[str, str], Entry] = {}
+        try:
+            for _ in range(MOST_ROUNDS):
+                found: dict[tuple[str, str], Entry] = {}
+                for each in scan(self.wire, UPLOADS, ""):
+                    if each.run_id == self.run_id:
+                        found[each.key, each.id] = each
+                    if len(found) >= MOST_KEPT:
+                        break
+                if not found:
+                    return
+                stay = [each for each in found if each in before]
+                if stay:
+                    self.troubles.append(f"{len(stay)} uploads could not be aborted, such as that of {stay[0][0]!r}")
+                    return
+                for each in found.values():
+                    self.wire.request("DELETE", each.key, query=(("uploadId", each.id),))
+                before = found
+            self.troubles.append("uploads: the list names more and more of the run's")
         except ViewError as error:
-            if listing is not UPLOADS or error.status not in NOT_SERVED:
+            if error.status not in NOT_SERVED:
+                self.troubles.append(f"uploads: {error}")
+
+
+def _remove_bucket(wire: S3Wire, listing: Listing) -> list[str]:
+    """Remove a bucket that is empty; return why it stays."""
+    for each in (listing, UPLOADS):
+        try:
+            other = next(scan(wire, each, "", needs_name=each is not UPLOADS), None)
+        except ViewError as error:
+            if each is not UPLOADS or error.status not in NOT_SERVED:
                 return [str(error)]
-    if others:
-        return [f"it holds what is not of this run, such as {others[0].key!r}"]
+        else:
+            if other is not None:
+                return [f"it holds what is not of this run, such as {other.key!r}"]
     answer = wire.request("DELETE")
     gone = answer.ok or answer.status == 404
     return [] if gone else [f"removing it gave {answer.summary}"]

@@ -26,11 +26,13 @@ def lease_key(run_id: str) -> str:
 
 
 class Lease:
-    """The lease of one run that is at work."""
+    """The lease of one run that is at work. The run's clean-up removes it, after all else."""
 
     def __init__(self, wire: S3Wire, run_id: str) -> None:
         self._wire = wire
-        self._key = lease_key(run_id)
+        self.key = lease_key(run_id)
+        self.is_written = False
+        """Whether the server said so: then a listing without it does not show all that is there."""
         self._renew_at = 0.0
 
     def renew(self) -> None:
@@ -38,11 +40,8 @@ class Lease:
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew_at = now + RENEW_S
-            self._wire.put(self._key, b"A run of conformance is at work; this object goes when it ends.\n")
-
-    def end(self) -> None:
-        """Remove the lease."""
-        self._wire.delete(self._key)
+            done = self._wire.put(self.key, b"A run of conformance is at work; this object goes when it ends.\n")
+            self.is_written = self.is_written or done.ok
 
 
 def lease_age_s(wire: S3Wire, run_id: str) -> float | None:

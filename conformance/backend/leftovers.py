@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bucket_conformance.conformance.backend.ages import DAY_S, span
-from bucket_conformance.conformance.backend.checks import probe_clock, require_bucket, unusable
+from bucket_conformance.conformance.backend.checks import OwnBucket, probe_clock, require_bucket, unusable
 from bucket_conformance.conformance.backend.cleanup import remove_run, run_of_bucket, run_prefixes
 from bucket_conformance.conformance.backend.lease import LEASE_S, lease_age_s
 from bucket_conformance.conformance.backend.run_ids import begun_at
@@ -28,10 +28,12 @@ from bucket_conformance.conformance.backend.run_traces import (
     NOT_SERVED,
     UPLOADS,
     VERSIONS,
+    Listing,
     Traces,
-    is_versioned,
+    Versioning,
     look,
     time_of,
+    versioning_of,
 )
 from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.target import S3Endpoint
@@ -93,9 +95,9 @@ class _Cleaning:
 
     def bucket(self, wire: S3Wire) -> Iterator[Cleaned]:
         wire.clock_offset_s = probe_clock(wire)
-        require_bucket(wire, make=False)
+        require_bucket(wire)
         found: dict[str, Traces] = {}
-        objects = VERSIONS if is_versioned(wire) else KEYS
+        objects = _objects(wire)
         for prefix in [prefix for run_id in self.only_runs or ("",) for prefix in run_prefixes(run_id)]:
             try:
                 look(wire, objects, prefix, found)
@@ -130,7 +132,7 @@ class _Cleaning:
     def _own_bucket(self, wire: S3Wire, run_id: str, made: float | None) -> Cleaned:
         found = {run_id: Traces(newest=made)}
         try:
-            look(wire, KEYS, "", found)
+            look(wire, _objects(wire), "", found)
         except ViewError as error:
             return Cleaned(outcome=Outcome.FAILED, text=f"bucket {wire.bucket} could not be listed: {error}")
         return self._run(wire, run_id, found[run_id].newest, f"bucket {wire.bucket}", with_bucket=True)
@@ -142,7 +144,8 @@ class _Cleaning:
             if why:
                 return Cleaned(outcome=Outcome.KEPT, text=f"{what}: {why}")
         if not self.dry_run:
-            remove_run(wire, run_id, with_bucket=with_bucket)
+            own = OwnBucket(may_be_there=True, was_empty=True) if with_bucket else None
+            remove_run(wire, run_id, own=own)
             left = wire.transport.recorder.left_behind
             if left:
                 return Cleaned(outcome=Outcome.FAILED, text=f"could not remove {left}")
@@ -167,6 +170,12 @@ class _Cleaning:
     def _age_s(self, run_id: str, newest: float | None, server_ahead_s: float) -> float:
         now = time.time()
         return max(0.0, min(now, now + server_ahead_s) - max(begun_at(run_id), newest or 0.0))
+
+
+def _objects(wire: S3Wire) -> Listing:
+    """Return the way to list all that is stored in a bucket, old versions too where it keeps them."""
+    kept, _ = versioning_of(wire)
+    return VERSIONS if kept is Versioning.KEPT else KEYS
 
 
 def _option(age_s: float) -> str:

@@ -13,7 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bucket_conformance.conformance.backend.checks import probe_clock, require_bucket, smoke
+from bucket_conformance.conformance.backend.checks import (
+    OwnBucket,
+    make_bucket,
+    probe_clock,
+    require_bucket,
+    require_no_such_bucket,
+    smoke,
+)
 from bucket_conformance.conformance.backend.cleanup import remove_run, run_prefixes
 from bucket_conformance.conformance.backend.credentials import DiskHands, S3Hands
 from bucket_conformance.conformance.backend.errors import OpeningError
@@ -22,8 +29,10 @@ from bucket_conformance.conformance.backend.liveness import DiskLiveness, S3Live
 from bucket_conformance.conformance.backend.patching import replaced
 from bucket_conformance.conformance.backend.reference import reference_parts
 from bucket_conformance.conformance.backend.run_ids import new_run_id
-from bucket_conformance.conformance.backend.run_traces import run_of
+from bucket_conformance.conformance.backend.run_traces import Versioning, run_of, versioning_of
 from bucket_conformance.conformance.backend.sdk_hook import SdkHook, SdkInterference
+from bucket_conformance.conformance.backend.versions import refusal as versions_refusal
+from bucket_conformance.conformance.backend.versions import require_no_lock, unknown, why_versions_stay
 from bucket_conformance.conformance.backend.views import DiskView, S3View
 from bucket_conformance.conformance.backend.writers import ATTEMPTS, RETRY_S, DiskWriters, S3Writers, importable
 from bucket_conformance.conformance.contract import Capability
@@ -116,10 +125,21 @@ def _open_s3(
         bucket = target.bucket or f"{MARK}{run_id}"
         wire = S3Wire(target, bucket, transport)
         wire.clock_offset_s = probe_clock(wire)
-        if not target.disposable:
-            # Before the bucket is made: an interrupt, or an answer that is lost, must not leave it behind.
-            stack.callback(remove_run, wire, run_id, with_bucket=target.bucket is None)
-        require_bucket(wire, make=target.bucket is None)
+        own = OwnBucket() if target.bucket is None else None
+        lease: Lease | None = None
+        versions_stay = ""
+
+        def clean_up() -> None:
+            remove_run(wire, run_id, own=own, lease=lease, versions_stay=versions_stay)
+
+        if own is not None:
+            if not target.disposable:
+                require_no_such_bucket(wire)
+                # Before the bucket is made: an interrupt, or an answer that is lost, must not leave it behind.
+                stack.callback(clean_up)
+            make_bucket(wire, own)
+        else:
+            require_bucket(wire)
         hook = SdkHook(recorder, ca_file=target.ca_file)
         stack.callback(hook.close)
 
@@ -153,14 +173,25 @@ def _open_s3(
             change(client)
             return storage_over(client)
 
-        smoke(wire, run_id)
+        if own is None and not target.disposable:
+            require_no_lock(wire)
+            kept, said = versioning_of(wire)
+            stack.callback(clean_up)
+            version_id = smoke(wire, run_id)
+            # A server that does not say so may still tell by what it answers.
+            if kept is Versioning.KEPT or (said and version_id not in ("", "null")):
+                versions_stay = why_versions_stay(wire, run_id)
+                if versions_stay and not target.keep_versions:
+                    raise versions_refusal(wire, versions_stay)
+            elif kept is Versioning.UNKNOWN:
+                recorder.note = unknown(wire, said)
+        else:
+            smoke(wire, run_id)
         liveness = S3Liveness(wire, run_id, own_bucket=target.bucket is None)
         liveness.start()
-        lease = None
         if not target.disposable:
             lease = Lease(wire, run_id)
             lease.renew()
-            stack.callback(lease.end)
         recorder.clear()
         parts = reference_parts(parts, layout)
         if importable(target.wrap):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
@@ -26,6 +27,9 @@ MOST_PAGES: Final = 1000
 LISTING_S: Final = 600.0
 """Seconds that all pages of a listing may take together."""
 
+_ALONE: Final = re.compile(rf"{MARK}({RUN_ID.pattern})-[0-9a-f]+s{{8,}}")
+"""A key with no slash in it, made longer and longer where the longest segment is searched for."""
+
 _RUN: Final = rf"{MARK}({RUN_ID.pattern})"
 _BELOW: Final = re.compile(rf"(?:{'|'.join(re.escape(lead) for lead in ('', '/', *LEADS))}){_RUN}/")
 _OWNED: Final = re.compile(rf"(?:project|platform)/{_RUN}-[0-9a-f]+[-/]")
@@ -37,7 +41,7 @@ class EndlessListing(ViewError):
 
 def run_of(key: str) -> str | None:
     """Return the id of the run that a key bears where runs put it, or ``None``: it may be anybody's."""
-    found = _BELOW.match(key) or _OWNED.match(key)
+    found = _BELOW.match(key) or _OWNED.match(key) or _ALONE.fullmatch(key)
     return found[1] if found else None
 
 
@@ -45,7 +49,7 @@ def run_of(key: str) -> str | None:
 class Traces:
     """What was seen of one run. ``newest``: its latest change by the server's clock, in seconds since 1970."""
 
-    keys: set[str] = field(default_factory=set)
+    objects: int = 0
     hidden: int = 0
     """Versions that are not the current one, and delete markers."""
     uploads: int = 0
@@ -56,7 +60,7 @@ class Traces:
             self.newest = max(changed, self.newest or changed)
 
     def __str__(self) -> str:
-        counts = ((len(self.keys), "object"), (self.hidden, "old version"), (self.uploads, "unfinished upload"))
+        counts = ((self.objects, "object"), (self.hidden, "old version"), (self.uploads, "unfinished upload"))
         return ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count) or "nothing"
 
 
@@ -95,10 +99,24 @@ UPLOADS: Final = Listing(
 )
 
 
-def is_versioned(wire: S3Wire) -> bool:
-    """Whether the bucket keeps old versions, or kept them once."""
-    root = wire.request("GET", query=(("versioning", ""),)).xml()
-    return root is not None and root.tag == "VersioningConfiguration" and bool(root.findtext("Status"))
+class Versioning(enum.Enum):
+    """Whether a bucket keeps old versions, or kept them once."""
+
+    NEVER = "never"
+    """It says so, or the server knows no versions."""
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+    """The question was not answered in good order."""
+
+
+def versioning_of(wire: S3Wire) -> tuple[Versioning, str]:
+    """Return what the bucket says of its versioning: also its word for it, or the answer that was none."""
+    answer = wire.request("GET", query=(("versioning", ""),))
+    root = answer.xml()
+    if answer.ok and root is not None and root.tag == "VersioningConfiguration":
+        status = root.findtext("Status") or ""
+        return (Versioning.KEPT if status else Versioning.NEVER), status
+    return (Versioning.NEVER if answer.status in NOT_SERVED else Versioning.UNKNOWN), answer.summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,35 +131,54 @@ class Entry:
     is_current: bool
 
 
-def entries(wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool = False) -> list[Entry]:
-    """Return what lies below a prefix, each once; what the server names beside it is left out, and so is an empty key.
+@dataclass(slots=True, kw_only=True)
+class Strays:
+    """What a server names beside what it was asked for: keys below other prefixes, and empty ones."""
+
+    count: int = 0
+    example: str = ""
+
+    def note(self, key: str) -> None:
+        self.count += 1
+        self.example = self.example or key[:200]
+
+    def __str__(self) -> str:
+        objects = f"{self.count} object{'s' * (self.count != 1)}"
+        return f"the listing also names {objects} outside of what was asked for, such as {self.example!r}; left alone"
+
+
+def scan(
+    wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool = False, strays: Strays | None = None
+) -> Iterator[Entry]:
+    """Yield what lies below a prefix, page by page; what the server names beside it goes into ``strays`` alone.
 
     ``needs_name``: a list that does not say which bucket it is of is none. Raises ``ViewError`` where the server does
     not list in good order: then what it said is not to be relied on.
     """
-    found: dict[tuple[str, str], Entry] = {}
     for page in _pages(wire, listing, prefix, needs_name=needs_name):
         decode = unquote_plus if page.findtext("EncodingType") == "url" else str
         for element in page:
             dated = listing.entries.get(element.tag)
-            key = decode(element.findtext("Key") or "")
-            if dated is None or not key or not key.startswith(prefix):
+            if dated is None:
                 continue
-            id = element.findtext("VersionId") or element.findtext("UploadId") or ""
-            found[key, id] = Entry(
+            key = decode(element.findtext("Key") or "")
+            if not key or not key.startswith(prefix):
+                if strays is not None:
+                    strays.note(key)
+                continue
+            yield Entry(
                 tag=element.tag,
                 key=key,
-                id=id,
+                id=element.findtext("VersionId") or element.findtext("UploadId") or "",
                 run_id=run_of(key),
                 changed=time_of(element.findtext(dated)),
                 is_current=element.tag != "DeleteMarker" and element.findtext("IsLatest") != "false",
             )
-    return list(found.values())
 
 
 def look(wire: S3Wire, listing: Listing, prefix: str, found: dict[str, Traces]) -> None:
-    """Add what lies below a prefix and bears a run's id to ``found``, by run. Raises as :func:`entries` does."""
-    for entry in entries(wire, listing, prefix):
+    """Add what lies below a prefix and bears a run's id to ``found``, by run. Raises as :func:`scan` does."""
+    for entry in scan(wire, listing, prefix):
         if entry.run_id is None:
             continue
         traces = found.setdefault(entry.run_id, Traces())
@@ -149,7 +186,7 @@ def look(wire: S3Wire, listing: Listing, prefix: str, found: dict[str, Traces]) 
         if listing is UPLOADS:
             traces.uploads += 1
         elif entry.is_current:
-            traces.keys.add(entry.key)
+            traces.objects += 1
         else:
             traces.hidden += 1
 

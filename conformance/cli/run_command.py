@@ -63,6 +63,11 @@ def add_parser(commands: Any) -> None:
         help="processes that judge at once (default: one per core, and one more for more providers than cores); "
         "those left over share a provider's clauses",
     )
+    how.add_argument(
+        "--keep-versions",
+        action="store_true",
+        help="run in a bucket that keeps old versions even where those of the run cannot be removed; they stay",
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--report", metavar="FILE", help="write the report document (JSON Lines)")
     out.add_argument(
@@ -183,6 +188,7 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
         "launch": args.launch,
         "tls": args.tls,
         "checksums": args.checksums,
+        "keep_versions": args.keep_versions,
         "install": args.install,
         "skip_missing": args.skip_missing or args.all,
         "expectations": args.expectations,

@@ -139,6 +139,8 @@ class Recorder:
     """Most requests this run may send; ``None`` for no bound."""
     left_behind: str = ""
     """What could not be removed when the session closed; '' where all is gone."""
+    note: str = ""
+    """What whoever judges should know of the run beside the verdicts; '' for nothing."""
     keeps_bodies: bool = True
     """Whether the bodies that an SDK sends stay in memory with their exchange."""
     hopeless: bool = False

@@ -230,8 +230,13 @@ class S3Wire:
     def delete(self, key: str) -> Answer:
         return self.request("DELETE", key)
 
-    def delete_objects(self, keys: Iterable[str], *, quiet: bool = False, headers: Headers | None = None) -> Answer:
-        """Send one DeleteObjects for the keys, as they are, with Content-MD5 unless ``headers`` says otherwise."""
+    def delete_objects(
+        self, keys: Iterable[str | tuple[str, str]], *, quiet: bool = False, headers: Headers | None = None
+    ) -> Answer:
+        """Send one DeleteObjects for the keys, as they are, with Content-MD5 unless ``headers`` says otherwise.
+
+        A key in a pair with the id of a version names this version.
+        """
         body = delete_body(keys, quiet=quiet)
         given = headers if headers is not None else (("Content-MD5", content_md5(body)),)
         return self.request("POST", query=(("delete", ""),), headers=given, body=body)
@@ -251,9 +256,17 @@ def content_md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
 
 
-def delete_body(keys: Iterable[str], *, quiet: bool = False) -> bytes:
-    """Return the XML of DeleteObjects. Characters that parsers would fold (CR, LF, tab) go as references."""
+def delete_body(keys: Iterable[str | tuple[str, str]], *, quiet: bool = False) -> bytes:
+    """Return the XML of DeleteObjects, for keys or pairs of a key and the id of a version.
+
+    Characters that parsers would fold (CR, LF, tab) go as references.
+    """
     entities = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;", '"': "&quot;", "'": "&apos;"}
-    objects = "".join(f"<Object><Key>{escape(key, entities)}</Key></Object>" for key in keys)
+
+    def named(key: str, version_id: str = "") -> str:
+        version = f"<VersionId>{escape(version_id, entities)}</VersionId>" if version_id else ""
+        return f"<Object><Key>{escape(key, entities)}</Key>{version}</Object>"
+
+    objects = "".join(named(key) if isinstance(key, str) else named(*key) for key in keys)
     flag = "<Quiet>true</Quiet>" if quiet else ""
     return f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{flag}{objects}</Delete>'.encode()

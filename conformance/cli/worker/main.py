@@ -73,7 +73,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[Chil
         siblings = stack.enter_context(Siblings(order, started)) if _worth_sharing(order) else None
         try:
             if order.get("endpoint") is not None:
-                target, launch = _with_checksums(endpoint_from(order["endpoint"]), order), LaunchKind.REMOTE.value
+                target, launch = _as_ordered(endpoint_from(order["endpoint"]), order), LaunchKind.REMOTE.value
                 capabilities = _capabilities_of_any_endpoint()
             else:
                 assert provider is not None
@@ -82,7 +82,7 @@ def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[Chil
                 if order.get("install"):
                     chosen_launch.install(progress)
                 running = stack.enter_context(chosen_launch.start(progress))
-                target, version = _with_checksums(running.target, order), running.version
+                target, version = _as_ordered(running.target, order), running.version
                 launch = running.launch.value
                 restart, log_file = running.restart, running.log
             emit(head())
@@ -126,9 +126,16 @@ def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint | DiskRoot]:
     return isinstance(target, S3Endpoint | DiskRoot) and target.wrap is None and target.parts is None
 
 
-def _with_checksums(target: Target, order: dict[str, Any]) -> Target:
+def _as_ordered(target: Target, order: dict[str, Any]) -> Target:
+    """Return the target with what the command line says of the way to use it."""
+    if not isinstance(target, S3Endpoint):
+        return target
     mode = order.get("checksums")
-    return replace(target, checksums=mode) if mode and isinstance(target, S3Endpoint) else target
+    return replace(
+        target,
+        checksums=mode or target.checksums,
+        keep_versions=target.keep_versions or bool(order.get("keep_versions")),
+    )
 
 
 def _capabilities_of_any_endpoint() -> frozenset[Capability]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bucket_conformance.conformance.backend.errors import OpeningError
@@ -56,21 +58,67 @@ def test_a_server_that_ignores_the_prefix_loses_nothing_foreign() -> None:
         assert keys(server) == sorted(FOREIGN)
 
 
-def test_one_bucket_behind_every_name_is_refused_before_anything_is_written_or_removed() -> None:
+def refused_at_opening(answer: Callable[[Request], Response]) -> list[tuple[str, str]]:
+    """Return method and key of each request of a session that does not open, as one bucket stands behind every name."""
     asked: list[tuple[str, str]] = []
 
-    def answer(request: Request) -> Response:
+    def noted(request: Request) -> Response:
         asked.append((request.method, request.key))
-        return Response(status=200) if request.method == "PUT" else listing(server)
+        return answer(request)
+
+    with (
+        HttpFront(noted) as front,
+        pytest.raises(OpeningError, match="does one bucket stand behind every name") as caught,
+        open_session(endpoint(front.url, None), run_id=RUN),
+    ):
+        pass
+    assert caught.value.usage
+    return asked
+
+
+def test_one_bucket_behind_every_name_is_refused_before_anything_is_sent_to_it() -> None:
+    with Exemplar() as server:
+        fill(server)
+        asked = refused_at_opening(lambda request: Response(status=200) if request.method == "PUT" else listing(server))
+    assert {method for method, _ in asked} == {"GET"}
+
+
+def test_one_empty_bucket_that_answers_to_every_name_is_noticed_and_not_removed() -> None:
+    def answer(request: Request) -> Response:
+        if request.method == "GET":
+            named = f"<Name>{request.bucket}</Name><IsTruncated>false</IsTruncated>"
+            return Response(status=200, body=f"<ListBucketResult>{named}</ListBucketResult>".encode())
+        return Response(status=200)
+
+    assert {method for method, _ in refused_at_opening(answer)} == {"GET"}
+
+
+def test_a_bucket_that_is_not_empty_right_after_it_was_made_is_left_alone() -> None:
+    made: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.method == "PUT":
+            made.append(request.bucket)
+            return Response(status=200)
+        return listing(server) if made else Response(status=404, body=b"<Error><Code>NoSuchBucket</Code></Error>")
 
     with Exemplar() as server:
         fill(server)
-        with (
-            HttpFront(answer) as front,
-            pytest.raises(OpeningError, match="does one bucket stand behind every name") as caught,
-            open_session(endpoint(front.url, None), run_id=RUN),
-        ):
+        asked = refused_at_opening(answer)
+        assert keys(server) == sorted(FOREIGN)
+    assert {method for method, _ in asked} == {"GET", "PUT"}
+    assert [key for method, key in asked if method == "PUT"] == [""]
+
+
+@pytest.mark.parametrize("status", [403, 409, 500])
+def test_a_bucket_that_was_refused_is_removed_only_where_it_may_have_been_made(status: int) -> None:
+    def answer(request: Request) -> Response:
+        done = server.handle(request)
+        if request.method == "PUT" and not request.key:
+            return Response(status=status, body=b"<Error><Code>Refused</Code></Error>")
+        return done
+
+    with Exemplar() as server:
+        with HttpFront(answer) as front, pytest.raises(OpeningError), open_session(endpoint(front.url, None)):
             pass
-        assert caught.value.usage
-        assert {method for method, _ in asked} == {"GET", "PUT"}
-        assert [key for method, key in asked if method == "PUT"] == [""]
+        assert len(server.store.buckets) == (1 if status < 500 else 0)

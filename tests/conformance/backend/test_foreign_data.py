@@ -474,7 +474,7 @@ def test_one_bucket_behind_every_name_is_noticed_before_anything_is_written() ->
     before = server.of("stranger")
     _HERE.actor = Actor(name=FIRST, work=work, server=server)
     with (
-        pytest.raises(OpeningError, match="the list is of bucket 'theirs'") as caught,
+        pytest.raises(OpeningError, match="which nobody has made yet, is there") as caught,
         open_session(S3Endpoint(url="http://memory", access_key="key", secret_key="secret"), run_id=FIRST),
     ):
         pass
