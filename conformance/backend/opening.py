@@ -235,7 +235,7 @@ def _open_disk(
     secret = secrets.token_bytes(32)
     transport = HttpTransport(recorder)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        stack.callback(_remove_folder, root, recorder)
         stack.callback(transport.close)
         # A web server is loaded only by those who judge a disk.
         from bucket_conformance.reference_impl.signed_urls import UrlServer
@@ -267,6 +267,12 @@ def _open_disk(
             other_hands=DiskHands(signing_with),
             liveness=DiskLiveness(root, recorder),
         )
+
+
+def _remove_folder(root: Path, recorder: Recorder) -> None:
+    """Remove the folder of a session, links in it as such; note it where it stays."""
+    shutil.rmtree(root, ignore_errors=True)
+    recorder.left_behind = f"folder {root} (it could not be removed whole)" if os.path.lexists(root) else ""
 
 
 class _DiskInterference:
@@ -306,47 +312,65 @@ def _open_factory(
     recorder: Recorder,
     parts: SystemParts,
 ) -> Iterator[Session]:
-    _try_storage(target, run_id)
     transport = HttpTransport(recorder)
+    with _telling(target.name, "making the storage"):
+        storage = target.make()
     # Nothing of the reference here: who brings a storage of their own brings the parts around it, or has none.
     parts = target.parts(parts) if target.parts is not None else parts
-    session = Session(
-        run_id=run_id,
-        make_storage=lambda _: target.make(),
-        layout=layout,
-        capabilities=_with_parts(capabilities, parts),
-        parts=parts,
-        transport=transport,
-        redactor=Redactor(()),
-    )
     try:
+        _try_storage(storage, target.name, run_id)
+        session = Session(
+            run_id=run_id,
+            make_storage=lambda _: target.make(),
+            layout=layout,
+            capabilities=_with_parts(capabilities, parts),
+            parts=parts,
+            transport=transport,
+            redactor=Redactor(()),
+        )
         session.liveness = liveness = StorageLiveness(session.storage, run_id, recorder)
         liveness.start()
         yield session
     finally:
         transport.close()
-        try:
-            for prefix in run_prefixes(run_id):
-                listed = [stat.key for stat in session.storage.list(prefix)]
-                left = [key for key in listed if key.startswith(prefix) and run_of(key) == run_id]
-                if left:
-                    session.storage.delete_files(left)
-        except Exception as error:  # a foreign storage may raise anything, and must not hide what was decided
-            recorder.left_behind = f"what bears {MARK}{run_id} in {target.name} ({type(error).__name__}: {error})"
+        recorder.left_behind = _removed_from(storage, run_id, target.name)
 
 
-def _try_storage(target: StorageFactory, run_id: str) -> None:
-    """Write, read and remove one object through a storage of somebody else's."""
-    key, doing = f"{MARK}{run_id}/smoke", "making the storage"
+def _removed_from(storage: Storage, run_id: str, name: str) -> str:
+    """Remove what a run stored in a storage of somebody else's; return what stays, '' where nothing does."""
+    left: list[str] = []
+    why = ""
     try:
-        storage = target.make()
-        doing = "uploading a probe object"
-        storage.upload(key, b"smoke")
-        doing = "downloading the probe object"
-        read = storage.download(key)
-        doing = "deleting the probe object"
-        storage.delete_files([key])
+        for prefix in run_prefixes(run_id):
+            if found := _keys_of(storage, run_id, prefix):
+                storage.delete_files(found)
+                left += _keys_of(storage, run_id, prefix)
+        why = f"{len(left)} objects, such as {left[0]!r}" if left else ""
+    except Exception as error:  # a foreign storage may raise anything, and must not hide what was decided
+        why = f"{type(error).__name__}: {error}"
+    return f"what bears {MARK}{run_id} in {name} ({why}); remove its keys that contain {MARK}{run_id}" if why else ""
+
+
+def _keys_of(storage: Storage, run_id: str, prefix: str) -> list[str]:
+    return [s.key for s in storage.list(prefix) if s.key.startswith(prefix) and run_of(s.key) == run_id]
+
+
+@contextmanager
+def _telling(name: str, doing: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # whatever a foreign class raises, its author wants to know what and where
-        raise OpeningError(f"{target.name}: {doing} failed: {type(error).__name__}: {error}") from error
+        raise OpeningError(f"{name}: {doing} failed: {type(error).__name__}: {error}") from error
+
+
+def _try_storage(storage: Storage, name: str, run_id: str) -> None:
+    """Write, read and remove one object through a storage of somebody else's."""
+    key = f"{MARK}{run_id}/smoke"
+    with _telling(name, "uploading a probe object"):
+        storage.upload(key, b"smoke")
+    with _telling(name, "downloading the probe object"):
+        read = storage.download(key)
+    with _telling(name, "deleting the probe object"):
+        storage.delete_files([key])
     if read != b"smoke":
-        raise OpeningError(f"{target.name}: the probe object came back as {read!r} instead of b'smoke'")
+        raise OpeningError(f"{name}: the probe object came back as {read!r} instead of b'smoke'")

@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if interrupt.killed:
             names = ", ".join(interrupt.killed)
             echo(f"\nconformance: interrupted; {names} did not end in time: run `conformance clean`", file=sys.stderr)
+        elif interrupt.leaves:
+            echo("\nconformance: interrupted; what is named above is left, the rest is removed", file=sys.stderr)
         else:
             echo("\nconformance: interrupted; what the run had created is removed", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)

@@ -19,7 +19,14 @@ from bucket_conformance.conformance.cli import consoles
 from bucket_conformance.conformance.cli.exit_codes import ExitCode
 from bucket_conformance.conformance.cli.progress import Progress
 from bucket_conformance.conformance.cli.selection import add_selection_options, wanted
-from bucket_conformance.conformance.cli.worker.pool import Event, Idle, Interrupted, run_workers, start_idle
+from bucket_conformance.conformance.cli.worker.pool import (
+    STOPPED,
+    Event,
+    Idle,
+    Interrupted,
+    run_workers,
+    start_idle,
+)
 from bucket_conformance.conformance.contract import Level, Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
@@ -91,6 +98,8 @@ def run(args: argparse.Namespace) -> ExitCode:
         order["siblings"] = _siblings(args, at_once, backends=len(orders))
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
+    remedies: dict[str, str] = {}
+    crashed: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(ReportFile(args.report))
         names = [order["provider"] for order in orders]
@@ -107,6 +116,11 @@ def run(args: argparse.Namespace) -> ExitCode:
                     # A section is written in one piece when it is whole: workers run side by side.
                     _write(report, args, sections, event.provider)
                     _note_end(event, sections, broken)
+                    if event.exit_code not in (0, STOPPED):
+                        crashed.append(event.provider)
+                    continue
+                if event.line["type"] == "opening":
+                    remedies[event.provider] = event.line["remove_with"]
                     continue
                 progress.tell(event.provider, event.line)
                 if event.line["type"] != "progress":
@@ -115,11 +129,12 @@ def run(args: argparse.Namespace) -> ExitCode:
             # Without a footer: whoever reads the report is told that it is cut off.
             for name in interrupt.killed:
                 _write(report, args, sections, name)
-            _say_left_behind(sections)
+            lost = {name: remedies[name] for name in (*crashed, *interrupt.killed) if name in remedies}
+            interrupt.leaves = _say_left_behind(sections, lost)
             raise
     for provider, why in broken.items():
         echo(f"conformance: {provider}: the worker ended without a report: {why}", file=sys.stderr)
-    _say_left_behind(sections)
+    _say_left_behind(sections, {name: remedies[name] for name in crashed if name in remedies})
     shown = [_shown(sections[name], args) for name in names if name in sections]
     written, unwritten = _reproducers(shown, args.reproducers)
     if shown and not args.json:
@@ -154,13 +169,34 @@ def _reproducers(sections: list[Section], folder: str | None) -> tuple[int, str]
         return 0, f"{error.filename or folder}: {error.strerror}"
 
 
-def _say_left_behind(sections: Mapping[str, Section]) -> None:
+def _say_left_behind(sections: Mapping[str, Section], lost: Mapping[str, str]) -> bool:
+    """Say what is left, and the command that removes it; return whether anything is, or may be.
+
+    ``lost``: by provider, the command for what a worker may have left that did not end in order.
+    """
+    told = False
     for section in sections.values():
-        if section.footer is not None and section.footer.get("left_behind"):
-            # What lies in a server of ours goes with the server's folder.
-            again = "; `conformance clean --older-than 0` with --endpoint or --env tries again"
-            left = section.footer["left_behind"] + (again if section.header["launch"] == "remote" else "")
-            echo(f"conformance: {section.provider}: could not be removed: {left}", file=sys.stderr)
+        footer = section.footer or {}
+        if footer.get("note"):
+            echo(f"conformance: {section.provider}: note: {footer['note']}", file=sys.stderr)
+        if footer.get("left_behind"):
+            told = True
+            echo(f"conformance: {section.provider}: could not be removed: {footer['left_behind']}", file=sys.stderr)
+            _say_command(footer.get("remove_with", ""))
+    for provider, command in lost.items():
+        if (sections[provider].footer or {}).get("remove_with") if provider in sections else False:
+            continue
+        told = True
+        echo(f"conformance: {provider}: what its run made may be left, as it did not end in order", file=sys.stderr)
+        _say_command(command)
+    return told
+
+
+def _say_command(command: str) -> None:
+    if command:
+        echo("    this removes it, with credentials in the environment as for the run:", file=sys.stderr)
+        for each in command.splitlines():
+            echo(f"    {each}", file=sys.stderr)
 
 
 def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:

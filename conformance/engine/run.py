@@ -19,6 +19,7 @@ from bucket_conformance.conformance.backend.capabilities import Outcome, as_reas
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.limits import find_limits, limits_as_data
 from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.remedies import joined, removal_command
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability
 from bucket_conformance.conformance.effort import Effort
@@ -66,6 +67,10 @@ class Sharing(Protocol):
 
     def stop(self) -> None:
         """Tell the others to stop, without waiting for it."""
+        ...
+
+    def end(self) -> None:
+        """Tell the others to stop, and wait for it: then ``footers`` is complete. May be called again."""
         ...
 
 
@@ -136,7 +141,7 @@ def run(
     started = time.monotonic()
     results: list[dict[str, Any]] = []
     recorder = Recorder(budget=plan.max_requests)
-    complete, dead = False, ""
+    complete, dead, opened = False, "", True
     found: dict[str, Any] = {}
 
     def done(result: dict[str, Any]) -> None:
@@ -159,15 +164,18 @@ def run(
                 found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
         complete = True
     except OpeningError as error:
-        error.left_behind = recorder.left_behind
+        error.left_behind, opened = recorder.left_behind, False
+        error.remove_with = removal_command(target, [run_id])
         raise
     finally:
-        if complete or results:
-            others = sharing.footers if sharing is not None else []
+        if sharing is not None and not complete and opened:
+            sharing.end()  # what they left is told too
+        others = sharing.footers if sharing is not None else []
+        if complete or results or (opened and (recorder.left_behind or any(map(_left, others)))):
             if dead and not recorder.left_behind:
                 # Whatever it answered to the deletes.
                 recorder.left_behind = f"perhaps what bears {MARK}{run_id}: the backend stopped working before the end"
-            left = [recorder.left_behind, *(other.get("left_behind", "") for other in others)]
+            mine = removal_command(target, [run_id]) if recorder.left_behind else ""
             emit(
                 footer_line(
                     results,
@@ -178,9 +186,15 @@ def run(
                         for kind, count in recorder.by_class.items()
                     },
                     limits=found,
-                    left_behind="; ".join(filter(None, left)),
+                    left_behind=joined([recorder.left_behind, *map(_left, others)], "; "),
+                    remove_with=joined([mine, *(other.get("remove_with", "") for other in others)], "\n"),
+                    note=joined([recorder.note, *(other.get("note", "") for other in others)], "; "),
                 )
             )
+
+
+def _left(footer: Mapping[str, Any]) -> str:
+    return str(footer.get("left_behind", ""))
 
 
 def judge_all(
@@ -377,7 +391,8 @@ def unusable(
         emit(result)
     usage = isinstance(error, OpeningError) and error.usage
     left = error.left_behind if isinstance(error, OpeningError) else ""
-    emit(footer_line(results, duration_s=0.0, usage_error=usage, left_behind=left))
+    remedy = error.remove_with if isinstance(error, OpeningError) and left else ""
+    emit(footer_line(results, duration_s=0.0, usage_error=usage, left_behind=left, remove_with=remedy))
 
 
 def error_line(entry: Entry, reason: str, *, provider: str) -> dict[str, Any]:

@@ -274,6 +274,10 @@ class Footer(Record, frozen=True, kw_only=True, tag_field="type", tag="footer"):
         dict[Name, FoundLimit], Meta(description="Limits of the backend as found by search, by name.")
     ] = {}
     left_behind: Annotated[str, Meta(description="What the run could not remove.")] = ""
+    remove_with: Annotated[
+        str, Meta(description="The commands that remove what is left, one a line; they take credentials elsewhere.")
+    ] = ""
+    note: Annotated[str, Meta(description="What is to be known of the run beside the verdicts.")] = ""
     usage_error: Annotated[
         bool, Meta(description="Whether the run could not begin because of what the operator gave.")
     ] = False
@@ -286,12 +290,19 @@ class Progress(Record, frozen=True, kw_only=True, tag_field="type", tag="progres
     text: str
 
 
+class Opening(Record, frozen=True, kw_only=True, tag_field="type", tag="opening"):
+    """A message of a worker that is no part of a report: from now on there may be something to be removed."""
+
+    provider: ProviderId
+    remove_with: str
+
+
 class Ready(Record, frozen=True, kw_only=True, tag_field="type", tag="ready"):
     """A message of a helper that is no part of a report: it waits for a clause."""
 
 
 Line = Header | Result | Footer
-Message = Line | Progress | Ready
+Message = Line | Progress | Opening | Ready
 
 
 def from_json(value: object) -> Line:
@@ -302,7 +313,7 @@ def from_json(value: object) -> Line:
 
 def message_from_json(text: str) -> Message:
     """Return the record of one line that a worker wrote. :class:`DocumentError` says what is wrong with it."""
-    found: Message = _converted(loads(text), Message, "header, result, footer, progress or ready")
+    found: Message = _converted(loads(text), Message, "header, result, footer, progress, opening or ready")
     return found
 
 
@@ -421,6 +432,8 @@ def footer(
     requests: Mapping[str, int] | None = None,
     limits: Mapping[str, Any] | None = None,
     left_behind: str = "",
+    remove_with: str = "",
+    note: str = "",
     usage_error: bool = False,
 ) -> dict[str, Any]:
     """Return the footer line that closes a section of these results."""
@@ -431,6 +444,8 @@ def footer(
         requests=dict(requests or {}),
         limits={name: FoundLimit.from_json(value) for name, value in (limits or {}).items()},
         left_behind=left_behind,
+        remove_with=remove_with,
+        note=note,
         usage_error=usage_error,
     ).to_json()
 

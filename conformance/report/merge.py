@@ -102,9 +102,15 @@ def _footer(parts: list[tuple[str, Section]], results: list[dict[str, Any]]) -> 
         duration_s=sum(float(footer.get("duration_s", 0)) for footer in footers),
         requests=requests,
         limits=limits[-1] if limits else {},
-        left_behind="; ".join(footer["left_behind"] for footer in footers if footer.get("left_behind")),
+        left_behind=_joined_texts(footers, "left_behind", "; "),
+        remove_with=_joined_texts(footers, "remove_with", "\n"),
+        note=_joined_texts(footers, "note", "; "),
         usage_error=any(footer.get("usage_error") for footer in footers),
     )
+
+
+def _joined_texts(footers: list[dict[str, Any]], name: str, separator: str) -> str:
+    return separator.join(dict.fromkeys(footer[name] for footer in footers if footer.get(name)))
 
 
 def document(sections: Iterable[Section]) -> str:

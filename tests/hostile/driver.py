@@ -65,7 +65,7 @@ def judge(job: dict[str, Any]) -> dict[str, Any]:
     }
 
     def emit(line: dict[str, Any]) -> None:
-        if line["type"] != "progress":
+        if line["type"] not in ("progress", "opening"):
             _collect(sections, "endpoint", json.loads(json.dumps(line)))
 
     started = time.monotonic()

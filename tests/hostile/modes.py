@@ -354,18 +354,6 @@ NOT_ONCE_OPEN: Final = frozenset({"a date in the year 9999", "a date in the year
 """What matters only while a run begins."""
 
 
-HIDING: Final = frozenset(
-    {
-        "a listing that is empty, whatever is there",
-        "a listing that ignores the prefix",
-        "a listing of what is not there",
-        "a listing with an empty key",
-        "a listing with a key of a MiB",
-    }
-)
-"""Listings in good order that lack what the run stored: the clean-up does not see it, and leaves the rest alone."""
-
-
 def _part(name: str, respond: Respond, after: int) -> Mode:
     fine = name in SEEN_BY_NO_CLAUSE or (after and name in NOT_ONCE_OPEN)
     slow = name in ("listings that never come", "uploads that hang", "downloads that drip")
@@ -375,7 +363,6 @@ def _part(name: str, respond: Respond, after: int) -> Mode:
         respond=respond,
         after=after,
         exits=frozenset(exits if after or fine else exits | {2}),
-        hides=name in HIDING,
     )
 
 

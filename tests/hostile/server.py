@@ -69,7 +69,7 @@ class Mode:
 
     ``respond`` returns whether the connection stays usable, or ``None`` where the request is to be answered right.
     ``after``: so many requests are answered right before. ``greet`` talks as soon as a connection is there.
-    ``exits``: the exit codes that a run against it may end with. ``hides``: what stays there cannot be seen.
+    ``exits``: the exit codes that a run against it may end with.
     """
 
     name: str
@@ -77,7 +77,6 @@ class Mode:
     after: int = 0
     greet: Callable[[socket.socket], None] | None = None
     exits: frozenset[int] = frozenset({2, 3})
-    hides: bool = False
 
 
 class HostileServer:

@@ -23,6 +23,7 @@ from bucket_conformance.conformance.cli.worker.job import (
 )
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.engine.run import Emit, run
+from bucket_conformance.conformance.report.document import footer
 from bucket_conformance.conformance.report.untrusted import echo
 
 
@@ -47,6 +48,9 @@ def _judge() -> None:
         )
     except OpeningError as error:
         # The first process has a session; it judges alone.
+        if error.left_behind:
+            left, remedy = error.left_behind, error.remove_with
+            emit(footer([], duration_s=0.0, complete=False, left_behind=left, remove_with=remedy))
         echo(f"no second session: {error}", file=sys.stderr)
 
 
@@ -65,6 +69,9 @@ class _HandedOut:
 
     def stop(self) -> None:
         pass  # whoever hands out is told by others
+
+    def end(self) -> None:
+        pass
 
 
 if __name__ == "__main__":

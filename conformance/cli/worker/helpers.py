@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
+from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry, entries
 from bucket_conformance.conformance.child_process import ChildEnded, ChildProcess, ChildTimeout
@@ -21,7 +22,8 @@ from bucket_conformance.conformance.cli.worker.job import target_data
 from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.engine.run import Emit
-from bucket_conformance.conformance.report.document import DocumentError, message_from_json
+from bucket_conformance.conformance.report.document import DocumentError, footer, message_from_json
+from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
 
 STOP_WAIT_S: Final = 20.0
@@ -47,6 +49,7 @@ class Siblings:
         self._order = order
         self._processes = list(started)
         self._talks: list[threading.Thread] = []
+        self.run_ids = [new_run_id() for _ in range(order["siblings"])]
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.footers: list[dict[str, Any]] = []
         """How each sibling ended that came to its end."""
@@ -59,9 +62,10 @@ class Siblings:
     def share(self, target: S3Endpoint | DiskRoot, capabilities: frozenset[Capability]) -> None:
         """Let them open sessions of their own on the backend, and ask for clauses."""
         order = {**self._order, "target": target_data(target), "capabilities": sorted(capabilities)}
-        for process in self._processes:
-            _tell(process, {**order, "run_id": new_run_id()})
-            self._talks.append(threading.Thread(target=self._converse, args=(process,), daemon=True))
+        for process, run_id in zip(self._processes, self.run_ids, strict=True):
+            _tell(process, {**order, "run_id": run_id})
+            remedy = removal_command(target, [run_id])
+            self._talks.append(threading.Thread(target=self._converse, args=(process, run_id, remedy), daemon=True))
             self._talks[-1].start()
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +81,10 @@ class Siblings:
             process.kill()
         for talk in self._talks:
             talk.join()
+        while not self._said.empty():  # what nobody has taken, as the run was interrupted
+            said = self._said.get()
+            if said is not None and said["type"] == "footer":
+                self.footers.append(said)
         for process in self._processes:
             process.close()
 
@@ -102,18 +110,23 @@ class Siblings:
         for process in self._processes:
             process.terminate()
 
-    def _converse(self, process: ChildProcess) -> None:
+    def _converse(self, process: ChildProcess, run_id: str, remedy: str) -> None:
         """Hand out a clause whenever the sibling is free, and collect what it says."""
         at_work: Entry | None = None
+        ended = False
         try:
             while True:
                 said = message_from_json(process.receive_line().decode(errors="replace")).to_json()
+                ended = said["type"] == "footer"
                 if said["type"] != "ready":
                     self._said.put(said)
                 if said["type"] in ("ready", "result"):
                     at_work = self._hand_out(process)
         except (ChildEnded, DocumentError):  # it may have been killed half-way through a line
-            process.wait()
+            code = process.wait()
+        if not ended and code not in (0, 130):
+            left = f"perhaps what bears {MARK}{run_id}: a process that judged ended with code {code}"
+            self._said.put(footer([], duration_s=0.0, complete=False, left_behind=left, remove_with=remedy))
         if at_work is not None:
             # It died, or could not open a session of its own: nothing of it is lost.
             self._waiting.append(at_work)

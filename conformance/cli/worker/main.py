@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
 from bucket_conformance.conformance.cli.worker.job import (
@@ -85,6 +86,11 @@ def _run(order: dict[str, Any], emit: Any, progress: Any, started: Sequence[Chil
                 target, version = _as_ordered(running.target, order), running.version
                 launch = running.launch.value
                 restart, log_file = running.restart, running.log
+            run_ids = [order["run_id"], *(siblings.run_ids if siblings is not None else ())]
+            remedy = removal_command(target, run_ids)
+            if remedy:
+                # Before anything is made: whoever listens may be all that is left of us.
+                emit({"type": "opening", "provider": order["provider"], "remove_with": remedy})
             emit(head())
             sharing = None
             if siblings is not None and _may_be_shared(target):

@@ -25,6 +25,10 @@ LOAD_WAIT_S: Final = 120.0
 """How long a worker may take to load and say which clauses match; on a busy machine that is seconds."""
 
 
+STOPPED: Final = 130
+"""Exit code of a worker that was told to stop, and has removed what it could."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One line of a worker, or its end (``line`` is ``None``; ``log`` holds its error stream if it failed)."""
@@ -36,7 +40,12 @@ class Event:
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was told to stop, and its workers have ended. ``killed``: those that did not end in time."""
+    """The run was told to stop, and its workers have ended. ``killed``: those that did not end in time.
+
+    ``leaves``: whether something of the run may be left, which has been told then.
+    """
+
+    leaves = False
 
     def __init__(self, killed: Sequence[str] = ()) -> None:
         super().__init__()
