@@ -13,6 +13,7 @@ from typing import Any
 
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import Capability
@@ -22,12 +23,22 @@ from bucket_conformance.conformance.engine.run import Plan, error_line, header, 
 from bucket_conformance.conformance.expectations import Expectation, ExpectationError, read_expectations
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.target import S3Endpoint, StorageFactory, Target
+from bucket_conformance.conformance.wire.exchange import Recorder
 from bucket_conformance.providers import discover, expectations
 from bucket_conformance.providers.provider import LaunchError, Provider, ProviderError
 
 
 class BackendsError(Exception):
     """The options name nothing that can be judged; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a run could not remove of a backend, and the command that does; ``note``: what else is to be known."""
+
+    left_behind: str = ""
+    remove_with: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -51,6 +62,8 @@ class Backends:
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: dict[str, _Open] = field(default_factory=dict)
     _failed: dict[str, str] = field(default_factory=dict)
+    _runs: dict[str, tuple[Recorder, str]] = field(default_factory=dict)
+    """By backend: its recorder, and the command that removes what its run leaves."""
 
     @property
     def names(self) -> list[str]:
@@ -114,8 +127,18 @@ class Backends:
         title = self.providers[name].title if name in self.providers else name
         return header(provider=name, backend=title, backend_version="unknown", launch="unknown", plan=plan, target=None)
 
-    def close(self) -> None:
+    def close(self) -> dict[str, Left]:
+        """Close what is open; return what is left of each backend, and what is to be known of it."""
         self._stack.close()
+        return {
+            name: Left(
+                left_behind=recorder.left_behind,
+                remove_with=remedy if recorder.left_behind else "",
+                note=recorder.note,
+            )
+            for name, (recorder, remedy) in self._runs.items()
+            if recorder.left_behind or recorder.note
+        }
 
     def _opened(self, name: str) -> _Open:
         if name in self._failed:
@@ -146,8 +169,10 @@ class Backends:
             path = expectations.of(provider)
             known = read_expectations(path) if path else {}
         plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed, expectations=known, declared=limits)
+        run_id, recorder = new_run_id(), Recorder()
+        self._runs[name] = (recorder, removal_command(target, [run_id]))
         session = self._stack.enter_context(
-            open_session(target, capabilities=capabilities, run_id=new_run_id(), restart=restart)
+            open_session(target, capabilities=capabilities, run_id=run_id, recorder=recorder, restart=restart)
         )
         session.declared_limits = plan.declared
         head = header(provider=name, backend=title, backend_version=version, launch=launch, plan=plan, target=target)

@@ -8,7 +8,7 @@ Nothing of the suite is imported before a clause is collected, so that the plugi
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,9 @@ _NAMING: Final = (
 """The options that say what is judged."""
 
 _BACKENDS: Final = pytest.StashKey["Backends"]()
+_LEFT: Final = pytest.StashKey[dict[str, dict[str, str]]]()
+"""By backend (and worker of pytest-xdist, where they are several): what is left of it, as in a report's footer."""
+_LEFT_BY_WORKER: Final = "conformance_left"
 _SECTIONS: Final = pytest.StashKey[dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]]()
 
 
@@ -221,7 +224,50 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         backends.close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    """Take in what a worker of pytest-xdist has left; one that crashed could not say."""
+    said = (getattr(node, "workeroutput", None) or {}).get(_LEFT_BY_WORKER, {})
+    _note_left(node.config, said)
+
+
+def _note_left(config: pytest.Config, said: Mapping[str, Mapping[str, str]]) -> None:
+    known = config.stash.setdefault(_LEFT, {})
+    for name, more in said.items():
+        before = known.get(name, {})
+        known[name] = {
+            field: separator.join(dict.fromkeys(filter(None, (before.get(field, ""), more.get(field, "")))))
+            for field, separator in (("left_behind", "; "), ("remove_with", "\n"), ("note", "; "))
+        }
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    left = config.stash.get(_LEFT, {})
+    if not left:
+        return
+    from bucket_conformance.conformance.report.untrusted import terminal
+
+    terminalreporter.section("conformance: what to know of the run")
+    for name, said in left.items():
+        if said["note"]:
+            terminalreporter.line(terminal(f"{name}: note: {said['note']}"))
+        if said["left_behind"]:
+            terminalreporter.line(terminal(f"{name}: could not be removed: {said['left_behind']}"), red=True)
+        if said["remove_with"]:
+            terminalreporter.line("    this removes it, with credentials in the environment as for the run:")
+            for command in said["remove_with"].splitlines():
+                terminalreporter.line(terminal(f"    {command}"))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+    backends = session.config.stash.get(_BACKENDS, None)
+    if backends is not None:
+        from dataclasses import asdict
+
+        left = {name: asdict(each) for name, each in backends.close().items()}
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_LEFT_BY_WORKER] = left
+        _note_left(session.config, left)
     path = session.config.getoption("--conformance-report")
     sections = session.config.stash.get(_SECTIONS, {})
     if not path or hasattr(session.config, "workerinput"):
@@ -239,7 +285,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
                 out.write(line({**header, "clauses": len(results)}))
                 out.writelines(line(result) for result in results)
                 duration = sum(result["duration_s"] for result in results)
-                out.write(line(footer(results, duration_s=duration, complete=whole)))
+                said = session.config.stash.get(_LEFT, {}).get(header["provider"], {})
+                closing = footer(
+                    results,
+                    duration_s=duration,
+                    complete=whole,
+                    left_behind=said.get("left_behind", ""),
+                    remove_with=said.get("remove_with", ""),
+                    note=said.get("note", ""),
+                )
+                out.write(line(closing))
     except OSError as error:
         # An exception here would hide what failed; a status of success would hide that the report is missing.
         session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {error.strerror}", red=True)

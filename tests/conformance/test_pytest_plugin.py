@@ -15,7 +15,10 @@ from bucket_conformance.conformance import pytest_plugin
 from bucket_conformance.conformance.report.disclosure import WITHHELD
 from bucket_conformance.conformance.report.document import read
 from tests.conformance.cli.running import KEYS
+from tests.exemplar.http import HttpFront
+from tests.exemplar.raw_client import boto_client
 from tests.exemplar.server import Exemplar
+from tests.exemplar.types import Request, Response
 from tests.faults.gateway import FaultyServer, all_faults
 from tests.faults.upstreams import InProcess
 
@@ -212,3 +215,49 @@ def test_every_option_bears_the_name_of_the_plugin() -> None:
     assert [name for option in options for name in option.names() if not name.startswith("--conformance-")] == []
     assert [option.dest for option in options if not option.dest.startswith("conformance_")] == []
     assert [name for name in parser._inidict if not name.startswith("conformance_")] == []
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
+def test_what_is_left_is_told_with_the_command_that_removes_it(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    with Exemplar() as server:
+
+        def answer(request: Request) -> Response:
+            removes = request.method == "DELETE" or "delete" in request.query
+            if removes and not request.key.endswith("/smoke"):
+                return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+            return server.handle(request)
+
+        client = boto_client(server.url)
+        client.create_bucket(Bucket="theirs")
+        client.close()
+        with HttpFront(answer) as front:
+            given = ("--conformance-endpoint", front.url, "--conformance-bucket", "theirs", "-k", "KEY-001 or URL-001")
+            done = clauses(tmp_path, *given, *workers, "--conformance-report", "r.jsonl", **KEYS)
+    assert "could not be removed: what bears conformance-" in done.stdout
+    assert f"conformance clean --endpoint {front.url} --region us-east-1 --bucket theirs --run " in done.stdout
+    (section,) = read(tmp_path / "r.jsonl")
+    assert section.footer is not None
+    assert section.footer["left_behind"]
+    commands = section.footer["remove_with"].splitlines()
+    assert 1 <= len(commands) <= max(1, len(workers))
+    assert all(command in done.stdout for command in commands)
+
+
+def test_a_bucket_whose_versions_would_stay_is_used_only_on_demand(tmp_path: Path) -> None:
+    with Exemplar() as server:
+        client = boto_client(server.url)
+        client.create_bucket(Bucket="theirs")
+        client.put_bucket_versioning(Bucket="theirs", VersioningConfiguration={"Status": "Enabled"})
+        client.close()
+
+        def answer(request: Request) -> Response:
+            return Response(status=403) if "versions" in request.query else server.handle(request)
+
+        with HttpFront(answer) as front:
+            given = ("--conformance-endpoint", front.url, "--conformance-bucket", "theirs", "-k", "KEY-001")
+            refused = clauses(tmp_path, *given, **KEYS)
+            kept = clauses(tmp_path, *given, "--conformance-keep-versions", **KEYS)
+    assert refused.returncode == 1
+    assert "--conformance-keep-versions" in refused.stdout
+    assert kept.returncode == 0, kept.stdout
+    assert "its old versions and delete markers stay" in kept.stdout
