@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bucket_conformance.conformance.backend.checks import OwnBucket, why_not_new
@@ -117,7 +117,7 @@ class _Removal:
     def remove(self, prefix: str | None) -> None:
         """Remove the run's objects below a prefix, or where runs put them; note what stays as ``troubles``."""
         self._choose_listing()
-        strays = Strays()
+        strays = Strays(run_id=self.run_id)
         for below in run_prefixes(self.run_id) if prefix is None else (prefix,):
             try:
                 self._remove_below(below, strays)
@@ -200,6 +200,9 @@ class _Removal:
         else:
             for each in found:
                 self._delete_one(each)
+                # XML folds the ends of lines where a server does not encode keys; the name stays the run's.
+                for end in ("\r\n", "\r") if "\n" in each.key else ():
+                    self._delete_one(replace(each, key=each.key.replace("\n", end)))
 
     def _delete_one(self, entry: Entry) -> bool:
         answer = self.wire.request("DELETE", entry.key, query=(("versionId", entry.id),) if entry.id else ())

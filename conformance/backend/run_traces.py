@@ -133,18 +133,21 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """What a server names beside what it was asked for: keys below other prefixes, and empty ones."""
+    """What a server names beside what it was asked for, and is not of the run: other keys, and empty ones."""
 
+    run_id: str
     count: int = 0
     example: str = ""
 
     def note(self, key: str) -> None:
+        if run_of(key) == self.run_id:
+            return  # a prefix taken not quite as it is: it goes with the prefix that it has
         self.count += 1
         self.example = self.example or key[:200]
 
     def __str__(self) -> str:
         objects = f"{self.count} object{'s' * (self.count != 1)}"
-        return f"the listing also names {objects} outside of what was asked for, such as {self.example!r}; left alone"
+        return f"the listing also names {objects} beside this run's, such as {self.example!r}; left alone"
 
 
 def scan(

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+import bucket_conformance.conformance.backend.cleanup
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.target import S3Endpoint
+from bucket_conformance.conformance.wire.exchange import Recorder
 from tests.exemplar.http import HttpFront
 from tests.exemplar.raw_client import boto_client
 from tests.exemplar.server import Exemplar
@@ -122,3 +125,95 @@ def test_a_bucket_that_was_refused_is_removed_only_where_it_may_have_been_made(s
         with HttpFront(answer) as front, pytest.raises(OpeningError), open_session(endpoint(front.url, None)):
             pass
         assert len(server.store.buckets) == (1 if status < 500 else 0)
+
+
+def test_what_a_listing_names_beside_the_runs_objects_is_told() -> None:
+    def answer(request: Request) -> Response:
+        if request.method == "GET" and "list-type" in dict(request.query):
+            return listing(server)
+        return server.handle(request)
+
+    recorder = Recorder()
+    with Exemplar() as server:
+        fill(server)
+        with HttpFront(answer) as front, open_session(endpoint(front.url, "theirs"), run_id=RUN, recorder=recorder):
+            pass
+        assert keys(server) == sorted(FOREIGN)
+    assert "the listing also names" in recorder.left_behind
+    assert repr(FOREIGN[0]) in recorder.left_behind or FOREIGN[1] in recorder.left_behind
+
+
+@pytest.mark.parametrize("bucket", ["theirs", None])
+def test_a_listing_that_does_not_show_the_runs_lease_is_not_believed(bucket: str | None) -> None:
+    hides = False
+
+    def answer(request: Request) -> Response:
+        if hides and request.method == "GET" and "list-type" in dict(request.query):
+            named = f"<Name>{request.bucket}</Name><IsTruncated>false</IsTruncated>"
+            return Response(status=200, body=f"<ListBucketResult>{named}</ListBucketResult>".encode())
+        return server.handle(request)
+
+    recorder = Recorder()
+    with Exemplar() as server:
+        fill(server)
+        with HttpFront(answer) as front, open_session(endpoint(front.url, bucket), run_id=RUN, recorder=recorder):
+            hides = True
+    assert f"it does not show 'conformance-{RUN}/lease', which is there" in recorder.left_behind
+
+
+def test_a_batch_that_answers_with_a_page_is_not_taken_for_done() -> None:
+    def answer(request: Request) -> Response:
+        page = Response(status=200, body=b"<html><body>It works!</body></html>")
+        return page if "delete" in request.query else server.handle(request)
+
+    recorder = Recorder()
+    with Exemplar() as server:
+        fill(server)
+        with (
+            HttpFront(answer) as front,
+            open_session(endpoint(front.url, "theirs"), run_id=RUN, recorder=recorder) as session,
+        ):
+            for number in range(3):
+                assert session.wire.put(f"{session.fresh_prefix()}{number}", b"x").ok
+        assert keys(server) == sorted(FOREIGN)
+    assert recorder.left_behind == ""
+
+
+def test_more_objects_than_are_kept_in_memory_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_conformance.conformance.backend.cleanup, "MOST_KEPT", 2)
+    recorder = Recorder()
+    with Exemplar() as server:
+        fill(server)
+        with open_session(endpoint(server.url, "theirs"), run_id=RUN, recorder=recorder) as session:
+            for number in range(9):
+                assert session.wire.put(f"{session.fresh_prefix()}{number}", b"x").ok
+            for number in range(5):
+                key = f"{session.fresh_prefix()}{number}"
+                assert session.wire.request("POST", key, query=(("uploads", ""),)).ok
+        assert keys(server) == sorted(FOREIGN)
+        assert not server.store.buckets["theirs"].uploads
+    assert recorder.left_behind == ""
+
+
+@pytest.mark.parametrize("what", ["uploads", "versions"])
+def test_a_listing_of_another_kind_could_not_be_listed(what: str) -> None:
+    def answer(request: Request) -> Response:
+        if hides and what in request.query and request.method == "GET":
+            return Response(status=200, body=b"<Anything><IsTruncated>false</IsTruncated></Anything>")
+        return server.handle(request)
+
+    hides, recorder = False, Recorder()
+    with Exemplar() as server:
+        fill(server)
+        client = boto_client(server.url)
+        client.put_bucket_versioning(Bucket="theirs", VersioningConfiguration={"Status": "Enabled"})
+        client.close()
+        with HttpFront(answer) as front, open_session(endpoint(front.url, "theirs"), run_id=RUN, recorder=recorder):
+            hides = True
+    assert "<Anything> in place of <List" in recorder.left_behind
+
+
+def test_keys_that_a_killed_search_for_limits_left_are_the_runs() -> None:
+    assert run_of(f"conformance-{RUN}-3{'s' * 40}") == RUN
+    assert run_of(f"conformance-{RUN}-3s") is None
+    assert run_of(f"conformance-{RUN}-notes") is None
