@@ -113,9 +113,11 @@ def versioning_of(wire: S3Wire) -> tuple[Versioning, str]:
     """Return what the bucket says of its versioning: also its word for it, or the answer that was none."""
     answer = wire.request("GET", query=(("versioning", ""),))
     root = answer.xml()
-    if answer.ok and root is not None and root.tag == "VersioningConfiguration":
+    if answer.ok and root is not None:
+        # moto calls an empty one otherwise, and servers that pass the question over send a list of keys.
         status = root.findtext("Status") or ""
-        return (Versioning.KEPT if status else Versioning.NEVER), status
+        passed_over = "" if root.tag == "VersioningConfiguration" else f"{answer.summary} with <{root.tag}>"
+        return (Versioning.KEPT if status else Versioning.NEVER), status or passed_over
     return (Versioning.NEVER if answer.status in NOT_SERVED else Versioning.UNKNOWN), answer.summary
 
 

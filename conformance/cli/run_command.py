@@ -188,6 +188,7 @@ def _say_left_behind(sections: Mapping[str, Section], lost: Mapping[str, str]) -
             continue
         told = True
         echo(f"conformance: {provider}: what its run made may be left, as it did not end in order", file=sys.stderr)
+        echo("    processes that judged beside it end within seconds; wait for that", file=sys.stderr)
         _say_command(command)
     return told
 

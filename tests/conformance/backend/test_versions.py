@@ -164,3 +164,28 @@ def test_a_bucket_that_does_not_say_but_names_versions_is_tried(server: Exemplar
         work(url, recorder=recorder)
     assert (recorder.left_behind, recorder.note) == ("", "")
     assert versions(server) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<GetBucketVersioningResponse/>",
+        b"<ListBucketResult><Name>plain</Name><IsTruncated>false</IsTruncated></ListBucketResult>",
+        b"<VersioningConfiguration/>",
+    ],
+)
+def test_servers_that_know_no_versions_say_so_in_their_ways(server: Exemplar, body: bytes) -> None:
+    client = boto_client(server.url)
+    client.create_bucket(Bucket="plain")
+    client.close()
+    recorder = Recorder()
+    with (
+        changed(
+            server, lambda request: Response(status=200, body=body) if "versioning" in request.query else None
+        ) as url,
+        open_session(
+            S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret", bucket="plain"), recorder=recorder
+        ),
+    ):
+        pass
+    assert (recorder.note, recorder.left_behind) == ("", "")
