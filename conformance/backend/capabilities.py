@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.backend.checks import remove_side_bucket, why_not_new
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.wire.s3 import content_md5
@@ -115,7 +115,7 @@ def _bucket_of_its_own(session: Session) -> Iterator[str]:
     try:
         yield bucket
     finally:
-        session.wire.request("DELETE", bucket=bucket)
+        remove_side_bucket(session.wire, bucket)
 
 
 _XMLNS: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'

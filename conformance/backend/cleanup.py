@@ -77,7 +77,15 @@ def remove_run(
     what = f"bucket {wire.bucket}" if own is not None else f"what bears {MARK}{run_id} in bucket {wire.bucket}"
     recorder.left_behind = f"{what} (the removal did not come to its end)"
     troubles = _removed(wire, run_id, own, lease, versions_stay)
-    recorder.left_behind = f"{what} ({'; '.join(troubles)})" if troubles else ""
+    left = [f"{what} ({'; '.join(troubles)})"] if troubles else []
+    for bucket in sorted(recorder.side_buckets):
+        beside = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
+        why = _removed(beside, run_id, OwnBucket(may_be_there=True, was_empty=True), None, "")
+        if why:
+            left.append(f"bucket {bucket} ({'; '.join(why)})")
+        else:
+            recorder.side_buckets.discard(bucket)
+    recorder.left_behind = "; ".join(left)
 
 
 def _removed(wire: S3Wire, run_id: str, own: OwnBucket | None, lease: Lease | None, versions_stay: str) -> list[str]:

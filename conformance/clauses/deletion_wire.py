@@ -14,7 +14,7 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.backend.checks import remove_side_bucket, why_not_new
 from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.catalogue import clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
@@ -341,7 +341,7 @@ def versioned_bucket(session: Session) -> Iterator[str]:
             if entry.tag in ("Version", "DeleteMarker") and run_of(key) == session.run_id:
                 query = (("versionId", entry.findtext("VersionId") or "null"),)
                 wire.request("DELETE", key, bucket=bucket, query=query)
-        wire.request("DELETE", bucket=bucket)
+        remove_side_bucket(wire, bucket)
 
 
 @clause(

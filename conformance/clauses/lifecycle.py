@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucket_conformance.conformance.backend.checks import why_not_new
+from bucket_conformance.conformance.backend.checks import remove_side_bucket, why_not_new
 from bucket_conformance.conformance.catalogue import clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.parts import ExpiryRule
@@ -50,7 +50,7 @@ def own_bucket(session: Session) -> Iterator[str]:
     try:
         yield name
     finally:
-        session.wire.request("DELETE", bucket=name)
+        remove_side_bucket(session.wire, name)
 
 
 def put_lifecycle(session: Session, bucket: str, rules: str) -> Answer:

@@ -139,6 +139,8 @@ class Recorder:
     """Most requests this run may send; ``None`` for no bound."""
     left_behind: str = ""
     """What could not be removed when the session closed; '' where all is gone."""
+    side_buckets: set[str] = field(default_factory=set)
+    """Buckets that clauses made beside the one that is judged, and that are not known to be removed."""
     note: str = ""
     """What whoever judges should know of the run beside the verdicts; '' for nothing."""
     keeps_bodies: bool = True

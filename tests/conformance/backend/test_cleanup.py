@@ -8,8 +8,10 @@ import pytest
 
 import bucket_conformance.conformance.backend.cleanup
 from bucket_conformance.conformance.backend.errors import OpeningError
+from bucket_conformance.conformance.backend.leftovers import Outcome, clean_endpoint
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.run_traces import run_of
+from bucket_conformance.conformance.clauses.lifecycle import own_bucket
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire.exchange import Recorder
 from tests.exemplar.http import HttpFront
@@ -217,3 +219,46 @@ def test_keys_that_a_killed_search_for_limits_left_are_the_runs() -> None:
     assert run_of(f"conformance-{RUN}-3{'s' * 40}") == RUN
     assert run_of(f"conformance-{RUN}-3s") is None
     assert run_of(f"conformance-{RUN}-notes") is None
+
+
+def test_a_bucket_that_a_clause_made_is_removed_at_the_end_or_told() -> None:
+    refused = True
+
+    def answer(request: Request) -> Response:
+        if refused and request.method == "DELETE" and not request.key:
+            return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+        return server.handle(request)
+
+    recorder = Recorder()
+    with Exemplar() as server, HttpFront(answer) as front:
+        fill(server)
+        for refuses_for_ever in (False, True):
+            refused = True
+            with open_session(endpoint(front.url, "theirs"), run_id=RUN, recorder=recorder) as session:
+                with own_bucket(session) as bucket:
+                    pass
+                assert bucket in server.store.buckets
+                refused = refuses_for_ever
+            assert (bucket in server.store.buckets) == refuses_for_ever
+            assert (f"bucket {bucket} (removing it gave 403" in recorder.left_behind) == refuses_for_ever
+        cleaned = list(clean_endpoint(endpoint(server.url, "theirs"), dry_run=False, only_runs=[RUN]))
+        assert [each.outcome for each in cleaned] == [Outcome.REMOVED]
+        assert list(server.store.buckets) == ["theirs"]
+
+
+def test_a_run_is_cleaned_by_its_id_where_buckets_may_not_be_listed() -> None:
+    def answer(request: Request) -> Response:
+        if not request.bucket:
+            return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+        return server.handle(request)
+
+    with Exemplar() as server, HttpFront(answer) as front:
+        client = boto_client(server.url)
+        client.create_bucket(Bucket=f"conformance-{RUN}")
+        client.put_object(Bucket=f"conformance-{RUN}", Key=f"conformance-{RUN}/0/a", Body=b"x")
+        client.close()
+        cleaned = list(clean_endpoint(endpoint(front.url, None), dry_run=False, only_runs=[RUN]))
+        assert [each.outcome for each in cleaned] == [Outcome.REMOVED]
+        assert not server.store.buckets
+        with pytest.raises(OpeningError, match="listing the buckets"):
+            list(clean_endpoint(endpoint(front.url, None), dry_run=False, only_runs=[RUN]))
