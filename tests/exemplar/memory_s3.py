@@ -97,6 +97,8 @@ class MemoryS3:
         page: int = 1000,
         removes_full_buckets: bool = False,
         versions_known: bool = True,
+        versions_removable: bool = True,
+        locked: bool = False,
         now: float,
         may: Callable[[str, str], bool] = everything_is_its_own,
     ) -> None:
@@ -109,6 +111,8 @@ class MemoryS3:
         self._page = page
         self._removes_full_buckets = removes_full_buckets
         self._versions_known = versions_known
+        self._versions_removable = versions_removable
+        self._locked = locked
         self._may = may
         self._ids = 0
 
@@ -217,6 +221,9 @@ class MemoryS3:
         if "versioning" in query:
             status = "<Status>Enabled</Status>" if bucket.versioned else ""
             return self._answer(200, f"<VersioningConfiguration>{status}</VersioningConfiguration>")
+        if "object-lock" in query and self._locked:
+            enabled = "<ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+            return self._answer(200, f"<ObjectLockConfiguration>{enabled}</ObjectLockConfiguration>")
         if "object-lock" in query:
             return _error(404, "ObjectLockConfigurationNotFoundError")
         if self._fault is Broken.REFUSED:
@@ -354,6 +361,8 @@ class MemoryS3:
                 self._touch(actor, upload.owner, f"aborted the upload of {key!r}")
                 del bucket.uploads[upload.id]
                 return self._answer(204)
+            case "DELETE" if "versionId" in query and not self._versions_removable:
+                return _error(403, "AccessDenied")
             case "DELETE":
                 self._delete(actor, bucket, key, query.get("versionId"))
                 return self._answer(204)
@@ -368,7 +377,7 @@ class MemoryS3:
         for found in re.findall(r"<Object>(.*?)</Object>", body.decode(), re.DOTALL):
             key = re.search(r"<Key>(.*?)</Key>", found, re.DOTALL)
             version = re.search(r"<VersionId>(.*?)</VersionId>", found)
-            if key is not None:
+            if key is not None and (version is None or self._versions_removable):
                 self._delete(actor, bucket, unescape(key[1], REFERENCES), version[1] if version else None)
         return self._answer(200, "<DeleteResult></DeleteResult>")
 

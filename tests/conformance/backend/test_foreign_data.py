@@ -11,7 +11,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import MagicMock
@@ -79,6 +79,8 @@ STRANGE: Final = (
             "conformance-{}x/0/a",
             "conformance-{}0/0/a",
             "conformance-{}.bak",
+            "conformance-{}-beefs",
+            "conformance-{}-1ssssssssss.bak",
             "conformance-{}%2F0%2Fa",
             "%63onformance-{}/0/a",
             "x/conformance-{}/0/a",
@@ -125,6 +127,7 @@ class Work:
     visited_at: int = 0
     """At which request a stranger stores something in the run's own bucket, once that is there; 0: never."""
     older_than_s: float = DAY_S
+    keep_versions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,8 @@ class Case:
     page: int
     removes_full_buckets: bool
     versions_known: bool
+    versions_removable: bool
+    locked: bool
     work: tuple[Work, ...]
     turns: bytes | None
     """Whose request is next, by turns; ``None``: one after the other."""
@@ -168,6 +173,7 @@ _RUN: Final = st.builds(
     kill_at=_KILLS,
     hard=st.booleans(),
     visited_at=st.sampled_from((0, 0, 0, 4, 6, 12, 30)),
+    keep_versions=st.booleans(),
 )
 _CLEAN: Final = st.builds(
     Work,
@@ -185,6 +191,8 @@ _CASES: Final = st.builds(
     page=st.sampled_from((1000, 2)),
     removes_full_buckets=st.booleans(),
     versions_known=st.booleans(),
+    versions_removable=st.booleans(),
+    locked=st.sampled_from((False, False, False, True)),
     work=st.tuples(_RUN)
     | st.tuples(_CLEAN)
     | st.tuples(_RUN, _CLEAN)
@@ -239,7 +247,13 @@ class Actor:
 
     def _target(self) -> S3Endpoint:
         bucket = None if self.work.own_bucket else "theirs"
-        return S3Endpoint(url="http://memory", access_key="key", secret_key="secret", bucket=bucket)
+        return S3Endpoint(
+            url="http://memory",
+            access_key="key",
+            secret_key="secret",
+            bucket=bucket,
+            keep_versions=self.work.keep_versions,
+        )
 
     def _run(self) -> None:
         with open_session(self._target(), run_id=self.name) as session:
@@ -351,6 +365,8 @@ def played(case: Case, broken: Broken) -> MemoryS3:
         page=case.page,
         removes_full_buckets=case.removes_full_buckets,
         versions_known=case.versions_known,
+        versions_removable=case.versions_removable,
+        locked=case.locked,
         now=NOW,
         may=may,
     )
@@ -425,6 +441,8 @@ def _plain(*work: Work, things: Sequence[Thing] = (), versioned: bool = False) -
         page=2,
         removes_full_buckets=False,
         versions_known=True,
+        versions_removable=True,
+        locked=False,
         work=work,
         turns=None,
     )
@@ -465,6 +483,20 @@ def test_what_a_killed_run_left_goes_once_the_run_is_old_enough(hard: bool) -> N
     beside = played(_plain(killed, Work(kind="clean", own_bucket=False)), Broken.NOTHING)
     assert bool(beside.of(FIRST)) == hard
     assert beside.harm == []
+
+
+@pytest.mark.parametrize("removable", [True, False], ids=["removable", "kept"])
+def test_of_versions_a_run_removes_its_own_or_hides_them(removable: bool) -> None:
+    work = Work(kind="run", own_bucket=False, steps=EVERY_STEP, keep_versions=True)
+    things = [Thing(owner="stranger", key=key, bucket=0, what=what) for key in STRANGE for what in ("object", "marker")]
+    case = replace(_plain(work, things=things, versioned=True), versions_removable=removable)
+    before = played(replace(case, work=()), Broken.NOTHING)
+    server = played(case, Broken.NOTHING)
+    assert server.harm == []
+    assert server.of("stranger") == before.of("stranger")
+    assert bool(server.of(FIRST)) != removable
+    theirs = server.buckets["theirs"]
+    assert [key for key in theirs.keys if (now := theirs.current(key)) is not None and now.owner == FIRST] == []
 
 
 def test_one_bucket_behind_every_name_is_noticed_before_anything_is_written() -> None:
