@@ -251,7 +251,8 @@ class _Removal:
 
 def _remove_bucket(wire: S3Wire, listing: Listing) -> list[str]:
     """Remove a bucket that is empty; return why it stays."""
-    for each in (listing, UPLOADS):
+    # Objects last: some servers remove a bucket with all that somebody stored in it meanwhile.
+    for each in (UPLOADS, listing):
         try:
             other = next(scan(wire, each, "", needs_name=each is not UPLOADS), None)
         except ViewError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from tests.exemplar.types import Response
@@ -262,6 +264,40 @@ LISTINGS: Final[dict[str, Respond]] = {
 """What a server sends to requests on the bucket only; objects are served right."""
 
 
+def _without_prefix(target: str) -> str:
+    return re.sub(r"(?<=[?&])prefix=[^&]*&?", "", target)
+
+
+def _decoded_twice(target: str) -> str:
+    path, mark, query = target.partition("?")
+    return path + mark + unquote(query, "latin-1").partition("#")[0]
+
+
+def _in_one_bucket(target: str) -> str:
+    return re.sub(r"^/[^/?]+", f"/{SHARED}", target)
+
+
+def _behind_a_proxy(change: Callable[[str], str], *, of_listings: bool) -> Respond:
+    def respond(turn: Turn) -> bool | None:
+        lists = turn.request.method == "GET" and not turn.request.key and "prefix" in turn.request.query
+        target = change(turn.request.target)
+        if target == turn.request.target or (of_listings and not lists):
+            return None
+        answer: Response = turn.passed_on(target)
+        turn.respond(answer.status, answer.body, *(f"{name}: {value}" for name, value in answer.headers))
+        return True
+
+    return respond
+
+
+PROXIES: Final[dict[str, Respond]] = {
+    "a proxy that takes the prefix away": _behind_a_proxy(_without_prefix, of_listings=True),
+    "a proxy that decodes the query twice": _behind_a_proxy(_decoded_twice, of_listings=True),
+    "a proxy that sends every name to one bucket": _behind_a_proxy(_in_one_bucket, of_listings=False),
+}
+"""What stands before a server that behaves, and names what is not meant: three that lose other people's objects."""
+
+
 def _on(*methods: str, do: Respond) -> Respond:
     return lambda turn: do(turn) if turn.request.key and turn.request.method in methods else None
 
@@ -346,6 +382,8 @@ SEEN_BY_NO_CLAUSE: Final = frozenset(
         "stats with a body",
         "deletes that do nothing",
         "a date that is none",
+        "a proxy that decodes the query twice",
+        "a proxy that sends every name to one bucket",
     }
 )
 """Of ``LISTINGS`` and ``OBJECTS``, what the clauses of the test do not look at."""
@@ -367,7 +405,7 @@ def _part(name: str, respond: Respond, after: int) -> Mode:
 
 
 PARTLY: Final = tuple(
-    _part(name, respond, after) for after in (0, LATER) for name, respond in {**LISTINGS, **OBJECTS}.items()
+    _part(name, respond, after) for after in (0, LATER) for name, respond in {**LISTINGS, **OBJECTS, **PROXIES}.items()
 )
 """Hostile in one way only: there may be deviations."""
 

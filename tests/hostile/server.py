@@ -9,7 +9,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from typing import Final, Self
 
@@ -36,6 +36,8 @@ class Turn:
     connection: socket.socket
     ended: threading.Event
     good: Callable[[], Response]
+    passed_on: Callable[[str], Response]
+    """Answers as to another target, as behind a proxy that changes it: the signature is not looked at."""
     decoy: int
     """A port of this machine where nobody may knock."""
 
@@ -208,6 +210,7 @@ class HostileServer:
             connection=connection,
             ended=self._ended,
             good=lambda: self._exemplar.handle(request),
+            passed_on=lambda target: self._exemplar.handle(replace(request, target=target), trusted=True),
             decoy=self._decoy.getsockname()[1],
         )
         usable = self._mode.respond(turn) if number > 0 else None

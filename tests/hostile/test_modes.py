@@ -88,7 +88,8 @@ def run_against(driver: Driver, mode: Mode, bucket: str | None = SHARED) -> dict
         if left:
             assert result["footer"].get("left_behind"), f"nothing is said of {len(left)} objects, such as {left[0]}"
         if left and bucket is None:  # whose listing is not what it should be is found out before anything is written
-            assert all(name.startswith("conformance-") for name in left)
+            # What turns later may put what is written into a bucket of somebody else's.
+            assert all(name.startswith("conformance-") or mode.after for name in left)
     assert result["exit_code"] in (mode.exits if bucket else mode.exits | {2}), (
         result["exit_code"],
         result["results"],
@@ -122,7 +123,7 @@ def test_a_server_that_is_hostile_in_one_way_is_judged_to_the_end(driver: Driver
     run_against(driver, mode)
 
 
-@named((*TURNING[:8], *(mode for mode in PARTLY if " listing " in f" {mode.name} ")))
+@named((*TURNING[:8], *(mode for mode in PARTLY if " listing " in f" {mode.name} " or "proxy" in mode.name)))
 def test_in_a_bucket_of_its_own_a_run_is_no_less_careful(driver: Driver, mode: Mode) -> None:
     run_against(driver, mode, None)
 
