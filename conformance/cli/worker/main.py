@@ -2,7 +2,7 @@
 
 Started by :mod:`pool` through :mod:`prestart`. A process each keeps providers apart:
 shifted clocks, patched calls, crashes.
-Beside the lines of the report there are ``{"type": "progress", "text": …}`` lines.
+Beside the lines of the report there are ``{"type": "progress", "text": …}`` lines, and one ``{"type": "opening", …}``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from bucket_conformance.conformance.backend.cleanup import run_of_bucket
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.leftovers import Outcome, clean_endpoint
 from bucket_conformance.conformance.backend.opening import open_session
+from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.backend.run_traces import run_of
 from bucket_conformance.conformance.catalogue import select
@@ -26,7 +27,7 @@ from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory
 from bucket_conformance.conformance.wire.exchange import Recorder
-from bucket_conformance.reference_impl.api import ObjectStat
+from bucket_conformance.reference_impl.api import DeleteResult, ObjectStat
 from bucket_conformance.reference_impl.local import LocalStorage
 from tests.bench import EVERY_S3_CAPABILITY
 from tests.exemplar.http import HttpFront
@@ -393,3 +394,43 @@ def test_a_storage_that_cannot_be_used_says_what_failed(tmp_path: Path) -> None:
         factory: Any = make
         with pytest.raises(OpeningError, match=said):
             open_session(StorageFactory(make=factory, name="mine:make")).__enter__()
+
+
+def test_a_link_in_the_folder_of_a_session_is_removed_and_not_followed(tmp_path: Path) -> None:
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    for folder in (elsewhere, root):
+        folder.mkdir()
+        (folder / "notes.txt").write_bytes(b"theirs")
+    with open_session(DiskRoot(root=root)) as session:
+        (session.root / "link").symlink_to(elsewhere, target_is_directory=True)
+        session.storage.upload("project/p/FILE/f", b"x")
+    assert session.recorder.left_behind == ""
+    assert [path.name for path in root.iterdir()] == ["notes.txt"]
+    assert (elsewhere / "notes.txt").read_bytes() == b"theirs"
+
+
+def test_a_folder_that_cannot_be_removed_is_told_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    disk = DiskRoot(root=tmp_path / "a root")
+    disk.root.mkdir()
+    with open_session(disk) as session:
+        pass
+    monkeypatch.undo()
+    assert f"folder {session.root}" in session.recorder.left_behind
+    subprocess.run(removal_command(disk, [session.run_id]), shell=True, check=True)
+    assert list(disk.root.iterdir()) == []
+
+
+def test_what_a_foreign_storage_keeps_is_told(tmp_path: Path) -> None:
+    class Keeps(LocalStorage):
+        def delete_files(self, keys: Iterable[str]) -> DeleteResult:
+            return DeleteResult(deleted=tuple(keys))
+
+    recorder = Recorder()
+    factory = StorageFactory(make=lambda: Keeps(tmp_path), name="mine:Keeps")
+    with open_session(factory, recorder=recorder) as session:
+        pass
+    assert f"what bears conformance-{session.run_id} in mine:Keeps (" in recorder.left_behind
+    assert f"remove its keys that contain conformance-{session.run_id}" in recorder.left_behind
