@@ -1,4 +1,4 @@
-"""The clauses that exist: registered by decorator, checked as they register, selected by pattern."""
+"""The catalogue of clauses: registers them by decorator, checks them, and selects them by pattern."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Any, Final, TypeVar
 from bucket_conformance.conformance.contract import Capability, Clause, Level, Profile
 
 ClauseFunction = Callable[..., None]
-"""Takes the session first; may be wrapped by Hypothesis' ``@given``. Raises ``Deviation`` or ``Inconclusive``."""
+"""A function whose first argument is the session. Hypothesis' ``@given`` may wrap it.
+
+It returns ``None`` where the backend conforms, and raises ``Deviation`` or ``Inconclusive`` otherwise.
+"""
 
 
 F = TypeVar("F", bound=ClauseFunction)
@@ -21,20 +24,20 @@ F = TypeVar("F", bound=ClauseFunction)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One way to try a clause. Most clauses have one; a clause with several is decided by all of them together."""
+    """One way to try a clause. Most clauses have one case; the cases of a clause decide it together."""
 
     function: ClauseFunction
     requires: frozenset[Capability]
     effort: float
-    """Multiplies the number of generated examples: below 1 for costly examples."""
+    """A factor for the number of generated examples: below 1 where an example is expensive."""
     racy: bool
-    """One violation is proof in itself: it need not happen again when the same example is repeated."""
+    """Whether one violation is sufficient proof: it need not happen again when the same example is repeated."""
     name: str
 
 
 @dataclass(slots=True)
 class Entry:
-    """A clause with the cases that decide it and the faults that prove it."""
+    """A clause, the cases that decide it, and the ids of the faults that prove that it can fail."""
 
     clause: Clause
     proved_by: tuple[str, ...]
@@ -42,12 +45,12 @@ class Entry:
 
     @property
     def required(self) -> frozenset[Capability]:
-        """What any of its cases requires."""
+        """The capabilities that at least one of its cases requires."""
         return frozenset(capability for case in self.cases for capability in case.requires)
 
 
 class CatalogueError(Exception):
-    """A clause was registered wrongly; raised at import, so that it cannot go unnoticed."""
+    """Raised during import where a clause is registered incorrectly, so that nobody can overlook it."""
 
 
 _entries: Final[dict[str, Entry]] = {}
@@ -65,10 +68,18 @@ def clause(
     effort: float = 1.0,
     racy: bool = False,
 ) -> Callable[[F], F]:
-    """Register the decorated function as the first case of a new clause.
+    """Return a decorator that registers a function as the first case of a new clause.
 
-    ``source``: addresses of the norm. ``proved_by``: ids of the faults that make this clause fail. A clause of profile
-    ``s3`` requires the wire. Raises :class:`CatalogueError` for a duplicate id, or where source or fault is missing.
+    - ``id``: the permanent id, ``FAMILY-NNN``.
+    - ``statement``: the promise, one sentence in the present tense.
+    - ``source``: one or more addresses of the norm.
+    - ``proved_by``: one or more ids of the faults (broken stores in ``tests/faults``) that make this clause fail.
+    - ``requires``: capabilities that a backend needs for this case. Profile ``s3`` adds ``Capability.WIRE``.
+    - ``effort``: a factor for the number of generated examples.
+    - ``racy``: one violation is sufficient proof; it need not happen again.
+
+    The decorator returns the function unchanged. It raises :class:`CatalogueError` for a duplicate id, for a malformed
+    id or statement, and where the source or the fault is missing.
     """
     needed = frozenset(requires) | ({Capability.WIRE} if profile is Profile.S3 else frozenset())
     proofs = (proved_by,) if isinstance(proved_by, str) else proved_by
@@ -100,9 +111,12 @@ def clause(
 
 
 def also(id: str, *, requires: Iterable[Capability] = (), effort: float = 1.0, racy: bool = False) -> Callable[[F], F]:
-    """Register the decorated function as a further case of a clause that exists already.
+    """Return a decorator that registers a function as a further case of an existing clause.
 
-    Its own capabilities decide whether it runs; the clause's verdict is the merge over all its cases.
+    ``requires``, ``effort`` and ``racy`` mean the same as for :func:`clause`, and apply to this case only. The verdict
+    of the clause is the merge of the verdicts of all its cases.
+
+    The decorator returns the function unchanged. It raises :class:`CatalogueError` where the clause is not registered.
     """
 
     def register(function: F) -> F:
@@ -122,14 +136,14 @@ def _name(function: Callable[..., Any]) -> str:
 
 @functools.cache
 def load() -> None:
-    """Import every clause module, once."""
+    """Import every clause module. Does so once per process; further calls do nothing."""
     package = importlib.import_module("bucket_conformance.conformance.clauses")
     for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
         importlib.import_module(f"bucket_conformance.conformance.clauses.{module}")
 
 
 def entries() -> dict[str, Entry]:
-    """Return every clause by id, ordered by family (in the order of the contract) and number."""
+    """Return every clause by its id, sorted by family (in the order of ``FAMILIES``) and then by number."""
     load()
     return dict(sorted(_entries.items(), key=lambda item: _order(item[0])))
 
@@ -147,7 +161,7 @@ FAMILIES: Final = {
     "SEC": "security",
     "DUR": "durability",
 }
-"""Clause families in the order in which every report shows them."""
+"""The families of clauses and their titles, in the order in which every report shows them."""
 
 
 def _order(clause_id: str) -> tuple[int, str]:
@@ -157,13 +171,16 @@ def _order(clause_id: str) -> tuple[int, str]:
 
 
 class UnknownClause(Exception):
-    """A pattern that selects nothing."""
+    """Raised for a pattern that selects no clause. The message says what a pattern may be."""
 
 
 def select(*, patterns: Iterable[str] = (), profiles: Iterable[Profile] = ()) -> list[Entry]:
-    """Return the clauses that match any pattern (``URL-003``, ``url-*``, ``DEL``) and any profile; none given: all.
+    """Return the clauses that match at least one pattern and at least one profile, in the order of :func:`entries`.
 
-    Raises :class:`UnknownClause` for a pattern without a match, naming near ones.
+    A pattern is an id (``URL-003``), a family (``DEL``) or an id with wildcards (``url-*``); case does not matter.
+    Without patterns every clause matches, and without profiles every profile does.
+
+    Raises :class:`UnknownClause` for a pattern that matches nothing.
     """
     every = entries()
     wanted_profiles = set(profiles)

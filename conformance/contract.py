@@ -1,4 +1,4 @@
-"""What a clause is: pure data, nothing that runs."""
+"""The data types of a clause. They hold data only and run nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 CONTRACT_VERSION: Final = "2026.11"
-"""Changes whenever a clause is added, removed or decides differently."""
+"""Changes when a clause is added, when one is removed, and when one decides differently."""
 
 
 class Level(enum.StrEnum):
-    """How binding a promise is (RFC 2119)."""
+    """How binding a promise is, in the words of RFC 2119."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -20,75 +20,81 @@ class Level(enum.StrEnum):
 
 
 class Profile(enum.StrEnum):
-    """Who needs the promise."""
+    """Which users of a backend need the promise."""
 
     CORE = "core"
     """The storage system itself, on any backend, local disk included."""
     S3 = "s3"
-    """What a client may expect of an S3-compatible endpoint; Amazon S3's documentation is the norm."""
+    """What a client may expect of an S3-compatible endpoint. The norm is the documentation of Amazon S3."""
 
 
 class Capability(enum.StrEnum):
-    """What a backend may or may not have. The planner decides by these before a clause runs."""
+    """What a backend may or may not be able to do.
+
+    The planner compares the capabilities of a backend with those that a clause requires, before the clause runs.
+    """
 
     WIRE = "wire"
     """Speaks the S3 protocol over HTTP, so that single requests can be sent and counted."""
     SIGNED_URLS = "signed_urls"
     """Serves signed URLs for download."""
     SIGNED_UPLOADS = "signed_uploads"
-    """Takes uploads by signed URL."""
+    """Accepts uploads with signed URLs."""
     OTHER_SECRETS = "other_secrets"
-    """Can be opened with a secret that is not its own, to see what that signs refused."""
+    """Can be opened with a wrong secret, so that the suite can check that requests signed with it are rejected."""
     EXPIRING_CREDENTIALS = "expiring_credentials"
-    """Can be opened with temporary credentials, whose end is known."""
+    """Can be opened with temporary credentials whose expiry time is known."""
     OWN_VIEW = "own_view"
-    """Can be looked into without the storage under test (its own listing, or the file tree)."""
+    """Can be inspected without the storage under test: through its own listing, or through the file tree."""
     FAULT_INJECTION = "fault_injection"
-    """Requests between storage and backend can be refused, broken or cut by the suite."""
+    """The suite can reject, break or cut off requests between the storage and the backend."""
     REFUSALS = "refusals"
-    """Deletes of single keys can be made to fail by the suite."""
+    """The suite can make deletes of single keys fail."""
     FILE_TREE = "file_tree"
-    """Keeps its objects as files below a local root."""
+    """Keeps its objects as files below a local root directory."""
     MULTIPART = "multipart"
     CONDITIONAL_PUT = "conditional_put"
     VERSIONING = "versioning"
     LIFECYCLE = "lifecycle"
     COPY = "copy"
     DURABLE = "durable"
-    """Promises that answered writes survive a kill of the server."""
+    """Promises that confirmed writes survive a kill of the server."""
     RESTART = "restart"
-    """Its server can be killed and started again by the suite."""
+    """The suite can kill the server and start it again."""
     SETTINGS = "settings"
-    """Comes with a loader of the product's settings."""
+    """Has a loader for the settings of the product."""
     RETENTION = "retention"
-    """Comes with something that makes expiry rules for types of files."""
+    """Has a component that makes expiry rules for file types."""
     MIGRATION = "migration"
-    """Comes with a migration from local disk."""
+    """Has a migration from local disk."""
     WRITER = "writer"
     """Can be written to by a process that the suite kills."""
 
 
 class Harm(enum.StrEnum):
-    """What a deviation may do to those who rely on the backend; most deviations do none of it."""
+    """The harm that a deviation may do to the users of a backend. Most deviations do none."""
 
     LOSES_DATA = "loses data"
-    """An object is removed, emptied or replaced that should have stayed."""
+    """An object that should have stayed is removed, emptied or replaced."""
     STORES_WRONG_DATA = "stores wrong data"
-    """Bytes that were known to be damaged or cut off are kept as if they were whole."""
+    """Bytes that were known to be damaged or truncated are stored as if they were complete."""
     SERVES_WRONG_DATA = "serves wrong data"
-    """Bytes are given as a whole object that nobody ever stored."""
+    """A download returns, as a complete object, bytes that nobody ever stored."""
     CROSSES_TENANTS = "crosses tenants"
-    """What is done for one owner reaches what belongs to another."""
+    """An operation for one owner reaches the data of another owner."""
     LEAKS = "leaks"
-    """Content or secrets show where they must not."""
+    """Content or secrets become visible where they must not."""
     BYPASSES_AUTHENTICATION = "bypasses authentication"
-    """A request is served that no valid signature allows."""
+    """A request is served although no valid signature allows it."""
     BREAKS_OUT = "breaks out"
-    """Something outside of the bucket or the storage's folder is reached."""
+    """Something outside of the bucket, or outside of the directory of the storage, is reached."""
 
     @property
     def is_attack(self) -> bool:
-        """Whether a reproducer of it is a ready attack, to be withheld until the backend's project knows."""
+        """Return whether a reproducer of this harm is a ready attack.
+
+        Such a reproducer is withheld until the project of the backend knows about it.
+        """
         return self in (Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT)
 
 
@@ -97,10 +103,15 @@ _ID: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One promise.
+    """One promise, as data.
 
-    ``id`` is permanent (``URL-003``). ``statement`` is one sentence in the present tense. ``sources`` are addresses of
-    the norm: an Amazon S3 document, an RFC, or a section of the storage system's own documentation.
+    ``id`` is permanent and has the form ``FAMILY-NNN`` (``URL-003``: 2 to 5 capital letters, 3 digits).
+    ``statement`` is one sentence in the present tense, without white space around it.
+    ``sources`` are the addresses of the norm, at least one: a document of Amazon S3, an RFC, or a section of the
+    storage system's own documentation.
+    ``requires`` are the capabilities without which a backend cannot be judged by this clause.
+
+    Raises ``ValueError`` where the id, the statement or the sources do not have this form.
     """
 
     id: str
@@ -120,4 +131,5 @@ class Clause:
 
     @property
     def family(self) -> str:
+        """The letters of the id: ``URL`` for ``URL-003``."""
         return self.id.partition("-")[0]

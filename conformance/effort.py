@@ -1,4 +1,4 @@
-"""How hard a run tries: its modes, and what each may spend on a clause."""
+"""How thoroughly a run searches: its modes, and what each mode may spend on a clause."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Mode(enum.StrEnum):
-    """How hard a run tries. Every mode tries every clause and all of its named boundaries."""
+    """How thoroughly a run searches. Every mode tries every clause and all of its named boundary values."""
 
     QUICK = "quick"
     DEFAULT = "default"
@@ -17,8 +17,12 @@ class Mode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """What a run may spend on a case: examples beside the named ones, seconds for finding; on shrinking seconds and
-    requests, as some endpoints bill each."""
+    """What a run may spend on one case.
+
+    - ``examples``: generated examples, in addition to the named ones.
+    - ``case_s``: seconds for finding a deviation.
+    - ``shrink_s``, ``shrink_requests``: seconds and requests for shrinking one; some endpoints bill each request.
+    """
 
     mode: Mode
     examples: int
@@ -35,7 +39,7 @@ EFFORTS: Final = {
 
 
 def deep(budget_s: float, cases: int) -> Effort:
-    """Return the effort that spreads ``budget_s`` seconds over so many cases."""
+    """Return an effort that distributes ``budget_s`` seconds over ``cases`` cases, at least 1 s each."""
     each = max(budget_s / max(cases, 1), 1.0)
     return Effort(
         mode=Mode.DEEP,

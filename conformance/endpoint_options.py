@@ -1,4 +1,4 @@
-"""The options that name any S3 endpoint, with no file written; credentials come from the environment only."""
+"""Command-line options for any S3 endpoint, without a file. Credentials come from the environment only."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from bucket_conformance.reference_impl.settings import load as load_settings
 
 
 class UsageError(Exception):
-    """What the caller gave cannot be used; the message says what is allowed."""
+    """Raised for command-line options that cannot be used; the message says what is allowed."""
 
 
 def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a parser, in a group of their own."""
     where = parser.add_argument_group("any endpoint, with no file written")
     where.add_argument("--endpoint", metavar="URL", help="this S3 endpoint; keys come from the environment")
     where.add_argument("--bucket", metavar="NAME", help="an existing bucket to use; without it one is made and removed")
@@ -29,9 +30,10 @@ def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
 
 
 def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix: str = "--") -> dict[str, Any] | None:
-    """Return the fields of an ``S3Endpoint``, JSON-like, or ``None`` where no endpoint is named.
+    """Return the fields of an ``S3Endpoint`` as JSON-like values, or ``None`` where the options name no endpoint.
 
-    ``prefix``: what the names of the options begin with, in the message of a ``UsageError``.
+    ``prefix``: how option names begin in messages. Raises :class:`UsageError` for invalid or contradicting options, and
+    for missing credentials.
     """
     if args.env and args.endpoint:
         raise UsageError("--env and --endpoint exclude each other")
@@ -48,7 +50,7 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
     if not _is_address(args.endpoint):
         raise UsageError(f"{prefix}endpoint: write http://HOST:PORT or https://HOST, without user, keys or query")
     if args.bucket is not None and not _BUCKET.fullmatch(args.bucket):
-        # An empty name is most often a variable that is not set: it must not mean a bucket of our own.
+        # An empty name usually comes from a variable that is not set; it must not mean "create a bucket".
         raise UsageError(
             f"{prefix}bucket is {args.bucket!r}; "
             "a bucket name has 3 to 63 letters, digits, dots, hyphens or underscores"
@@ -93,7 +95,7 @@ def _is_address(text: str) -> bool:
 
 
 def _file(path: str | None) -> str | None:
-    """Return the path of a file of certificates once it has proved to be one."""
+    """Return the path of a file of certificates after reading it. Raises :class:`UsageError`."""
     if path is None:
         return None
     try:
@@ -115,7 +117,7 @@ def _of_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     except SettingsError as error:
         raise UsageError(f"--env: {error}") from None
     for warning in settings.warnings:
-        # Unset, AP_S3_ENDPOINT means AWS: a misspelt one would send the keys of another server there, unnoticed.
+        # Without AP_S3_ENDPOINT requests go to AWS: a misspelt name would send another server's credentials there.
         print(f"conformance: --env: warning: {warning}", file=sys.stderr)
     if settings.use_irsa:
         raise UsageError(

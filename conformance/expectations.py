@@ -1,4 +1,4 @@
-"""Expectations: deviations that are known in advance, each with a reason, a date and a day to look again."""
+"""Expectations: deviations that are known in advance, each with a reason, a date, and a date for its next review."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from bucket_conformance.conformance.toml_file import TomlError, read_toml
 from bucket_conformance.conformance.verdict import Verdict
 
 NO_HARM: Final = "none"
-"""Stands for a harm where a clause saw some that, looked at by hand, is none."""
+"""In place of a harm: the clause reported one, but a manual review found none."""
 CONDITIONS: Final[Mapping[str, tuple[object, ...]]] = {
     "tls": (True, False),
     "checksums": get_args(ChecksumMode),
     "addressing": get_args(Addressing),
 }
-"""Settings of a run that a deviation may hang on, as the report's header names them, and what each can be."""
+"""Settings of a run that a deviation may depend on, as the header of a report names them, and their possible values."""
 
 _REQUIRED: Final = {"clause", "verdict", "reason", "since", "review_by"}
 _OPTIONAL: Final = {"when", "link", "harm", "protection", "upstream_told", "finding"}
 
 
 class ExpectationError(Exception):
-    """An expectations file that cannot be used; names the file and the entry."""
+    """Raised for an expectations file that cannot be used. The message names the file and the entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One known deviation. ``verdicts`` are the expected ones; ``link`` is where the backend's project tracks it.
+    """One known deviation.
 
-    ``harm``: what it does to those who rely on the backend, as found by hand (``"none"``: nothing), where that is not
-    what the clause saw. ``protection``: how an operator protects the application, in a sentence or two.
-    ``upstream_told``: the day on which the backend's project was told. ``finding``: deviations of one cause bear the
-    same name, and make one finding. ``when``: the settings of a run that it is seen under; under others the clause is
-    to conform.
+    - ``verdicts``: the expected verdicts.
+    - ``link``: where the project of the backend tracks it.
+    - ``harm``: what it does to the users of the backend according to a manual review (``"none"``: nothing), where that
+      differs from what the clause reports.
+    - ``protection``: how an operator protects the application, in one or two sentences.
+    - ``upstream_told``: the day on which it was reported to the project of the backend.
+    - ``finding``: a name; deviations with one cause have the same name, and make one finding.
+    - ``when``: the settings of a run under which the deviation is expected. Under other settings the clause must
+      conform.
     """
 
     clause: str
@@ -54,11 +58,11 @@ class Expectation:
     when: tuple[tuple[str, object], ...] = ()
 
     def holds_under(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a run with these settings is to see it; what a run does not tell of itself rules nothing out."""
+        """Return whether a run with these settings must show it. A setting that a run does not state counts as met."""
         return all(settings.get(name, value) == value for name, value in self.when)
 
     def as_data(self) -> dict[str, str]:
-        """Return what a report tells of it; what is not given is left out, but for the link."""
+        """Return the fields for a report. Empty ones are left out, except for the link."""
         told = self.upstream_told.isoformat() if self.upstream_told else ""
         given = {"harm": self.harm, "protection": self.protection, "upstream_told": told, "finding": self.finding}
         return {
@@ -70,15 +74,18 @@ class Expectation:
         }
 
     def is_due(self, today: date) -> bool:
+        """Return whether the review date has passed."""
         return today > self.review_by
 
 
 def read_expectations(path: Path) -> dict[str, Expectation]:
-    """Return the expectations of a TOML file by clause; none where there is no file.
+    """Return the expectations of a TOML file, by clause id; an empty mapping where the file does not exist.
 
-    Each is a table ``[[expect]]`` with ``clause``, ``verdict`` (``"deviates"``, or several as ``"deviates |
+    Each one is a table ``[[expect]]`` with ``clause``, ``verdict`` (``"deviates"``, or several as ``"deviates |
     inconclusive"``), ``reason``, ``since``, ``review_by`` and optionally ``link``, ``harm``, ``protection``,
     ``upstream_told`` (a date), ``finding`` and ``when`` (a table of settings, such as ``{ tls = true }``).
+
+    Raises :class:`ExpectationError`.
     """
     if not path.exists():
         return {}
@@ -111,7 +118,7 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
     try:
         verdicts = frozenset(Verdict(part.strip()) for part in str(entry["verdict"]).split("|"))
         since, review_by = entry["since"], entry["review_by"]
-        # A moment with a time of day is a date to isinstance.
+        # isinstance would also accept a date with a time of day.
         if type(since) is not date or type(review_by) is not date:
             raise ExpectationError(f"{where}: since and review_by are dates, such as 2026-11-22 (without quotes)")
         if not str(entry["reason"]).strip():
@@ -145,19 +152,19 @@ def _conditions(given: object, where: str) -> tuple[tuple[str, object], ...]:
     if not isinstance(given, dict):
         raise ExpectationError(f"{where}: when is {given!r}, and is to be a table of {known}")
     for name, value in given.items():
-        # True equals 1, and would stand for it.
+        # True == 1, so compare by identity.
         if not any(value is each or (isinstance(each, str) and value == each) for each in CONDITIONS.get(name, ())):
             raise ExpectationError(f"{where}: when has {name} = {value!r}; known are {known}")
     return tuple(given.items())
 
 
 def is_expected(verdict: Verdict, expectation: Expectation | None) -> bool:
-    """Whether a verdict is what was to be expected: as recorded, or simply no deviation where none is recorded."""
+    """Return whether a verdict is the expected one: the recorded one, or no deviation where none is recorded."""
     if expectation is not None:
         return verdict in expectation.verdicts
     return verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
 
 
 def fails(*, verdict: Verdict, level: Level, expected: bool) -> bool:
-    """Whether a result lets a run end with exit code 1: an unexpected deviation from a MUST."""
+    """Return whether a result makes a run end with exit code 1: an unexpected deviation from a MUST."""
     return not expected and verdict is Verdict.DEVIATES and level is Level.MUST

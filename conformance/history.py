@@ -1,9 +1,9 @@
-"""Concurrent histories: what several clients asked and were answered, and whether any order of it makes sense.
+"""Concurrent histories: what several clients requested and received, and whether any order explains it.
 
-A history is linearizable if every operation can be given one moment between its call and its answer such that, taken
-in the order of these moments, all answers are right for a plain register (Herlihy and Wing,
-https://doi.org/10.1145/78969.78972). Each key is decided by itself, which is enough (ibid., locality). The search is
-that of Wing and Gong with the memory of Lowe (https://doi.org/10.1002/cpe.3928).
+A history is linearizable if every operation can be given one point in time between its request and its response such
+that, in the order of these points, all responses are right for a plain register (Herlihy and Wing,
+https://doi.org/10.1145/78969.78972). Each key is decided separately, which is sufficient (ibid., locality). The search
+is that of Wing and Gong, with the memory that Lowe added (https://doi.org/10.1002/cpe.3928).
 """
 
 from __future__ import annotations
@@ -17,45 +17,48 @@ from typing import Any, Final
 NEVER: Final = float("inf")
 
 Wrong = Callable[[Sequence["Event"], Sequence["Event"]], bool]
-"""Whether the first events are a violation, whatever became of the second."""
+"""Returns whether the first events are a violation, whatever the effect of the second ones was."""
 
 
 class Op(enum.StrEnum):
-    """What a client asked for."""
+    """The operation that a client requested."""
 
     PUT = "put"
     GET = "get"
     HEAD = "head"
     DELETE = "delete"
     CREATE = "create"
-    """Put only if absent."""
+    """Put only if the key is absent."""
     SWAP = "swap"
-    """Put only if the present value is the expected one."""
+    """Put only if the current value is the expected one."""
     LIST = "list"
-    """One key's part of a listing: whether it was listed."""
+    """The part of a listing that concerns one key: whether it was listed."""
 
 
 WRITES: Final = frozenset({Op.PUT, Op.DELETE, Op.CREATE, Op.SWAP})
 
 
 class Said(enum.StrEnum):
-    """What a client was answered."""
+    """The response that a client received."""
 
     DONE = "done"
     ABSENT = "absent"
     PRESENT = "present"
-    """There, with a value that the answer does not tell."""
+    """The key exists; the response does not contain its value."""
     REFUSED = "refused"
-    """The condition did not hold."""
+    """The condition was not met."""
     UNKNOWN = "no clear answer"
-    """It may have been done, may be done yet, or never."""
+    """The operation may have taken effect, may still take effect, or may never do so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One operation of one client on one key, with the times of its call and its answer in seconds of one clock.
+    """One operation of one client on one key.
 
-    ``value`` is the value written, or the one that a read saw; ``expected`` the one that a swap was conditional on.
+    ``called`` and ``answered`` are the times of request and response, in seconds of the same clock. ``value`` is the
+    value written, or the one that a read returned; ``expected`` is the condition of a swap.
+
+    Raises ``ValueError`` where the response comes before the request.
     """
 
     client: int
@@ -78,7 +81,7 @@ class Event:
 
     @property
     def asked(self) -> str:
-        """What was asked for, in short: ``put k0=v3``."""
+        """The request in short: ``put k0=v3``."""
         asked = f"{self.op} {self.key}"
         if self.op is Op.SWAP:
             return f"{asked} {self.expected}→{self.value}"
@@ -86,7 +89,7 @@ class Event:
 
     @property
     def outcome(self) -> str:
-        """What was answered, in a word: the value that a read saw, or what was said."""
+        """The response in one word: the value that a read returned, or the kind of response."""
         saw = self.value if self.op in (Op.GET, Op.HEAD) and self.said is Said.DONE else None
         return self.said.value if saw is None else saw
 
@@ -95,7 +98,11 @@ class Event:
 
 
 def as_data(history: Sequence[Event]) -> list[dict[str, Any]]:
-    """Return a history as reports hold it: seconds count from its first call, and where no answer came is no end."""
+    """Return a history as reports store it.
+
+    One object per event, sorted by the time of the request. Seconds count from the first request; ``end_s`` is
+    ``None`` where no response came.
+    """
     began = min((event.called for event in history), default=0.0)
     return [
         {
@@ -110,11 +117,11 @@ def as_data(history: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 class Undecided(Exception):
-    """The time allowed ran out before every order was looked at."""
+    """Raised when the time ran out before every order was checked."""
 
 
 def _after(event: Event, state: str | None) -> tuple[bool, str | None]:
-    """Return whether an answer is right where the key holds ``state`` (``None``: absent), and what it holds then."""
+    """Return whether the response is right where the key holds ``state`` (``None``: absent), and the state after it."""
     match event.op, event.said:
         case (Op.PUT, _):
             return True, event.value
@@ -137,11 +144,14 @@ def _after(event: Event, state: str | None) -> tuple[bool, str | None]:
 def linearization(
     events: Iterable[Event], *, initial: str | None = None, deadline: float = NEVER, optional: Iterable[Event] = ()
 ) -> list[Event] | None:
-    """Return an order of the events of ONE key that makes every answer right, or ``None`` where there is none.
+    """Return an order of the events of ONE key that makes every response right, or ``None`` where none exists.
 
-    ``initial`` is what the key held before. ``deadline`` (of :func:`time.monotonic`) bounds the search: then
-    :class:`Undecided` is raised. Writes among ``optional`` may stand anywhere after their call, or nowhere; so may
-    writes without a clear answer, while reads without one say nothing.
+    - ``initial``: the value of the key before the history; ``None``: absent.
+    - ``deadline``: when the search ends, on the clock of :func:`time.monotonic`.
+    - ``optional``: writes that may stand anywhere after their request, or nowhere. Writes without a clear response are
+      treated the same way; reads without one are ignored.
+
+    Raises :class:`Undecided` at the deadline.
     """
     free = {id(event) for event in optional}
     wanted = [event for event in (*events, *optional) if event.said is not Said.UNKNOWN or event.writes]
@@ -158,7 +168,7 @@ def linearization(
 def _search(entries: list[Event], initial: str | None, deadline: float) -> list[Event] | None:
     due = sum(1 << at for at, event in enumerate(entries) if event.answered != NEVER)
     seen: set[tuple[int, str | None]] = set()
-    # Each level: events taken so far (as bits), the state then, the candidates left to try, the event that led here.
+    # Each level: the events taken so far (as bits), the state after them, the candidates that are left to try.
     order: list[Event] = []
     stack: list[tuple[int, str | None, list[int]]] = [(0, initial, _candidates(entries, 0, initial))]
     looked = 0
@@ -188,7 +198,10 @@ def _search(entries: list[Event], initial: str | None, deadline: float) -> list[
 
 
 def _candidates(entries: Sequence[Event], taken: int, state: str | None) -> list[int]:
-    """Return the events that may come next: nothing left out was answered before they were called. Best one last."""
+    """Return the indexes of the events that may come next, the best one last.
+
+    An event may come next if no event that is still left out ended before it began.
+    """
     first_answer = min((event.answered for at, event in enumerate(entries) if not taken >> at & 1), default=NEVER)
     found = []
     for at, event in enumerate(entries):
@@ -197,18 +210,20 @@ def _candidates(entries: Sequence[Event], taken: int, state: str | None) -> list
         if taken >> at & 1:
             continue
         if not event.writes and _after(event, state)[0]:
-            return [at]  # a read that fits now changes nothing: taking it at once loses no order
+            return [at]  # a read that fits now changes nothing: taking it at once excludes no order
         found.append(at)
-    # What must be answered soonest is tried first.
+    # The event with the earliest response is tried first.
     return sorted(found, key=lambda at: -entries[at].answered)
 
 
 def violation(
     events: Iterable[Event], *, initial: dict[str, str] | None = None, seconds: float = 2.0
 ) -> list[Event] | None:
-    """Return the shortest history found that no order explains, or ``None`` where every key's history has one.
+    """Return the shortest history found that no order explains, or ``None`` where the history of every key has one.
 
-    Raises :class:`Undecided` where the time ran out on some key and no other key gave a violation.
+    ``initial``: values before the history, by key. ``seconds``: time for the search, and again for shortening.
+
+    Raises :class:`Undecided` where the time ran out for some key and no other key showed a violation.
     """
     deadline = time.monotonic() + seconds
     by_key: dict[str, list[Event]] = {}
@@ -228,11 +243,11 @@ def violation(
 
 
 def shortest(history: Sequence[Event], *, initial: str | None = None, seconds: float = 2.0) -> list[Event]:
-    """Return a part of a history of one key that is still a violation, and of which nothing can be left out.
+    """Return a part of a history of one key that is still a violation, and from which nothing can be left out.
 
     A read is simply left out. A write is left out only where the rest stays a violation even if that write took effect
-    at any moment after its call, or never: what remains is wrong whatever became of what is not shown. A write whose
-    value is seen in what remains stays with it.
+    at any time after its request, or never: what remains is wrong whatever the hidden writes did. A write stays where
+    a remaining event saw its value.
     """
     deadline = time.monotonic() + seconds
 

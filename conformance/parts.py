@@ -1,7 +1,7 @@
-"""The storage system around its storage, as ports: settings, retention, migration, a writer that can be killed.
+"""The parts of an application around its storage, as ports: settings, retention, migration, and a writer to kill.
 
-Whoever judges a system of their own puts their own implementations in place of the reference's, by the ``parts`` of a
-target; what they leave out is not judged.
+To judge your own application, put your implementations in place of the reference's, with the ``parts`` of a target.
+Parts that you leave out are not judged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bucket_conformance.reference_impl.keys import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One wrong or missing variable: its name, its value as shown to people (``None``: not set), what is allowed."""
+    """One invalid or missing variable: its name, its value as people may see it (``None``: not set), what is valid."""
 
     name: str
     shown: str | None
@@ -27,7 +27,7 @@ class Refusal:
 
 
 class SettingsRefused(Exception):
-    """The environment describes no usable storage. ``str`` is what the operator gets to read."""
+    """Raised when the environment describes no usable storage. ``str`` is the text that the operator reads."""
 
     def __init__(self, text: str, refusals: tuple[Refusal, ...]) -> None:
         super().__init__(text)
@@ -38,8 +38,8 @@ class SettingsRefused(Exception):
 class LoadedSettings:
     """Settings that were accepted.
 
-    ``values`` by name of the variable: ``str``, ``bool`` or ``None`` for one that is not set and has no default.
-    ``shown`` is how the settings look in a log: their ``repr``.
+    ``values``, by the name of the variable: ``str``, ``bool``, or ``None`` for a variable that is not set and has no
+    default. ``shown`` is how the settings appear in a log: their ``repr``.
     """
 
     values: Mapping[str, str | bool | None]
@@ -47,14 +47,20 @@ class LoadedSettings:
 
 
 class SettingsPort(Protocol):
-    """What reads the ``AP_*`` variables when the system starts."""
+    """Reads the ``AP_*`` variables when the application starts."""
 
     def load(self, environ: Mapping[str, str]) -> LoadedSettings:
-        """Return the settings; raise :class:`SettingsRefused`. Contacts nothing, writes nothing."""
+        """Return the settings. Contacts nothing and writes nothing.
+
+        Raises :class:`SettingsRefused`, which names every invalid variable.
+        """
         ...
 
     def open(self, environ: Mapping[str, str]) -> Storage:
-        """Return the storage that the settings describe, with the credentials that they name."""
+        """Return the storage that the settings describe, with the credentials that they contain.
+
+        Raises :class:`SettingsRefused`.
+        """
         ...
 
 
@@ -68,16 +74,24 @@ class ExpiryRule:
 
 
 class RetentionPort(Protocol):
-    """What turns "keep this type so many days" into lifecycle rules of a bucket."""
+    """Turns "keep files of this type for so many days" into lifecycle rules of a bucket."""
 
     def rules(self, policy: Mapping[str, int], owners: Sequence[tuple[Scope, str]]) -> Sequence[ExpiryRule]:
-        """Return the rules that let each type of ``policy`` expire after its days, for these owners (scope, id)."""
+        """Return lifecycle rules for these owners.
+
+        ``policy``: days (1 or more) by file type. ``owners``: pairs of scope and id.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrated:
-    """What a migration says about itself: all done or not, the keys still to be moved, those outside the layout."""
+    """The result of a migration, as it reports it itself.
+
+    - ``complete``: every file was moved.
+    - ``left``: keys that are not moved yet.
+    - ``outside``: keys that do not belong to the layout.
+    """
 
     complete: bool
     left: tuple[str, ...]
@@ -85,53 +99,59 @@ class Migrated:
 
 
 class MigrationPort(Protocol):
-    """What brings every file of one storage into another."""
+    """Moves every file of one storage to another."""
 
     def source(self, root: Path) -> Storage:
-        """Return a storage on a local folder, to migrate from."""
+        """Return a storage on a local directory, as the source of a migration."""
         ...
 
     def migrate(self, source: Storage, target: Storage, *, journal: Path) -> Migrated:
-        """Move everything. ``journal`` is a file of its own: a later run with it goes on where this ends."""
+        """Move everything and return the result.
+
+        ``journal`` is a file that only this migration uses; a later run with the same file continues where this one
+        ended.
+        """
         ...
 
 
 class Writing(Protocol):
-    """A process that uploads without end: the n-th upload stores ``writer_body(n, size)`` under key n modulo keys."""
+    """A process that uploads without end: upload n stores ``writer_body(n, size)`` under key number n modulo keys."""
 
     def wait_for(self, answered: int) -> None:
-        """Return when at least so many uploads were answered, or when there is nothing left to do."""
+        """Return once at least ``answered`` uploads got a response, or once there is nothing left to upload."""
         ...
 
     def kill(self) -> int:
-        """Kill the process (SIGKILL) and return how many uploads it had been answered. Raises ``WriterFailed``."""
+        """Kill the process (SIGKILL) and return how many of its uploads got a response. Raises ``WriterFailed``."""
         ...
 
 
 class WriterFailed(Exception):
-    """The writer ended by itself; the message says why."""
+    """Raised when the writer ended on its own; the message says why."""
 
 
 class WriterPort(Protocol):
-    """Starts writers in processes of their own, over the same stored data as the session."""
+    """Starts writers in their own processes, which write to the same stored data as the session."""
 
     def migrate(self, migration: MigrationPort, source: Path, *, journal: Path) -> AbstractContextManager[Writing]:
-        """Start a process that migrates a local folder; its uploads count as answered. Killed at the end of the block.
+        """Start a process that migrates a local directory, and kill it at the end of the ``with`` block.
 
-        Raises ``WriterFailed`` for a migration that another process cannot be given.
+        Each of its uploads that got a response counts. Raises ``WriterFailed`` for a migration that cannot be passed to
+        another process.
         """
         ...
 
     def start(self, keys: Sequence[str], *, size: int) -> AbstractContextManager[Writing]:
-        """Start a writer; it is killed at the end of the block at the latest."""
+        """Start a writer of bodies of at least ``size`` bytes. It is killed at the end of the block at the latest."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemParts:
-    """What of the system there is to judge, beside the storage. ``root``: the folder that the storage keeps to.
+    """The parts of the application to judge, in addition to the storage. ``None``: not judged.
 
-    ``restart`` kills the server hard and starts it again on the same data; it returns when the server answers.
+    ``root`` is the root directory of the storage. ``restart`` kills the server (SIGKILL) and starts it again on the
+    same data; it returns once the server responds.
     """
 
     settings: SettingsPort | None = None
@@ -142,7 +162,7 @@ class SystemParts:
     restart: Callable[[], None] | None = None
 
     def capabilities(self) -> frozenset[Capability]:
-        """Return what these parts allow a session to judge."""
+        """Return the capabilities that a session gets from these parts."""
         return frozenset(capability for capability, name in _PART_OF.items() if getattr(self, name) is not None)
 
 
@@ -156,16 +176,17 @@ _PART_OF: Final = {
 }
 
 PART_CAPABILITIES: Final = frozenset(_PART_OF)
-"""Capabilities that a session has if and only if it was given the part; declaring them is not enough."""
+"""A session has these capabilities exactly if it was given the part. Declaring them is not sufficient."""
 
 ChangeParts = Callable[[SystemParts], SystemParts]
-"""Puts parts of one's own in place of the reference's."""
+"""Receives the reference's parts and returns your own in their place."""
 
 
 def writer_body(number: int, size: int) -> bytes:
-    """Return what a writer's upload of this number stores: its number first, no two alike, none of one length in a row.
+    """Return the body of upload ``number`` of a writer.
 
-    ``size`` is the least length in bytes (8 or more).
+    It begins with the number. No two bodies are equal, and no two in a row have the same length. ``size`` is the
+    minimum length in bytes (8 or more).
     """
     length = size + number * 7919 % 4096
     block = bytes((index * 7 + number) % 256 for index in range(251))

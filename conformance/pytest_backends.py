@@ -1,4 +1,4 @@
-"""The backends of a pytest run: opened when their first clause runs, kept open, closed at the end."""
+"""The backends of a pytest run: opened when their first clause runs, kept open, and closed at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bucket_conformance.providers.provider import LaunchError, Provider, Provide
 
 
 class BackendsError(Exception):
-    """The options name nothing that can be judged; the message says what is allowed."""
+    """Raised for options that name nothing to judge; the message says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class _Open:
 
 @dataclass(slots=True)
 class Backends:
-    """What is judged, by name. A worker of pytest-xdist opens its own."""
+    """The backends to judge, by name. Each worker of pytest-xdist opens its own."""
 
     providers: Mapping[str, Provider]
     targets: Mapping[str, tuple[Target, frozenset[Capability]]]
@@ -67,11 +67,15 @@ class Backends:
 
     @property
     def names(self) -> list[str]:
+        """The names of the backends, in the order in which clauses run on them."""
         return [*self.providers, *self.targets]
 
     @classmethod
     def from_options(cls, options: argparse.Namespace, environ: Mapping[str, str]) -> Backends:
-        """Return the backends that the options name; ``local_disk`` where they name none."""
+        """Return the backends that the options name, or ``local_disk`` where they name none.
+
+        Raises :class:`BackendsError`.
+        """
         try:
             known = discover([Path(path) for path in options.conformance_provider_file])
             endpoint = endpoint_of(
@@ -112,7 +116,7 @@ class Backends:
         )
 
     def judge(self, name: str, entry: Entry) -> dict[str, Any]:
-        """Judge one clause and return its line of a report; an ``error`` where the backend cannot be brought up."""
+        """Return the result of one clause, as in a report. It is an ``error`` where the backend cannot be opened."""
         try:
             opened = self._opened(name)
         except BackendsError as error:
@@ -121,6 +125,7 @@ class Backends:
         return result_line(entry, judgement, opened.session, opened.target, opened.plan, provider=name)
 
     def header(self, name: str) -> dict[str, Any]:
+        """Return the header of the report for one backend."""
         if name in self._open:
             return self._open[name].header
         plan = Plan(entries=(), effort=EFFORTS[self.mode], seed=self.seed)
@@ -128,7 +133,7 @@ class Backends:
         return header(provider=name, backend=title, backend_version="unknown", launch="unknown", plan=plan, target=None)
 
     def close(self) -> dict[str, Left]:
-        """Close what is open; return what is left of each backend, and what is to be known of it."""
+        """Close every session and stop every server; return what is left of each backend, and its note."""
         self._stack.close()
         return {
             name: Left(
@@ -182,11 +187,11 @@ class Backends:
 def _factory(name: str) -> Callable[[], Any]:
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
-    if here not in sys.path:  # as with `python -m pytest`
+    if here not in sys.path:  # the same as `python -m pytest`
         sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # importing runs somebody's code
+    except Exception as error:  # an import runs code that is not ours
         raise BackendsError(
             f"--conformance-storage {name}: {type(error).__name__}: {error}; "
             f"write MODULE:FACTORY, importable from {here}"

@@ -1,8 +1,9 @@
-"""The pytest plugin: every clause is a test, once per provider.
+"""The pytest plugin: each clause is a test, once per provider.
 
-``pytest --pyargs bucket_conformance --conformance-provider minio``, also with ``-k``, ``-n``, ``--lf``, ``--junitxml``.
-Every option begins with ``--conformance-``, so that none collides with an option of a project or of another plugin.
-Nothing of the suite is imported before a clause is collected, so that the plugin costs other projects nothing.
+``pytest --pyargs bucket_conformance --conformance-provider minio``; works with ``-k``, ``-n``, ``--lf`` and
+``--junitxml``. Every option begins with ``--conformance-``, so that none collides with an option of a project or of
+another plugin. The plugin imports nothing of the suite until a clause is collected, so that it costs other projects
+nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NAMING: Final = (
     "--conformance-bucket",
     "--conformance-region",
 )
-"""The options that say what is judged."""
+"""The options that say what to judge."""
 
 _BACKENDS: Final = pytest.StashKey["Backends"]()
 _LEFT: Final = pytest.StashKey[dict[str, dict[str, str]]]()
@@ -83,7 +84,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class ClauseFile(pytest.File):
-    """One file of clauses: each clause once for every backend asked for."""
+    """One file of clauses: each clause once per selected backend."""
 
     def collect(self) -> Iterator[pytest.Item]:
         from bucket_conformance.conformance.catalogue import select
@@ -96,7 +97,7 @@ class ClauseFile(pytest.File):
             if entry.cases[0].function.__module__ == module:
                 for backend in backends.names:
                     name = f"{entry.clause.id}[{backend}]"
-                    # Written out, so that pytest reads it as it reads its cache: the bracket apart from the name.
+                    # Set explicitly, because pytest's cache expects the bracket to be part of the node id.
                     nodeid = f"{self.nodeid}::{name}"
                     yield ClauseItem.from_parent(self, name=name, nodeid=nodeid, entry=entry, backend=backend)
 
@@ -135,7 +136,7 @@ class ClauseItem(pytest.Item):
             pytest.skip(f"{verdict}: {reason}")
 
     def _shown(self) -> dict[str, Any]:
-        """Return the result as pytest may show it: at once, and so before the neighbours are judged."""
+        """Return the result in the form that pytest may print. It is printed before the other clauses are judged."""
         if not self.config.getoption("--conformance-public"):
             return self.result
         from bucket_conformance.conformance.report.disclosure import published_alone
@@ -152,7 +153,7 @@ class ClauseItem(pytest.Item):
 
 
 class ClauseFailure(Exception):
-    """A deviation, as pytest shows it."""
+    """A deviation, in the form in which pytest prints it."""
 
 
 def _sentence(result: dict[str, Any]) -> str:
@@ -181,7 +182,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if isinstance(item, ClauseItem) and call.when == "call" and item.result:
-        # An attribute of a report travels from the workers of pytest-xdist to the process that writes.
+        # pytest-xdist sends attributes of a report from its workers to the process that writes the report.
         report.conformance = {  # type: ignore[attr-defined]
             "header": _backends(item.config).header(item.backend),
             "result": item.result,
@@ -197,7 +198,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 class _State:
-    """The configuration of the running process: ``logreport`` is told of none."""
+    """The configuration of the running process, because pytest passes none to ``logreport``."""
 
     config: pytest.Config | None = None
 
@@ -208,7 +209,7 @@ _state: Final = _State()
 def pytest_configure(config: pytest.Config) -> None:
     _state.config = config
     if any(config.getoption(option) for option in _NAMING) and not config.option.help:
-        _backends(config)  # a wrong name ends the run before anything is collected
+        _backends(config)  # a wrong name ends the run before collection
     path = config.getoption("--conformance-report")
     if path and not hasattr(config, "workerinput"):
         try:
@@ -276,7 +277,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     from bucket_conformance.conformance.report.document import Section, footer, line
 
     public = session.config.getoption("--conformance-public")
-    # Clauses that -k or -m left out are the operator's choice; clauses that never had their turn are missing.
+    # Clauses that -k or -m excluded are the operator's choice; clauses that were never reached are missing.
     whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not session.shouldfail
     try:
         with Path(path).open("w", encoding="ascii") as out:
@@ -296,7 +297,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
                 )
                 out.write(line(closing))
     except OSError as error:
-        # An exception here would hide what failed; a status of success would hide that the report is missing.
+        # An exception here would hide the failures; an exit code of success would hide that the report is missing.
         session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {error.strerror}", red=True)
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 

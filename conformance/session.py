@@ -1,4 +1,4 @@
-"""The one thing a clause sees: an isolated, cleaned-up use of a backend. Never the provider's name."""
+"""The session: what a clause may use of one backend. Isolated, recorded, cleaned up; hides the provider's name."""
 
 from __future__ import annotations
 
@@ -31,56 +31,67 @@ from bucket_conformance.reference_impl.keys import KeyLayout
 T = TypeVar("T")
 
 MARK = "conformance-"
-"""Every name that a run creates contains this, so that leftovers can be told from anybody's data."""
+"""Every name that a run creates contains this text, which distinguishes our leftovers from other data."""
 
 
 LEADS = (" ", "+", "%", "?", "#", "&", "\\", "~", "!", ".", "..", "'", "-", "=", "é", "\U0001f600", "\t")
-"""What a few keys of a run begin with before the mark, because keys may; cleaning up looks there too."""
+"""Some keys of a run begin with one of these, before the mark, because keys may. Cleanup looks there as well."""
 
 
 class BackendView(Protocol):
-    """The backend seen without the storage under test: its own listing, or the file tree. May raise ``ViewError``."""
+    """The backend seen without the storage under test: through its own listing, or through the file tree.
+
+    Each method may raise ``ViewError``.
+    """
 
     def keys(self, prefix: str) -> list[str]:
         """Return every key that starts with ``prefix``, sorted."""
         ...
 
     def read(self, key: str) -> bytes | None:
-        """Return the bytes of a key, ``None`` where there are none."""
+        """Return the bytes stored under a key, or ``None`` where the key does not exist."""
         ...
 
     def write(self, key: str, body: bytes) -> None:
-        """Store bytes under a key."""
+        """Store these bytes under a key; replaces what was there."""
         ...
 
 
 class Interference(Protocol):
-    """Trouble between the storage and its backend, made by the suite. Each method acts inside its ``with`` block."""
+    """Faults between the storage and its backend, made by the suite.
+
+    Each method returns a context manager; the fault is active inside its ``with`` block.
+    """
 
     def refuse_deletes(self, keys: Iterable[str]) -> AbstractContextManager[None]:
-        """The backend refuses to delete these keys (AccessDenied) and deletes the others."""
+        """Make deletes of these keys fail with AccessDenied; all other keys are deleted."""
         ...
 
     def break_deletes(self, how: str, times: int) -> AbstractContextManager[None]:
-        """The next ``times`` deletes fail: ``"503"``, ``"reset_before"`` or ``"reset_after"`` the backend acted, or a
-        ``"timeout"`` after it acted."""
+        """Make the next ``times`` deletes fail.
+
+        ``how`` is ``"503"``, ``"reset_before"`` or ``"reset_after"`` (the connection breaks before or after the backend
+        acts), or ``"timeout"`` (no response, after the backend acted).
+        """
         ...
 
     def cut_downloads(self, after: int, times: int) -> AbstractContextManager[None]:
-        """The next ``times`` downloads end after ``after`` bytes of their body."""
+        """End the next ``times`` downloads after ``after`` bytes of their body."""
         ...
 
     def deny(self, permission: str) -> AbstractContextManager[None]:
-        """The backend refuses (AccessDenied) what needs this permission: ``"s3:PutObject"``, ``"s3:GetObject"``,
-        ``"s3:ListBucket"`` or ``"s3:DeleteObject"``."""
+        """Reject, with AccessDenied, every request that needs this permission.
+
+        Known are ``"s3:PutObject"``, ``"s3:GetObject"``, ``"s3:ListBucket"`` and ``"s3:DeleteObject"``.
+        """
         ...
 
 
 class OtherHands(Protocol):
-    """The same backend, opened with credentials other than its own."""
+    """Opens the same backend with credentials that are not its own."""
 
     def with_wrong_secret(self) -> Storage:
-        """Return a storage that signs with a secret which is not the backend's."""
+        """Return a storage that signs with a secret other than the backend's."""
         ...
 
     def with_secret(self, secret: str) -> Storage:
@@ -88,30 +99,31 @@ class OtherHands(Protocol):
         ...
 
     def with_expiring_credentials(self, ends_in_s: float) -> Storage:
-        """Return a storage whose credentials are good, temporary, and end in so many seconds (over 0).
+        """Return a storage with valid temporary credentials that expire in ``ends_in_s`` seconds (more than 0).
 
-        It is the same storage each time; what an earlier call asked for no longer holds.
+        Each call returns the same storage, and replaces the expiry of the call before.
         """
         ...
 
 
 class Liveness(Protocol):
-    """Tells whether a backend works at all, see :mod:`liveness`."""
+    """Checks whether a backend works at all; see :mod:`bucket_conformance.conformance.wire.health`."""
 
     def check(self) -> Finding:
-        """Return whether it does; one that does not has some seconds to come back."""
+        """Return whether the backend works. A backend that does not respond has some seconds to recover."""
         ...
 
 
 SHARED_LISTING_SIZE: Final = 1001
-"""One more than the largest page of S3."""
+"""One more than the largest page of a listing in S3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedListing:
-    """``SHARED_LISTING_SIZE`` keys of the layout, alone below ``prefix``, and the exchanges that stored them.
+    """``SHARED_LISTING_SIZE`` keys of the layout, and the exchanges that stored them.
 
-    They are stored once in a session, for every clause that needs a listing with a second page.
+    No other keys exist below ``prefix``. The keys are stored once per session, for every clause that needs a listing
+    with a second page.
     """
 
     prefix: str
@@ -120,7 +132,16 @@ class SharedListing:
 
 
 class Session:
-    """A backend as clauses see it. Everything done through it is recorded, and removed when it closes."""
+    """One backend as clauses see it. Records everything done through it, and cleans up when it closes.
+
+    ``open_session`` makes it; clauses receive it as their first argument. Attributes for clauses:
+
+    - ``storage``: the storage under test, a ``Storage``.
+    - ``layout``: the key layout of the application.
+    - ``capabilities``: what the backend can do.
+    - ``run_id``: the id that is part of every name that this run creates.
+    - ``clock_offset_s``: the backend's clock minus ours, in seconds.
+    """
 
     def __init__(
         self,
@@ -142,7 +163,7 @@ class Session:
     ) -> None:
         self.run_id = run_id
         self.storage = make_storage(None)
-        """As it comes, with the batch size that it has unless told another."""
+        """The storage under test, with its default batch size."""
         self.layout = layout
         self.capabilities = capabilities
         self.transport = transport
@@ -155,7 +176,7 @@ class Session:
         self._other_hands = other_hands
         self._parts = parts or SystemParts()
         self.liveness: Liveness | None = liveness
-        """Tells whether the backend still works; ``None`` where nothing can be asked."""
+        """Checks whether the backend still works; ``None`` where there is no way to check it."""
         self._keep_alive = keep_alive
         self._counter = itertools.count()
         self._signed: dict[str, SignedFrom] = {}
@@ -166,48 +187,62 @@ class Session:
         self._shared_listing: SharedListing | None = None
         self._shared_listing_in_doubt = False
         self.declared_limits: Mapping[str, int] = {}
-        """What the backend is said to be limited to, by the names of ``backend.limits`` (``batch_keys``, …)."""
+        """Declared limits of the backend, by the names of ``backend.limits`` (``batch_keys``, …)."""
 
     @property
     def recorder(self) -> Recorder:
+        """The recorder of every exchange of this session."""
         return self.transport.recorder
 
     @property
     def wire(self) -> S3Wire:
-        """Single S3 requests. Only for clauses that require ``Capability.WIRE``."""
+        """The client for single S3 requests. Only for clauses that require ``Capability.WIRE``.
+
+        Raises ``LookupError`` where the session has none.
+        """
         if self._wire is None:
             raise LookupError("this session has no wire; the clause must require Capability.WIRE")
         return self._wire
 
     @property
     def view(self) -> BackendView:
-        """The backend's own view. Only for clauses that require ``Capability.OWN_VIEW``."""
+        """The backend without the storage under test. Only for clauses that require ``Capability.OWN_VIEW``.
+
+        Raises ``LookupError`` where the session has none.
+        """
         if self._view is None:
             raise LookupError("this session has no own view; the clause must require Capability.OWN_VIEW")
         return self._view
 
     @property
     def interference(self) -> Interference:
-        """Trouble on request. Only for clauses that require ``Capability.FAULT_INJECTION`` or ``REFUSALS``."""
+        """Faults on demand. Only for clauses that require ``Capability.FAULT_INJECTION`` or ``REFUSALS``.
+
+        Raises ``LookupError`` where the session has none.
+        """
         if self._interference is None:
             raise LookupError("this session cannot interfere; the clause must require the capability for it")
         return self._interference
 
     @property
     def other_hands(self) -> OtherHands:
-        """Storages with other credentials. Only for clauses that require ``Capability.OTHER_SECRETS`` and the like."""
+        """Storages with other credentials.
+
+        Only for clauses that require ``Capability.OTHER_SECRETS`` or ``EXPIRING_CREDENTIALS``; raises ``LookupError``
+        where the session has none.
+        """
         if self._other_hands is None:
             raise LookupError("this session has one set of credentials; the clause must require the capability for it")
         return self._other_hands
 
     @property
     def settings(self) -> SettingsPort:
-        """What reads the settings at start. Only for clauses that require ``Capability.SETTINGS``."""
+        """The loader of the settings. Only for clauses that require ``Capability.SETTINGS``."""
         return _part(self._parts.settings, Capability.SETTINGS)
 
     @property
     def retention(self) -> RetentionPort:
-        """What makes expiry rules. Only for clauses that require ``Capability.RETENTION``."""
+        """The component that makes expiry rules. Only for clauses that require ``Capability.RETENTION``."""
         return _part(self._parts.retention, Capability.RETENTION)
 
     @property
@@ -222,44 +257,50 @@ class Session:
 
     @property
     def root(self) -> Path:
-        """The folder that the storage keeps to. Only for clauses that require ``Capability.FILE_TREE``."""
+        """The root directory of the storage. Only for clauses that require ``Capability.FILE_TREE``."""
         return _part(self._parts.root, Capability.FILE_TREE)
 
     def restart(self) -> None:
-        """Kill the server hard, start it again, and wait for it. Only with ``Capability.RESTART``."""
+        """Kill the server (SIGKILL), start it again, and wait until it responds. Only with ``Capability.RESTART``."""
         _part(self._parts.restart, Capability.RESTART)()
 
     def keep_alive(self) -> None:
-        """Say to whoever cleans up that this run is at work; called before each example, and rarely sends anything."""
+        """Mark this run as active, so that no cleanup removes its data.
+
+        Called before each example; most calls send no request.
+        """
         if self._keep_alive is not None:
             self._keep_alive()
 
     def another_storage(self) -> Storage:
-        """Return a second client of the same backend, with connections of its own. Always the same second one."""
-        # A client costs far more than a request, and every example asks for one.
+        """Return a second client of the same backend, with its own connections. Each call returns the same one."""
+        # Making a client costs far more than a request, and every example calls this.
         self._other = self._other or self._make_storage(None)
         return self._other
 
     def storage_with_batches_of(self, size: int) -> Storage:
-        """Return a client that names at most ``size`` keys per delete request; only with a wire to count on."""
+        """Return a client that names at most ``size`` keys in one delete request; needs a wire to count requests."""
         if size not in self._by_batch_size:
             self._by_batch_size[size] = self._make_storage(size)
         return self._by_batch_size[size]
 
     def fresh_id(self) -> str:
-        """Return an id for a project, platform or file that no other example has used."""
+        """Return an id for a project, platform or file that no other example uses."""
         return f"{MARK}{self.run_id}-{next(self._counter):x}"
 
     def fresh_prefix(self) -> str:
-        """Return a prefix, ending in ``/``, below which any key may be stored and nobody else stores."""
+        """Return a prefix that ends in ``/``. Any key may be stored below it, and nobody else stores there."""
         return f"{MARK}{self.run_id}/{next(self._counter):x}/"
 
     def fresh_key(self, file_type: str = "FILE") -> str:
-        """Return a key of the layout, in a project of its own."""
+        """Return a key of the layout, in a new project. ``file_type`` is a name in ``FILE_TYPES``."""
         return self.layout.build(file_type, "file-1", project_id=self.fresh_id())
 
     def populate(self, keys: Sequence[str], body: bytes = b"x") -> None:
-        """Store ``body`` under every key, by the backend's own way in where there is one, several at a time."""
+        """Store ``body`` under every key, several at a time.
+
+        Writes through ``view`` where the backend has one, otherwise through the storage under test.
+        """
         write: Callable[[str], object]
         if self._view is not None:
             view = self._view
@@ -270,21 +311,21 @@ class Session:
             for key in keys:
                 write(key)
             return
-        # Kept, because its threads keep their connections.
+        # Kept for the session, because its threads keep their connections.
         self._pool = self._pool or ThreadPoolExecutor(4, thread_name_prefix="populate")
         for _ in self._pool.map(write, keys):
             pass
 
     def shared_listing(self) -> SharedListing:
-        """Return objects to look at and not to change, one more than fits on a page; the same ones each time.
+        """Return stored objects for reading only, one more than fits on a page of a listing.
 
-        They are stored at the first call. After :meth:`invalidate_shared_listing` they are stored again unless the
-        backend shows them all.
+        Each call returns the same objects; the first call stores them. After :meth:`invalidate_shared_listing` they are
+        stored again, unless the backend lists all of them.
         """
         if self._shared_listing is None or (self._shared_listing_in_doubt and not self._is_whole(self._shared_listing)):
             self._shared_listing = None
             owner, kinds = f"{self.fresh_id()}-p", ("FILE", "STEP_FILE", "FLOW_RUN_LOG", "PACKAGE_ARCHIVE")
-            # In no order that a listing could come in by chance.
+            # In an order that no listing returns by chance.
             names = [(kinds[at % 4], f"f{at * 7919 % SHARED_LISTING_SIZE}") for at in range(SHARED_LISTING_SIZE)]
             keys = tuple(self.layout.build(kind, name, project_id=owner) for kind, name in names)
             mark = self.recorder.mark()
@@ -294,24 +335,24 @@ class Session:
                 prefix=keys[0].partition(owner)[0] + owner, keys=keys, stored_by=stored_by
             )
         else:
-            # To a transcript and its reproducer, what was stored belongs.
+            # A transcript and its reproducer must contain the requests that stored the objects.
             self.recorder.recall(self._shared_listing.stored_by)
         self._shared_listing_in_doubt = False
         return self._shared_listing
 
     def invalidate_shared_listing(self) -> None:
-        """Check the shared listing before its next use: a clause failed, and may have removed too much."""
+        """Check the shared listing before its next use. Called when a clause failed: it may have deleted too much."""
         self._shared_listing_in_doubt = True
 
     def _is_whole(self, shared: SharedListing) -> bool:
         try:
             return self._view is not None and self._view.keys(shared.prefix) == sorted(shared.keys)
         except ViewError:
-            # How many keys a backend can list is for clauses to say.
+            # Whether a backend can list this many keys is decided by clauses, not here.
             return False
 
     def remove(self, key: str) -> None:
-        """Delete one key, by the backend's own way in where there is one."""
+        """Delete one key: with a single S3 request where there is a wire, otherwise through the storage under test."""
         if self._wire is not None:
             self._wire.delete(key)
         else:
@@ -319,7 +360,7 @@ class Session:
 
     @contextmanager
     def _signing(self, age_s: float) -> Iterator[None]:
-        # Under temporary credentials the warning is right, and of no use to a clause that signs and fetches at once.
+        # With temporary credentials the warning is right, but a clause signs and fetches at once and does not need it.
         with warnings.catch_warnings(), clock.shifted(self.clock_offset_s - age_s):
             warnings.simplefilter("ignore", CredentialsEndBeforeUrl)
             yield
@@ -335,7 +376,8 @@ class Session:
     ) -> str:
         """Return a URL that was signed ``age_s`` seconds ago by the backend's clock (negative: in the future).
 
-        ``storage`` signs in place of the session's own: one with a wrong secret.
+        ``expires_in`` is the life of the URL in seconds. ``storage`` signs instead of the session's own storage: one
+        with a wrong secret, for example.
         """
         with self._signing(age_s):
             url = (storage or self.storage).signed_url(key, file_name, expires_in=expires_in)
@@ -345,7 +387,7 @@ class Session:
         return url
 
     def signed_default_url(self, key: str, *, age_s: float = 0.0) -> str:
-        """Return a URL with the storage's own default life, signed ``age_s`` seconds ago."""
+        """Return a URL with the default life of the storage, signed ``age_s`` seconds ago."""
         with self._signing(age_s):
             url = self.storage.signed_url(key)
         self._signed[url] = SignedFrom(method="GET", url=url, age_s=age_s, expires=str(MAX_URL_LIFE_S))
@@ -354,7 +396,7 @@ class Session:
     def signed_upload_url(
         self, key: str, *, expires_in: int = MAX_URL_LIFE_S, age_s: float = 0.0, content_type: str | None = None
     ) -> str:
-        """Return an upload URL signed by the storage ``age_s`` seconds ago."""
+        """Return an upload URL that the storage signed ``age_s`` seconds ago; its life is ``expires_in`` seconds."""
         with self._signing(age_s):
             url = self.storage.signed_upload_url(key, expires_in=expires_in, content_type=content_type)
         signed: Headers = (("Content-Type", content_type),) if content_type is not None else ()
@@ -371,7 +413,11 @@ class Session:
         made_from: str | None = None,
         cut_after: int | None = None,
     ) -> Answer:
-        """Use a URL as a stranger would, with the URL alone. ``made_from``: the signed URL it was tampered from."""
+        """Send a request to a URL without any credentials except those in the URL itself; return the response.
+
+        - ``made_from``: the signed URL from which a changed URL was made.
+        - ``cut_after``: send this many bytes of the body, then hang up; the response then has status 0.
+        """
         made = self._signed.get(made_from or url)
         return self.transport.send(
             method,

@@ -1,4 +1,4 @@
-"""Generated data, and the named values at the boundaries that are always among the examples."""
+"""Generated data, and the named boundary values that are always among the examples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 def examples(name: str, values: Iterable[Any]) -> Callable[[F], F]:
-    """Decorate a ``@given`` test of one argument so that each of ``values`` is always among its examples."""
+    """Return a decorator for a ``@given`` test with one argument: each of ``values`` is always among its examples.
+
+    ``name`` is the name of the argument.
+    """
 
     def decorate(function: F) -> F:
-        # Hypothesis tries the decorator nearest to the function last, and a failure ends the trying: smallest first.
+        # Hypothesis tries the decorator nearest to the function last, and stops at a failure: smallest value first.
         for value in reversed(list(values)):
             function = example(**{name: value})(function)
         return function
@@ -28,9 +31,10 @@ def examples(name: str, values: Iterable[Any]) -> Callable[[F], F]:
 
 
 def only_if(possible: bool, why: str = "") -> None:
-    """Give this example up, without a verdict, unless it can be tried at all; ``why`` is told where none can.
+    """Give up this example, without a verdict, unless ``possible``. ``why`` is reported where no example is possible.
 
-    Unlike ``hypothesis.assume`` it may also be called where an example is tried again outside of Hypothesis.
+    Raises ``UnsatisfiedAssumption``. Unlike ``hypothesis.assume`` it also works outside of Hypothesis, where the suite
+    repeats an example.
     """
     if not possible:
         raise UnsatisfiedAssumption(why)
@@ -83,7 +87,7 @@ HOSTILE_KEYS: Final[dict[str, str]] = {
     "flag sequence": "\U0001f1e9\U0001f1ea",
     "last plane": "\U0010fffd",
 }
-"""Keys that have broken real stores, by what is unusual in them; all XML-legal."""
+"""Keys that real stores handle incorrectly, by what is unusual in them. All are legal in XML 1.0."""
 
 XML_HOSTILE_CHARACTERS: Final = "&<>'\"\r\n\t\u00e9\U0001f600"
 
@@ -93,19 +97,22 @@ _KEY_CHARACTERS: Final = st.characters(
 
 
 def key_tails(*, max_size: int = 24) -> st.SearchStrategy[str]:
-    """Strings to append to a prefix of one's own: any XML-legal UTF-8 without ``/``, named hostile ones among them."""
+    """Generate strings to append to a prefix of your own: XML-legal UTF-8 without ``/``, hostile keys included.
+
+    Lengths are 1 to ``max_size`` characters, except for the named keys of ``HOSTILE_KEYS``. Never ``.`` or ``..``.
+    """
     segment = st.text(_KEY_CHARACTERS, min_size=1, max_size=max_size).filter(lambda text: text not in (".", ".."))
     return st.sampled_from(sorted(HOSTILE_KEYS.values())) | segment
 
 
 def ids() -> st.SearchStrategy[str]:
-    """Ids that the layout accepts: 1 to 128 of its characters (short ones mostly)."""
+    """Generate ids that the layout accepts: 1 to 128 characters of ``[0-9A-Za-z_-]``, most of them short."""
     alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
     return st.text(alphabet, min_size=1, max_size=24) | st.text(alphabet, min_size=120, max_size=128)
 
 
 def file_types() -> st.SearchStrategy[str]:
-    """Names of the file types that the layout knows."""
+    """Generate names of file types that the layout knows (the keys of ``FILE_TYPES``)."""
     return st.sampled_from(sorted(FILE_TYPES))
 
 
@@ -127,11 +134,11 @@ BAD_IDS: Final[dict[str, str]] = {
     "up and out": "../../etc/passwd",
     "encoded dots": "%2e%2e",
 }
-"""Ids that must be refused, by what is wrong with them."""
+"""Ids that the layout must reject, by what is wrong with them."""
 
 
 def bad_ids() -> st.SearchStrategy[str]:
-    """Ids that no layout may accept: a good start with a forbidden character anywhere, and the named ones."""
+    """Generate ids that no layout may accept: the named ones, and valid ids with one forbidden character inside."""
     forbidden = st.sampled_from("/\\\x00\x01\n\r\t\x1b\x7f\ud800\udfff")
     spoiled = st.builds(
         lambda a, bad, b: a + bad + b, st.text("ab-_1", max_size=6), forbidden, st.text("ab-_1", max_size=6)
@@ -140,8 +147,11 @@ def bad_ids() -> st.SearchStrategy[str]:
 
 
 class _Pattern(bytes):
-    """Bytes that say how to make them again: Hypothesis spells each example out before it tries it, and a body of
-    20 MiB took longer to spell than to upload."""
+    """Bytes whose ``repr`` is the call that makes them.
+
+    Hypothesis calls ``repr`` on each example before it tries it; for a body of 20 MiB the usual ``repr`` took longer
+    than the upload.
+    """
 
     spelled: str
 
@@ -150,8 +160,11 @@ class _Pattern(bytes):
 
 
 def pattern_bytes(size: int, salt: int = 0) -> bytes:
-    """Return ``size`` bytes with a period of 251, so that a lost, repeated or moved block shows, and so that a
-    reproducer can make them again in one line."""
+    """Return ``size`` bytes with a period of 251; ``salt`` (0 to 255) is the first byte.
+
+    The period is not a power of two, so that a lost, repeated or moved block is visible. A reproducer can make the same
+    bytes with one line.
+    """
     block = bytes((index * 7 + salt) % 256 for index in range(251))
     if size <= 256:
         return (block * 2)[:size]
@@ -161,17 +174,17 @@ def pattern_bytes(size: int, salt: int = 0) -> bytes:
 
 
 SIZES: Final = (0, 1, KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 20 * MIB)
-"""Body sizes at which stores have changed their ways: empty, one buffer, one part."""
+"""Body sizes in bytes at which stores change their behaviour: empty, one buffer, one part."""
 
 
 def bodies(*, max_size: int = 4 * KIB) -> st.SearchStrategy[bytes]:
-    """Bodies up to ``max_size`` bytes: any bytes when small, a salted pattern when large."""
+    """Generate bodies of 0 to ``max_size`` bytes: any bytes when small, a salted pattern when large."""
     large = st.builds(pattern_bytes, st.integers(0, max_size), st.integers(0, 255))
     return st.binary(max_size=min(max_size, 256)) | large
 
 
 def url_lives() -> st.SearchStrategy[int]:
-    """Lives of signed URLs in seconds: 1 to 604800, boundaries often."""
+    """Generate lifetimes of signed URLs in seconds: 1 to 604800 (7 days), with many boundary values."""
     return st.sampled_from(
         (1, 2, 3, 59, 60, 899, 900, 901, 3600, 86_400, MAX_URL_LIFE_S - 1, MAX_URL_LIFE_S)
     ) | st.integers(1, MAX_URL_LIFE_S)
@@ -199,10 +212,10 @@ HOSTILE_FILE_NAMES: Final[dict[str, str]] = {
     "long": "n" * 260 + ".txt",
     "long and wide": "\u00e9" * 220 + ".txt",
 }
-"""File names for Content-Disposition, by what is unusual in them."""
+"""File names for the Content-Disposition header, by what is unusual in them."""
 
 
 def file_names() -> st.SearchStrategy[str]:
-    """File names: the named ones, and any text without lone surrogates."""
+    """Generate file names: the named ones, and 1 to 40 characters of any text without lone surrogates."""
     text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
     return st.sampled_from(sorted(HOSTILE_FILE_NAMES.values())) | text

@@ -1,4 +1,4 @@
-"""Where a backend under test is, once something has started or found it: plain data handed from launch to session."""
+"""Where a backend under test is, once it was started or found: plain data that a launch passes to a session."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ ChecksumMode = Literal["when_required", "when_supported"]
 
 
 Wrap = Callable[[Storage], Storage]
-"""Puts a storage of one's own around the reference's, to be judged in its place."""
+"""Returns your own storage around the reference storage; the suite then judges yours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Endpoint:
     """An S3 endpoint with credentials.
 
-    ``url`` is scheme, host and port, with a path where the server mounts S3 below one. ``bucket`` is a bucket that
-    exists and that we may fill below names of our own; ``None`` means that the session makes and removes its own.
-    The secrets never show in ``repr``.
+    - ``url``: scheme, host and port, plus a path where the server serves S3 below one.
+    - ``bucket``: an existing bucket, which the suite fills below its own names. With ``None`` the session creates a
+      bucket and removes it.
+    - ``region``: the region to sign for.
+    - ``addressing``: where requests carry the bucket name: in the ``"path"`` or in the host name (``"virtual"``).
+    - ``checksums``: when the SDK adds checksums, as in botocore.
+    - ``ca_file``: trusted certificates in PEM form, instead of the system's.
+    - ``wrap``, ``parts``: your own storage, and your own parts of the application, in place of the reference's.
+
+    ``repr`` never shows the secrets.
     """
 
     url: str
@@ -37,7 +44,7 @@ class S3Endpoint:
     bucket: str | None = None
     ca_file: Path | None = None
     disposable: bool = False
-    """The whole server is thrown away afterwards: what a session leaves in it need not be removed one by one."""
+    """The whole server is thrown away afterwards, so that a session need not remove its objects one by one."""
     keep_versions: bool = False
     """Whether old versions of what a session stored may stay in ``bucket`` where they cannot be removed."""
     wrap: Wrap | None = None
@@ -46,7 +53,7 @@ class S3Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskRoot:
-    """A local folder to be used as storage root. Each session makes a folder of its own below it."""
+    """A local directory as the root of a storage. Each session makes its own directory below it."""
 
     root: Path
     wrap: Wrap | None = None
@@ -55,7 +62,10 @@ class DiskRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageFactory:
-    """A storage class of somebody else's. Each call of ``make`` gives a client of the same stored data."""
+    """Your own storage class. Each call of ``make`` returns a client of the same stored data.
+
+    ``name`` appears in reports.
+    """
 
     make: Callable[[], Storage]
     name: str

@@ -1,4 +1,4 @@
-"""Reads files of TOML that people or strangers wrote."""
+"""Reads TOML files that people wrote, including people that we do not trust."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class TomlError(Exception):
-    """A file that is no usable TOML; the message names it and says what is wrong."""
+    """Raised for a file that is not usable TOML. The message names the file and says what is wrong."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a file. Raises :class:`TomlError`; ``OSError`` where it cannot be read."""
+    """Return the content of a file of at most ``MAX_BYTES``.
+
+    Raises :class:`TomlError`, and ``OSError`` where the file cannot be read.
+    """
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
@@ -26,10 +29,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str, *, name: str) -> dict[str, Any]:
-    """Return the content of a text. Raises :class:`TomlError`."""
+    """Return the content of a TOML text; ``name`` is how errors call it. Raises :class:`TomlError`."""
     try:
         return tomllib.loads(text)
     except RecursionError:
         raise TomlError(f"{name}: nested too deeply") from None
-    except ValueError as error:  # a TOMLDecodeError, or a number of endless digits
+    except ValueError as error:  # a TOMLDecodeError, or a number with too many digits
         raise TomlError(f"{name}: {error}") from None

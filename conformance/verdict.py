@@ -1,4 +1,4 @@
-"""How a clause was decided: verdicts, their merge order, and the typed record of a deviation."""
+"""How a clause was decided: the verdicts, their merge order, and the typed record of a deviation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Verdict(enum.StrEnum):
     CONFORMS = "conforms"
     DEVIATES = "deviates"
     UNSUPPORTED = "unsupported"
-    """The backend does not declare a capability that the clause requires."""
+    """The backend lacks a capability that the clause requires."""
     INCONCLUSIVE = "inconclusive"
-    """Time ran out, or repeated observations disagree; never counted as a pass."""
+    """Time ran out, or repeated observations disagree. It never counts as a pass."""
     ERROR = "error"
-    """Our launch or harness failed; says nothing about the backend."""
+    """The launch of the backend, or our own code, failed. This says nothing about the backend."""
     SKIPPED = "skipped"
-    """The operator's choice, with the reason."""
+    """The operator excluded the clause, and gave a reason."""
 
 
 MERGE_ORDER: Final = (
@@ -34,23 +34,23 @@ MERGE_ORDER: Final = (
     Verdict.UNSUPPORTED,
     Verdict.SKIPPED,
 )
-"""Strongest first: of several verdicts on one clause, the strongest stands."""
+"""Strongest first. Where one clause has several verdicts, the strongest is its verdict."""
 
 
 def merge(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the strongest of the verdicts; ``SKIPPED`` for none at all."""
+    """Return the strongest of the verdicts, or ``SKIPPED`` where there are none."""
     return min(verdicts, key=MERGE_ORDER.index, default=Verdict.SKIPPED)
 
 
 def share(counts: dict[Verdict, int]) -> float | None:
-    """Return conforms / (conforms + deviates), or ``None`` where nothing was decided."""
+    """Return conforms / (conforms + deviates), from 0.0 to 1.0, or ``None`` where no clause was decided."""
     decided = counts.get(Verdict.CONFORMS, 0) + counts.get(Verdict.DEVIATES, 0)
     return counts.get(Verdict.CONFORMS, 0) / decided if decided else None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was promised and what was seen, each as one short text; ``harm`` where what was seen does some."""
+    """What was promised and what was observed, each as one short text; ``harm`` where the deviation does any."""
 
     promised: str
     observed: str
@@ -58,11 +58,13 @@ class Observation:
 
 
 class Deviation(Exception):
-    """Raised by a clause: what was observed is not what is promised.
+    """Raised by a clause: the backend did not do what is promised.
 
-    ``example`` replaces the generated arguments in the evidence where the clause knows a better one (the steps of a
-    sequence, say). ``history``: what concurrent clients did, as far as it shows the deviation. ``harm``: what was
-    observed does this harm, and is not only another answer than promised.
+    - ``promised``, ``observed``: one short text each.
+    - ``example``: replaces the generated arguments in the evidence, where the clause knows a better text (for
+      instance, the steps of a sequence).
+    - ``history``: the operations of concurrent clients that show the deviation.
+    - ``harm``: the harm that the observed behaviour does; ``None`` where it is only different from what is promised.
     """
 
     def __init__(
@@ -81,20 +83,20 @@ class Deviation(Exception):
 
 
 class Moment(enum.StrEnum):
-    """What a deviation hung on that the same requests, sent one after another, do not bring back."""
+    """Why the same requests, sent one after another, need not show the deviation again."""
 
     SIDE_BY_SIDE = "the requests once ran side by side"
     KILLED = "a process was killed in the middle"
 
 
 class Inconclusive(Exception):
-    """Raised by a clause that could not decide; the message says why."""
+    """Raised by a clause that could not decide. The message says why."""
 
 
 class ViewError(Exception):
-    """The backend's own view could not be had: it did not serve a plain request of ours.
+    """Raised when the backend cannot be inspected: a plain S3 request of the suite failed.
 
-    ``status`` is that of its answer, 0 where there was none.
+    ``status`` is the HTTP status of the response, or 0 where there was no response.
     """
 
     def __init__(self, message: str, *, status: int = 0) -> None:
@@ -103,12 +105,15 @@ class ViewError(Exception):
 
     @property
     def is_backends_failure(self) -> bool:
-        """Whether the backend itself says that it failed. A refusal (4xx) may be the fault of our request."""
+        """Return whether the backend itself reports that it failed (5xx). A 4xx may be the fault of our request."""
         return self.status >= 500
 
 
 def show(value: object, limit: int = 160) -> str:
-    """Return a short, unambiguous text for a value in an observation; long bytes inside it are told by their number."""
+    """Return a short, unambiguous text for a value in an observation, at most about ``limit`` characters long.
+
+    Long byte strings, also inside lists, tuples and dictionaries, appear as their length and their first bytes.
+    """
     text = value if isinstance(value, str) and value.isprintable() else _spelled(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
@@ -128,10 +133,13 @@ def _spelled(value: object) -> str:
 def compare(
     observed: object, promised: object, what: str = "", *, promise: str | None = None, harm: Harm | None = None
 ) -> None:
-    """End of a clause: raise :class:`Deviation` unless ``observed == promised``.
+    """Raise :class:`Deviation` unless ``observed == promised``. A clause ends with this comparison.
 
-    ``what`` names the thing compared ("status of the expired URL"); ``promise`` words the promise where the bare value
-    would not explain itself; ``harm`` is what the difference does, if anything.
+    - ``what``: names the thing compared ("status of the expired URL").
+    - ``promise``: a text for the promise, where the bare value would not explain itself.
+    - ``harm``: the harm that a difference does, if any.
+
+    For two byte strings the deviation names their lengths, or the first byte that differs.
     """
     if observed == promised:
         return
@@ -146,7 +154,7 @@ def compare(
 
 
 def require(held: bool, *, promised: str, observed: str, harm: Harm | None = None) -> None:
-    """End of a clause whose promise is no single value: raise :class:`Deviation` unless ``held``."""
+    """Raise :class:`Deviation` unless ``held``. A clause ends with this where its promise is not a single value."""
     if not held:
         raise Deviation(promised=promised, observed=observed, harm=harm)
 
