@@ -1,4 +1,4 @@
-"""How a reproducer writes down bodies, lists of keys and other recorded values, as Python that a person can read."""
+"""Writes recorded values of a reproducer (bodies, lists of keys and others) as Python that people can read."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from bucket_conformance.conformance.reproducer.template import each, numbered
 from bucket_conformance.conformance.strategies import pattern_bytes
 
 LITERAL_BYTES: Final = 600
-"""Bodies up to this size are written as they are."""
+"""Bodies up to this size are written in full."""
 PACKED_BYTES: Final = 64 * 1024
-"""Most base64 characters that a body may take in a script."""
+"""Maximum number of base64 characters of a body in a script."""
 _OBJECT: Final = re.compile(r"(<Object>\s*<Key>)([^<]*)(</Key>\s*</Object>)")
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression to stand in the script as it is, not as a string."""
+    """An expression that stands in the script as code, not as a string."""
 
     text: str
 
 
 def body_literal(body: bytes) -> Code | bytes | str | None:
-    """Return what stands in the script for a body: text where it is XML, bytes, or an expression that makes it again.
+    """Return how the script writes a body: as text (XML), as bytes, or as an expression that makes it.
 
-    ``None`` where it can be made only by keeping more than :data:`PACKED_BYTES`.
+    Returns ``None`` where the script would need more than :data:`PACKED_BYTES` for it.
     """
     text = _text(body)
     if text is not None and text.startswith("<"):
@@ -40,7 +40,7 @@ def body_literal(body: bytes) -> Code | bytes | str | None:
 
 
 def keys_literal(keys: Sequence[str]) -> Code | list[str]:
-    """Return a list of keys, as a range where they differ in a running number only."""
+    """Return a list of keys; as a range where the keys differ only in a consecutive number."""
     found = [(match.start(), match.group()) for match in re.finditer(r"\d+", keys[0])]
     for start, digits in reversed(found if len(keys) > 2 else []):
         form = keys[0][:start] + "⟦n⟧" + keys[0][start + len(digits) :]
@@ -60,7 +60,7 @@ def _text(body: bytes) -> str | None:
 
 
 def _batch(text: str) -> Code | None:
-    """Write the XML of a large DeleteObjects as a list of keys between its ends."""
+    """Return the XML of a large DeleteObjects request as a list of keys between its start and its end."""
     matches = list(_OBJECT.finditer(text))
     if len(matches) < 8:
         return None
@@ -115,7 +115,7 @@ def _packed(body: bytes) -> Code | None:
 
 
 def written(value: Any, indent: int = 0) -> str:
-    """Return Python source for nested lists, tuples, dicts and plain values, one item a line where it gets long."""
+    """Return Python source for nested lists, tuples, dicts and plain values, one item per line where they are long."""
     if isinstance(value, Code):
         return value.text
     pad = " " * (indent + 4)

@@ -1,4 +1,4 @@
-"""Writes a deviation down as a script of its own that shows, on any machine with Python, whether it is still there."""
+"""Writes a deviation as a standalone Python script that shows, on any machine, whether the deviation still exists."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bucket_conformance.conformance.verdict import Moment, Observation
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Redactor
 
 FEWEST_IN_A_GROUP: Final = 4
-"""Equal requests on so many different keys in a row are written as one step."""
+"""A step groups at least this many consecutive requests that are equal except for the key."""
 MOST_BYTES: Final = 2 * 1024 * 1024
-"""Longer scripts are nobody's evidence; none is written then."""
+"""Maximum size of a script. Nobody reads a longer one, so none is written."""
 _TEMPLATE: Final = Path(__file__).with_name("template.py")
 
 
@@ -36,14 +36,18 @@ def reproducer(
     redactor: Redactor,
     moment: Moment | None = None,
 ) -> str | None:
-    """Return a Python 3.9 script that sends the exchanges again and tells whether they are answered as recorded.
+    """Return a Python 3.9 script that repeats the exchanges and compares the responses with the recorded ones.
 
-    It needs nothing but the standard library and takes endpoint, bucket and keys from its environment; nothing secret
-    is in it. ``endpoint_path`` is the path of the endpoint's URL and ``bucket`` the recorded bucket. ``moment``: what
-    the deviation hung on beside its requests; the script then says "cannot tell" in place of "gone".
+    It needs only the standard library, takes endpoint, bucket and credentials from its environment, and contains no
+    secrets.
 
-    ``None`` where no exchange can be sent again: a storage without a wire, URLs that are not of Signature Version 4,
-    too long a script.
+    - ``endpoint_path``: the path of the endpoint's URL.
+    - ``bucket``: the recorded bucket.
+    - ``moment``: why the same requests need not show the deviation again; the script then says "cannot tell" instead
+      of "gone".
+
+    Returns ``None`` where no exchange can be repeated: for a storage without a wire, for URLs without Signature
+    Version 4, and for a script that would be too long.
     """
     if not bucket:
         return None
@@ -82,18 +86,18 @@ def reproducer(
 
 
 def _undecided(moment: Moment | None, notes: list[str], made: dict[int, Step]) -> tuple[str, str]:
-    """Return why answers as recorded, and why other answers, decide nothing; ``""`` where they do."""
+    """Return why the same responses decide nothing, and why other ones do not; ``""`` where they do decide."""
     if moment is Moment.KILLED:
         return moment.value, moment.value
     left_out = "; ".join(note for note in notes if "could not be kept" in note)
     if left_out:
         return left_out, left_out
     if moment is not None:
-        # A mix of two values may begin as one of them does.
+        # A mix of two values may begin like one of them.
         contents = [step["content"] for step in made.values() if isinstance(step.get("content"), tuple)]
         part = any(size != first for size, first, _ in contents)
         return f"{moment}, and not all bytes of the answers are recorded" if part else "", moment.value
-    # What is masked was sent otherwise.
+    # Masked values were different when they were sent.
     return "", "; ".join(notes)
 
 
@@ -111,7 +115,7 @@ def _region(exchanges: Sequence[Exchange]) -> str:
 
 
 def _numbered(made: dict[int, Step], used: set[int]) -> list[Step]:
-    """Return the steps with equal ones in a row put together, and with marks that name steps instead of exchanges."""
+    """Return the steps with groups of equal ones merged, and with marks that name steps instead of exchanges."""
     steps: list[Step] = []
     number: dict[int, int] = {}
     sources = list(made)
@@ -122,7 +126,7 @@ def _numbered(made: dict[int, Step], used: set[int]) -> list[Step]:
             group.append(sources[at + len(group)])
         if len(group) >= FEWEST_IN_A_GROUP:
             first = dict(made[group[0]])
-            # They were sent side by side, so their order means nothing; sorted, they are often a range.
+            # They were sent in parallel, so their order means nothing; sorted, they are often a range.
             keys = sorted((made[source]["key"] for source in group), key=_natural)
             del first["key"]
             steps.append({"method": first.pop("method"), "keys": keys_literal(keys), **first})

@@ -1,4 +1,4 @@
-"""Turns one recorded exchange into one step of a reproducer: what to send again, and what was answered."""
+"""Turns a recorded exchange into a step of a reproducer: what to send again, and the response to expect."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ _MADE_HERE: Final = (b"made by the suite", b"<Message>refused</Message>")
 
 
 class NotReplayable(Exception):
-    """Why an exchange cannot be sent again by a script."""
+    """Raised where a script cannot repeat an exchange; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """How the recorded server was addressed: the path below which it is mounted, the bucket, and where that stands."""
+    """How the recorded server was addressed: its path, the bucket, and where requests carry the bucket name."""
 
     endpoint_path: str
     bucket: str
@@ -90,7 +90,7 @@ class StepMaker:
         self.masked = False
 
     def step(self, source: int) -> Step:
-        """Return the step for an exchange; raise :class:`NotReplayable` with the reason where there is none."""
+        """Return the step for an exchange. Raises :class:`NotReplayable` where there is none."""
         exchange = self._exchanges[source]
         if any(mark in exchange.response_body for mark in _MADE_HERE):
             raise NotReplayable("the suite answered it itself, to see what the client does")
@@ -123,7 +123,7 @@ class StepMaker:
         return clean.replace(Redactor.MASK, "redacted")
 
     def _where(self, path: str, host: str) -> Step:
-        """Return bucket (where it is another) and key, or the raw path where a key does not encode to it."""
+        """Return the bucket (where it is another one) and the key, or the raw path where no key encodes to it."""
         base = self._place.endpoint_path.rstrip("/")
         rest = path[len(base) :] if path.startswith(base) else path
         bucket = self._place.bucket
@@ -256,20 +256,20 @@ class StepMaker:
         return literal
 
     def _own_bucket(self, name: str, value: str) -> str:
-        """Mark the recorded bucket in the source of a copy: the replay has a bucket of its own."""
+        """Mark the recorded bucket in the source of a copy, because a replay uses another bucket."""
         if name != "x-amz-copy-source":
             return value
         bucket = re.escape(self._place.bucket)
         return re.sub(rf"^(/?){bucket}(?=/|%2F)", r"\1⟦bucket⟧", value)
 
     def _answer(self, exchange: Exchange) -> Step:
-        """Return what a replay is held against: status, error code, and what is stable of the content."""
+        """Return what to compare a replay with: status, error code, and the stable parts of the content."""
         step: Step = {"was": exchange.status}
         status, body = exchange.status, exchange.response_body
         if status is None:
             return step
         if exchange.error:
-            # How much of it came before it broke off is chance.
+            # How many bytes came before it broke off is chance.
             return step | {"broken": True}
         whole = exchange.response_size is None or exchange.response_size == len(body)
         names = {item.partition("=")[0] for item in exchange.target.partition("?")[2].split("&")}
@@ -281,7 +281,7 @@ class StepMaker:
             if exchange.method == "GET":
                 step["content"] = self._read(exchange, whole)
             kept = object_headers(list(exchange.response_headers), exchange.method)
-            if exchange.response_headers:  # some requests are recorded without: a HEAD that is looked behind
+            if exchange.response_headers:  # some requests have none recorded: a HEAD with bytes behind it
                 step["object"] = {name: self._clean(value) for name, value in sorted(kept.items())}
         elif on_object and exchange.method == "PUT" and "partNumber" not in names and exchange.body is not None:
             etag = _header(exchange.response_headers, "etag").strip('"')
@@ -303,7 +303,7 @@ class StepMaker:
         return "key" in place or place.get("path", "/") != "/"
 
     def _comparable(self, exchange: Exchange, names: set[str]) -> bool:
-        # A list of the whole bucket shows whatever else lies in the bucket of the replay.
+        # A list of the whole bucket also shows other objects in the bucket of the replay.
         return exchange.method != "GET" or "prefix" in names or self._is_object(exchange)
 
     def _read(self, exchange: Exchange, whole: bool) -> bytes | tuple[int | None, int, str]:
@@ -316,9 +316,10 @@ class StepMaker:
 
 
 def _chunks(body: bytes, signed: bytes | None) -> Step:
-    """Take a signed aws-chunked body apart, so that it can be signed again; refuse what does not go back together.
+    """Return the parts of a signed aws-chunked body, so that the script can sign it again.
 
-    ``signed``: what the signatures are of, where these bytes were sent in its place.
+    ``signed`` is the body that the signatures belong to, where other bytes were sent in its place. Raises
+    :class:`NotReplayable` where the parts do not give the same body again.
     """
     found: list[bytes] = []
     at = 0
@@ -357,7 +358,7 @@ def _header(headers: Headers, name: str) -> str:
 
 
 def _endpoint_host(exchanges: Sequence[Exchange], place: Place) -> str:
-    """Return the host below which virtual buckets stand, as the recorded requests show it."""
+    """Return the host of virtual-hosted buckets, as the recorded requests show it."""
     for exchange in exchanges:
         host = _header(exchange.headers, "host")
         if host.startswith(place.bucket + "."):

@@ -1,4 +1,4 @@
-"""The frame of every reproducer: ``script.py`` puts recorded steps in and writes it out.
+"""The template of every reproducer; ``script.py`` inserts the recorded steps and writes the script.
 
 It must run on Python 3.9 with nothing but the standard library.
 """
@@ -26,7 +26,7 @@ from xml.sax.saxutils import escape, unescape
 
 
 def pattern(size: int, salt: int = 0, offset: int = 0) -> bytes:
-    """Bytes that repeat after 251: a lost, repeated or moved block shows."""
+    """Return bytes with a period of 251: a lost, repeated or moved block is visible."""
     block = bytes((index * 7 + salt) % 256 for index in range(251))
     return (block * ((offset + size) // 251 + 1))[offset : offset + size]
 
@@ -59,15 +59,15 @@ SENT_HEADERS = {"cache-control", "content-disposition", "content-encoding", "con
 SENT_HEADERS |= {"content-range", "content-length"}
 CUT_OFF = "body cut off"
 TIMEOUT_S = 60
-# For a whole response, however slowly it comes, and for a whole body.
+# For a whole response, however slowly it comes, and for the body.
 MOST_S = 5 * TIMEOUT_S
 MOST_BYTES = 64 * 1024 * 1024
-# Some servers page by what else is in the bucket: one key sorts before all that is recorded, one behind it.
+# The listings of some servers depend on other keys in the bucket: one sorts before all recorded keys, one after them.
 NEIGHBOURS = [{"method": "PUT", "key": f"{first}-neighbour/of-what-is-listed", "body": b"x"} for first in "0z"]
 
 
 def hanging_up(connection: http.client.HTTPConnection) -> threading.Timer:
-    """Hang up after MOST_S, unless it is cancelled: a socket's timeout holds for each byte that comes."""
+    """Hang up after MOST_S unless cancelled: the timeout of a socket only applies to each read."""
 
     def hang_up() -> None:
         with contextlib.suppress(OSError, AttributeError):
@@ -80,7 +80,7 @@ def hanging_up(connection: http.client.HTTPConnection) -> threading.Timer:
 
 
 def whole(response: http.client.HTTPResponse) -> tuple[bytes, str]:
-    """Return the body and what is wrong with it; at most MOST_BYTES are read."""
+    """Return the body and what is wrong with it; reads at most MOST_BYTES."""
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -97,7 +97,7 @@ def whole(response: http.client.HTTPResponse) -> tuple[bytes, str]:
 
 
 class Client:
-    """Signs and sends requests to S3_ENDPOINT, and remembers the answers of each step."""
+    """Signs and sends requests to S3_ENDPOINT, and keeps the responses of each step."""
 
     def __init__(self, env: Any) -> None:
         self.parts = urlsplit(env["S3_ENDPOINT"])
@@ -111,7 +111,7 @@ class Client:
         self.connections: dict[str, http.client.HTTPConnection] = {}
 
     def place(self, step: dict[str, Any]) -> tuple[str, str]:
-        """Return host and path of a step: a key is percent-encoded, a path goes out as it is."""
+        """Return the host and the path of a step. A key is percent-encoded; a path is sent unchanged."""
         bucket = quote(step.get("bucket", self.bucket), safe="")
         tail = (
             "/" + quote(step["key"].encode("utf-8", "surrogatepass"), safe="/-._~")
@@ -143,7 +143,7 @@ class Client:
         headers: dict[str, str],
         payload: str,
     ) -> tuple[str, str, bytes]:
-        """Return signed header names, signature and signing key (Signature Version 4)."""
+        """Return the names of the signed headers, the signature, and the signing key (Signature Version 4)."""
         method, path, query = request
         pairs = sorted(item.partition("=")[::2] for item in query)
         names = sorted(headers)
@@ -168,7 +168,7 @@ class Client:
         return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self.offset - age))
 
     def send(self, step: dict[str, Any]) -> tuple[int | None, list[tuple[str, str]], bytes, str]:
-        """Sign one step as it says and send it. Return status (None: no answer), headers, body and the error."""
+        """Sign and send one step. Return the status (None: no response), the headers, the body, and the error."""
         host, path = self.place(step)
         query = self.fill(step.get("query", ""), "query")
         raw = step.get("body", b"")
@@ -213,7 +213,7 @@ class Client:
         return self.exchange(host, step["method"], target, [("Host", host), *headers], body, step.get("cut_after"))
 
     def signed_query(self, step: dict[str, Any]) -> list[str]:
-        """Make the URL's query as its signer did, so long ago, then change it as it was changed."""
+        """Return the URL's query, signed like the recorded one and as long ago, with the same changes after it."""
         was = step["signed"]
         host, path = self.place(was.get("place", step))
         key_id, secret, token = self.keys(step.get("signer", "own"))
@@ -251,7 +251,7 @@ class Client:
         return query
 
     def again(self, value: str | None, key_id: str, age: float, given: str) -> str | None:
-        """Put today's values where a changed URL kept the signer's: key id, dates, signature."""
+        """Replace the marks of the signer's values in a changed URL by the current ones: key id, dates, signature."""
         if value is None:
             return None
         value = value.replace("\u27e6key id\u27e7", quote(key_id, safe=""))
@@ -261,7 +261,7 @@ class Client:
         return re.sub("\u27e6signature:(\\d+)\u27e7", lambda hit: given[: int(hit[1])], value)
 
     def fill(self, text: str, where: str, body: bytes = b"") -> str:
-        """Put in what this run's server answered where the recorded server's answer stood."""
+        """Replace the marks of values from the recorded server by the values from the server of this run."""
 
         def value(hit: re.Match[str]) -> str:
             if hit[1] == "md5 of the body":
@@ -318,7 +318,7 @@ class Client:
                 broken: OSError | None = None
                 try:
                     connection.endheaders(body or None)
-                except OSError as error:  # refused before the whole body was sent: the answer is still to be read
+                except OSError as error:  # rejected before the whole body was sent: the response can still be read
                     broken = error
                 ending = hanging_up(connection)
                 try:
@@ -331,7 +331,7 @@ class Client:
                 answer = response.getheaders()
                 try:
                     content, problem = whole(response)
-                except OSError as error:  # it stopped coming: status and headers were answered all the same
+                except OSError as error:  # the body broke off, but status and headers did come
                     content, problem = b"", f"{CUT_OFF}: {type(error).__name__}"
                 finally:
                     ending.cancel()
@@ -372,7 +372,7 @@ class Client:
 def chunked(
     chunks: list[bytes], trailer: str | None, signed: list[bytes], previous: str, head: str, key: bytes
 ) -> bytes:
-    """Frame a body in aws-chunked encoding, under the signatures of the ``signed`` chunks; the last chunk is empty."""
+    """Return a body in aws-chunked encoding, under the signatures of the ``signed`` chunks; the last chunk is empty."""
 
     def sign(kind: str, text: str) -> str:
         return hmac.new(key, f"{kind}\n{head}\n{previous}\n{text}".encode(), hashlib.sha256).hexdigest()
@@ -390,7 +390,7 @@ def chunked(
 
 
 def leaves(body: bytes) -> list[str]:
-    """The parts of an XML answer that a second run must give again."""
+    """Return the parts of an XML response that a second run must give again."""
     new = "LastModified|RequestId|HostId|RequestID|ID|DisplayName|UploadId|ContinuationToken|NextContinuationToken"
     new += "|VersionId|ETag|Bucket|Name|Location|Message|Resource|Initiated|DeleteMarkerVersionId|CreationDate"
     found = re.findall(r"<(\w+)>([^<]*)</\1>", body.decode("utf-8", "replace"))
@@ -403,14 +403,14 @@ def error_code(body: bytes) -> str:
 
 
 def object_headers(headers: list[tuple[str, str]], method: str) -> dict[str, str]:
-    """The headers of an object that a second run must give again."""
+    """Return the headers of an object that a second run must give again."""
     told = {name.lower(): value for name, value in headers}
     skip = () if method == "HEAD" else ("content-length",)
     return {k: v for k, v in told.items() if (k in SENT_HEADERS and k not in skip) or k.startswith("x-amz-meta-")}
 
 
 def unsigned(body: bytes) -> bytes:
-    """A body without the signatures of chunks: a server that stores the framing stores others with each request."""
+    """Return a body without chunk signatures, because they differ on each run where a server stores the framing."""
     return re.sub(rb"((?:chunk|x-amz-trailer)-signature[=:])[0-9a-f]+", rb"\1", body)
 
 
@@ -422,7 +422,7 @@ def difference(
     sent: bytes,
     problem: str = "",
 ) -> str:
-    """What is other than recorded; '' where nothing is."""
+    """Return how a response differs from the recorded one; '' where it does not."""
     if status != step["was"]:
         return f"status {said(status)} instead of {said(step['was'])}"
     broken = problem.startswith(CUT_OFF)
@@ -481,7 +481,7 @@ def name_of(step: dict[str, Any]) -> str:
 
 
 def replay(client: Client) -> str:
-    """Send every step; return the first difference from the recording, '' where there is none."""
+    """Send every step; return the first difference from the recording, or '' where there is none."""
     first = ""
     for number, step in enumerate(STEPS, 1):
         keys = step.get("keys")
@@ -509,7 +509,7 @@ def lists(step: dict[str, Any]) -> bool:
 
 def run(client: Client) -> int:
     first = replay(client)
-    if first and not OTHER_TELLS_NOTHING:  # what is gone is so twice: some servers answer by chance
+    if first and not OTHER_TELLS_NOTHING:  # "gone" needs a second replay: some servers respond by chance
         beside = NEIGHBOURS if any(map(lists, STEPS)) else []
         print(f"not as recorded: {first}\nonce more{', in a bucket that holds other keys too' if beside else ''}:")
         clean(client)
@@ -539,7 +539,7 @@ def place_of(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def clean(client: Client) -> None:
-    """Remove what the steps may have written, newest first, whatever the answers said."""
+    """Remove what the steps may have written, newest first, whatever the responses were."""
     uploads = [(number, client.answer_value(number, "UploadId", 0)) for number in client.answers]
     for number, upload in uploads:
         step = STEPS[number - 1]
@@ -557,7 +557,7 @@ def clean(client: Client) -> None:
         if status is not None and (status < 300 or status == 404):
             continue
         there, _, _, _ = client.send({"method": "HEAD", **place})
-        if there is None or there < 300:  # else its writing was refused as well
+        if there is None or there < 300:  # otherwise it was never stored
             print(f"could not remove {name_of(place)}: {said(status)} {problem}", file=sys.stderr)
     client.written.clear()
     client.answers.clear()
@@ -577,14 +577,14 @@ def main() -> int:
     client = Client(env)
     try:
         return checked(client, env)
-    except Exception as error:  # exit code 1 is kept for the deviation
+    except Exception as error:  # exit code 1 is reserved for the deviation
         return stop(4, f"this script failed itself: {traceback.format_exc()}{error}")
     finally:
         client.close()
 
 
 def checked(client: Client, env: Any) -> int:
-    """Make sure of endpoint, bucket, keys and clock by one list request; then run."""
+    """Check the endpoint, the bucket, the credentials and the clock with one list request; then run."""
     status, headers, body, problem = client.send({"method": "GET", "query": "list-type=2&max-keys=1"})
     if status is None:
         return stop(3, f"{env['S3_ENDPOINT']} does not answer: {problem}")

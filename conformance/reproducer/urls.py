@@ -1,4 +1,4 @@
-"""How a signed URL was changed before it was used, written as changes that can be made to a freshly signed one."""
+"""Describes how a signed URL was changed before its use, as changes that apply to a newly signed URL."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SIGNER = frozenset(
     f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Security-Token", "Signature")
 )
-"""Query parameters that signing adds, and that a reproducer makes anew."""
+"""Query parameters that signing adds, and that a reproducer makes again."""
 
 
 def pairs(query: str) -> list[Pair]:
-    """Return name and raw value of each parameter; ``None`` for one without ``=``."""
+    """Return the name and the raw value of each parameter; the value is ``None`` where there is no ``=``."""
     return [
         (item.partition("=")[0], item.partition("=")[2] if "=" in item else None) for item in query.split("&") if item
     ]
@@ -30,7 +30,7 @@ def value_of(query: Sequence[Pair], name: str) -> str | None:
 
 
 def changes(signed: Sequence[Pair], sent: Sequence[Pair]) -> list[Change]:
-    """Return what was removed, changed and added between the query as signed and the query as sent."""
+    """Return what was removed, changed and added between the signed query and the sent one."""
     found: list[Change] = []
     used: set[int] = set()
     for name, value in signed:
@@ -53,7 +53,7 @@ def changes(signed: Sequence[Pair], sent: Sequence[Pair]) -> list[Change]:
 
 
 def _again(name: str, value: str | None, signed: Sequence[Pair]) -> str | None:
-    """Write a value so that what came from the signer is made anew."""
+    """Return a value in which the parts that the signer made are marked, so that the script makes them again."""
     before = value_of(signed, name)
     if value is None or before is None:
         return value
@@ -84,7 +84,7 @@ def _changed_signature(name: str, before: str, after: str) -> Change:
     other = [i for i in range(len(before)) if after[i : i + 1] != before[i]]
     if len(after) == len(before) and len(other) <= 8 and re.fullmatch("[0-9a-f]+", after):
         return ("other digit", name, other)
-    # Some signature of another request: any wrong one of the same form does as well, and this one proves nothing.
+    # The signature of another request. Any wrong one of the same form serves as well, and this one proves nothing.
     wrong = hashlib.sha256(after.encode()).hexdigest() if len(set(after)) > 4 else after
     return ("change", name, wrong[: len(after)])
 

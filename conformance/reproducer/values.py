@@ -1,4 +1,4 @@
-"""Values that a server made and that later requests send back: where they were first seen, and where they are used."""
+"""Values that a server made and that later requests send back: where they come from and where they are used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUERY: Final = frozenset(
 )
 _DATES: Final = re.compile(r"(?i)(x-amz-copy-source-)?if-(un)?modified-since$")
 _SHORTEST: Final = 8
-"""Shorter values ("null", "1") stand for themselves; replacing them would hit unrelated text."""
+"""Shorter values ("null", "1") are not replaced, because that would also change unrelated text."""
 _ANSWERED_AS: Final = {
     "uploadId": ("UploadId",),
     "continuation-token": ("NextContinuationToken",),
@@ -31,12 +31,12 @@ _ANSWERED_AS: Final = {
     "key-marker": ("NextKeyMarker",),
     "upload-id-marker": ("NextUploadIdMarker", "UploadId"),
 }
-"""Parameters that take what an answer named so: there, a short value (the upload 17) is the server's as well."""
+"""Parameters that take a value with this name from a response. Here even a short value (upload 17) is the server's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A value in the answer to exchange ``source`` (its place in the recording)."""
+    """A value in the response of exchange ``source`` (its index in the recording)."""
 
     text: str
     name: str
@@ -49,7 +49,7 @@ class Seen:
 
 
 def seen_in(exchange: Exchange, source: int) -> list[Seen]:
-    """Return the values that an answer brought, latest meaning first."""
+    """Return the values in a response, the most recent meaning first."""
     path = exchange.target.partition("?")[0]
     found = [
         Seen(text=value, name=name, source=source, index=0, target=path)
@@ -67,7 +67,7 @@ def seen_in(exchange: Exchange, source: int) -> list[Seen]:
 
 
 class Values:
-    """What has been seen so far while the exchanges are walked in order. ``used`` collects sources referred to."""
+    """The values seen so far, while the exchanges are read in order. ``used`` collects the exchanges referred to."""
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
         self._exchanges = exchanges
@@ -84,11 +84,11 @@ class Values:
 
     def _mark(self, seen: Seen, form: str) -> str:
         self.used.add(seen.source)
-        # The place in the recording; rewritten to the number of the step once steps are numbered.
+        # An index in the recording; replaced by the number of the step once steps are numbered.
         return seen.mark(form, lambda source: source)
 
     def query(self, source: int) -> str:
-        """Return the query of an exchange with values from earlier answers marked."""
+        """Return the query of an exchange, with values from earlier responses marked."""
         target = self._exchanges[source].target
         query = target.partition("?")[2]
         return "&".join(self._parameter(item, target, source) for item in query.split("&")) if query else ""
@@ -108,7 +108,7 @@ class Values:
         return item
 
     def _token_cut_off(self, target: str, source: int) -> Seen | None:
-        """Find the page whose token was not kept because its answer was too long: the same list, just before."""
+        """Return the page whose token was not kept because its response was too long: the same list, just before."""
         wanted = _list_of(target)
         for earlier in range(source - 1, -1, -1):
             exchange = self._exchanges[earlier]
@@ -121,7 +121,7 @@ class Values:
         return None
 
     def header(self, name: str, value: str, exchange: Exchange) -> str:
-        """Return a header's value with what came from the server, or from the clock, marked."""
+        """Return the value of a header, with what came from the server or from the clock marked."""
         low = name.lower()
         for seen in self._known(exchange.target):
             if seen.text in value and (seen.name.lower() != "last-modified" or _DATES.match(low)):
@@ -148,7 +148,7 @@ class Values:
         return f"⟦date{round(distance.total_seconds()):+d}⟧"
 
     def body(self, body: bytes, exchange: Exchange) -> str | None:
-        """Return the text of an XML body with values from earlier answers marked; ``None`` where there are none."""
+        """Return the text of an XML body with values from earlier responses marked; ``None`` where there are none."""
         if not body.lstrip().startswith(b"<") or len(body) > 64 * 1024:
             return None
         text = original = body.decode("utf-8", "replace")
@@ -171,10 +171,10 @@ def _list_of(target: str) -> tuple[str, tuple[str, ...]]:
 
 
 def numbered_marks(text: str, number: Callable[[int], int]) -> str:
-    """Return ``text`` with marks that name exchanges turned into marks that name steps."""
+    """Return ``text`` in which marks name steps instead of exchanges."""
     return re.sub(r"⟦(\w+ [\w-]+) (\d+) (\d+)⟧", lambda hit: f"⟦{hit[1]} {number(int(hit[2]))} {hit[3]}⟧", text)
 
 
 def is_md5_of(value: str, body: bytes) -> bool:
-    """Whether a Content-MD5 is the right one for a body."""
+    """Return whether a Content-MD5 value is the right one for a body."""
     return value == base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")

@@ -1,4 +1,4 @@
-"""Reads a Content-Disposition header back, strictly by RFC 6266 and RFC 8187."""
+"""Parses a Content-Disposition header, strictly by RFC 6266 and RFC 8187."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _EXTENDED: Final = re.compile(
 
 
 class HeaderError(ValueError):
-    """The header is not what the grammar allows; the message says where."""
+    """Raised for a header that the grammar does not allow; the message says where."""
 
 
 def parse(value: str) -> tuple[str, dict[str, str]]:
-    """Return the disposition type and its parameters, both names in lower case, values decoded.
+    """Return the disposition type and the parameters of a header.
 
-    ``filename*`` keeps its star in the name. Raises :class:`HeaderError`.
+    The type and the names of parameters are in lower case, the values are decoded, and ``filename*`` keeps its star.
+    Raises :class:`HeaderError`.
     """
     found = _TYPE.match(value)
     if found is None:
@@ -42,7 +43,10 @@ def parse(value: str) -> tuple[str, dict[str, str]]:
 
 
 def file_name(value: str) -> str | None:
-    """Return the file name that a browser would take: ``filename*`` before ``filename``; ``None`` without either."""
+    """Return the file name that a browser uses: ``filename*`` before ``filename``; ``None`` where both are missing.
+
+    Raises :class:`HeaderError`.
+    """
     _, parameters = parse(value)
     return parameters.get("filename*", parameters.get("filename"))
 

@@ -1,4 +1,4 @@
-"""Draws a concurrent history: time runs to the right, one row for each client."""
+"""Draws a concurrent history: time runs to the right, and each client has a row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Box:
 
 
 def _boxes(history: Sequence[Event]) -> list[_Box]:
-    """Place the events on a line of character cells: in the order of their times, as narrow as their labels allow."""
+    """Place the events on a line of character cells, in the order of their times and as close as the labels allow."""
     ends = [(event.called, 0, at) for at, event in enumerate(history)]
     ends += [(event.answered, 1, at) for at, event in enumerate(history)]
     left, right, cell = [0] * len(history), [0] * len(history), -1
@@ -39,7 +39,7 @@ def _boxes(history: Sequence[Event]) -> list[_Box]:
 
 
 def draw_text(history: Sequence[Event]) -> str:
-    """Return the history as lines of text; ``[`` is a call, ``]`` its answer, ``…`` that none came."""
+    """Return the history as lines of text: ``[`` is a request, ``]`` its response, ``…`` where none came."""
     boxes = _boxes(history)
     lines = []
     for client in sorted({event.client for event in history}):
@@ -52,7 +52,7 @@ def draw_text(history: Sequence[Event]) -> str:
 
 
 def draw_svg(history: Sequence[Event]) -> str:
-    """Return the history as an SVG image that needs no style sheet and fits light and dark pages."""
+    """Return the history as an SVG image that needs no style sheet and is readable on light and dark pages."""
     boxes = _boxes(history)
     clients = sorted({event.client for event in history})
     gutter = MARGIN + 9 * CELL_W

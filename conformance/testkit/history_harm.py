@@ -1,4 +1,4 @@
-"""What a concurrent history that no order explains surely did to those who rely on the backend; often nothing."""
+"""The harm that certainly follows from a concurrent history that no order explains. Often there is none."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.history import WRITES, Event, Op, Said, Undecided, linearization
 
 Look = Callable[[], str | None]
-"""Downloads the key once more: the value that stands, by its name or in words that name none; ``None``: absent.
+"""Downloads the key again and returns the name of its value, a text for a value without a name, or ``None`` (absent).
 
-Raises ``LookupError`` where the answer tells nothing.
+Raises ``LookupError`` where the response does not say.
 """
 
 SETTLE_S: Final = 1.0
-"""How long what stands may lag behind the last answered write before it counts as what is kept."""
+"""Seconds for which the backend may still return an older value after the last write; then that value is final."""
 _PAUSE_S: Final = 0.1
 _CHECK_S: Final = 1.0
 
 
 def harm_of(found: Sequence[Event], history: Sequence[Event], look: Look, *, settle_s: float = SETTLE_S) -> Harm | None:
-    """Return the harm of a violation ``found`` on one key, whose whole ``history`` is given; the gravest that is sure.
+    """Return the gravest harm that certainly follows from a violation on one key, or ``None``.
 
-    What stands once all clients have ended decides on loss: an answer that is merely old, or a listing that lags, loses
-    nothing. A value that nobody wrote was served as a whole object whatever stands later.
+    - ``found``: the events that show the violation.
+    - ``history``: all events of that key.
+    - ``look``: downloads the key again.
+    - ``settle_s``: seconds for which an older value may still be returned.
+
+    The value after all clients have ended decides whether data was lost: an outdated response, or a late listing, loses
+    nothing. A value that nobody wrote was served as a complete object, whatever the key holds later.
     """
     try:
         kept = _kept(history, look, settle_s)
@@ -39,7 +44,7 @@ def harm_of(found: Sequence[Event], history: Sequence[Event], look: Look, *, set
 
 
 def _kept(history: Sequence[Event], look: Look, settle_s: float) -> Harm | None:
-    """Return the harm of what stands in the end, or ``None`` where an order of the writes leads to it."""
+    """Return the harm that the final value shows, or ``None`` where an order of the writes explains it."""
     writes = [event for event in history if event.writes]
     deadline = time.monotonic() + settle_s
     while True:
@@ -53,14 +58,14 @@ def _kept(history: Sequence[Event], look: Look, settle_s: float) -> Harm | None:
         return Harm.STORES_WRONG_DATA
     if not _has_order(writes):
         return Harm.LOSES_DATA if _replaced_a_value(writes) else None
-    # A value that is back after its delete is a nuisance; only where a put had to stand, one is lost.
+        # A value that returns after its delete loses no data; a missing one does, where a put had to be the last write.
     return None if _leads_to(writes, None) else Harm.LOSES_DATA
 
 
 def _replaced_a_value(writes: Sequence[Event]) -> bool:
-    """Whether conditional writes of which one was wrongly accepted must have replaced a value that was to stay.
+    """Return whether a wrongly accepted conditional write must have replaced a value that should have stayed.
 
-    An accepted swap may also have found the key deleted, or a value that was served wrongly; then nothing was lost.
+    An accepted swap may also have found the key deleted, or a value that was served incorrectly; then nothing was lost.
     """
     swaps = [event for event in writes if event.op is Op.SWAP]
     written = {event.value for event in writes}
@@ -69,7 +74,7 @@ def _replaced_a_value(writes: Sequence[Event]) -> bool:
 
 
 def _has_order(events: Sequence[Event]) -> bool:
-    """Whether some order makes every answer right. Where that cannot be decided in time, one does."""
+    """Return whether an order exists that makes every response right; ``True`` where time is too short to decide."""
     try:
         return linearization(events, deadline=time.monotonic() + _CHECK_S) is not None
     except Undecided:
@@ -77,7 +82,7 @@ def _has_order(events: Sequence[Event]) -> bool:
 
 
 def _leads_to(writes: Sequence[Event], value: str | None) -> bool:
-    """Whether the writes may have left that value."""
+    """Return whether the writes may have left that value."""
     now = max([time.monotonic(), *(event.called for event in writes)]) + 1
     final = Event(
         client=-1,

@@ -1,4 +1,4 @@
-"""What clauses of several families say about keys of the layout."""
+"""What clauses of several families share about keys of the layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOG: Final = "FLOW_RUN_LOG"
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a key is built from: owner kind and id, type, file id."""
+    """The components of a key: scope, owner id, file type and file id."""
 
     scope: Literal["platform", "project"]
     owner: str
@@ -28,20 +28,20 @@ class Name:
     file_id: str
 
     def key(self, layout: KeyLayout) -> str:
-        """Return the key that the layout under test builds."""
+        """Return the key that the layout under test builds from it."""
         if self.scope == "platform":
             return layout.build(self.file_type, self.file_id, platform_id=self.owner)
         return layout.build(self.file_type, self.file_id, project_id=self.owner)
 
 
 def names(an_id: st.SearchStrategy[str]) -> st.SearchStrategy[Name]:
-    """Names whose owner and file ids are drawn from ``an_id``."""
+    """Generate names whose owner ids and file ids come from ``an_id``."""
     scopes: st.SearchStrategy[Literal["platform", "project"]] = st.sampled_from(["project", "platform"])
     return st.builds(Name, scopes, an_id, file_types(), an_id)
 
 
 def pairs_of_names(alphabet: str) -> st.SearchStrategy[tuple[Name, Name]]:
-    """Two different names with short ids of few characters, so that they come close to each other."""
+    """Generate two different names with ids of 1 to 3 characters of ``alphabet``, so that they are similar."""
     near = names(st.text(alphabet, min_size=1, max_size=3))
     return st.tuples(near, near).filter(lambda pair: pair[0] != pair[1])
 
@@ -50,37 +50,38 @@ ACCEPTED: Final = "accepted, gave "
 
 
 def outcome(call: Callable[[], object]) -> str:
-    """Return the error code of a call, or in words what it did instead of refusing."""
+    """Return the error code of a call, or a text that says what it did instead of rejecting."""
     try:
         value = call()
     except StorageError as error:
         return error.code.value
     except Exception as error:
-        # A layout is anybody's code: whatever it raises is its answer, and no trouble of the suite's.
+        # A layout may be anybody's code: an exception of any type is its response, and no failure of the suite.
         return f"raised {type(error).__name__}: {error}"
     return f"{ACCEPTED}{show(value)}"
 
 
 class Project:
-    """Keys of one fresh project: ``key(3)`` is its fourth file. Nobody else's keys start with its prefix."""
+    """Keys of one new project: ``key(3)`` is its fourth file. No other keys start with its ``prefix``."""
 
     def __init__(self, session: Session) -> None:
-        # Ids are counted, so the bare one may begin another example's id; the ending sets it apart.
+        # Ids are numbered, so one may be the beginning of another; the suffix distinguishes them.
         self.id = f"{session.fresh_id()}-p"
         self._session = session
         key = self.key(0)
         self.prefix = key[: key.index(self.id) + len(self.id)] + "/"
 
     def key(self, number: int, file_type: str = "FILE") -> str:
+        """Return the key of file ``number`` (from 0) with this file type."""
         return self._session.layout.build(file_type, f"{self.id}-{number}", project_id=self.id)
 
     def left(self) -> list[str]:
-        """Return the keys that are there, sorted: as the backend itself lists them where it can be asked."""
+        """Return the keys that exist, sorted; from the backend's own listing where it has one."""
         return remaining(self._session, self.prefix)
 
 
 def remaining(session: Session, prefix: str) -> list[str]:
-    """Return the keys below a prefix, sorted, past the storage under test where there is a way past it."""
+    """Return the keys below a prefix, sorted; without the storage under test where the backend can be inspected."""
     if Capability.OWN_VIEW in session.capabilities:
         return session.view.keys(prefix)
     return sorted(stat.key for stat in session.storage.list(prefix))

@@ -1,4 +1,4 @@
-"""Pages of listings: how clauses ask for them and what they hold."""
+"""Pages of listings: how clauses request and read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bucket_conformance.conformance.wire.transport import Answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One answer of a listing, decoded where it says that it is encoded."""
+    """One page of a listing; names are decoded where the response says that they are encoded."""
 
     keys: tuple[str, ...]
     prefixes: tuple[str, ...]
@@ -28,11 +28,12 @@ class Page:
 
     @property
     def items(self) -> int:
+        """The number of keys and common prefixes on the page."""
         return len(self.keys) + len(self.prefixes)
 
 
 def page_of(answer: Answer) -> Page:
-    """Return the page that an answer carries; anything but a listing is a deviation."""
+    """Return the page that a response contains. Raises ``Deviation`` where the response is not a listing."""
     root = answer.xml()
     if not answer.ok or root is None or root.tag != "ListBucketResult":
         seen = answer.summary if not answer.ok else f"{answer.summary}, {show(answer.body)}"
@@ -54,18 +55,18 @@ def page_of(answer: Answer) -> Page:
 
 
 def list_page(session: Session, **parameters: str | int) -> Page:
-    """Ask for one page of ListObjectsV2; underscores in names stand for hyphens."""
+    """Return one page of ListObjectsV2. Underscores in the names of parameters stand for hyphens."""
     return page_of(ask(session, list_type=2, **parameters))
 
 
 def ask(session: Session, **parameters: str | int) -> Answer:
-    """Send one listing with exactly these parameters."""
+    """Send one listing request with exactly these parameters and return the response."""
     query = sorted((name.replace("_", "-"), str(value)) for name, value in parameters.items())
     return session.wire.request("GET", query=query)
 
 
 def walk(session: Session, *, most: int, **parameters: str | int) -> list[Page]:
-    """Return the pages of ListObjectsV2 from first to last; at most ``most``, however much more there is said to be."""
+    """Return the pages of ListObjectsV2 from first to last, but at most ``most`` of them."""
     pages = [list_page(session, **parameters)]
     again = {name: value for name, value in parameters.items() if name != "start_after"}
     while pages[-1].truncated and pages[-1].token and len(pages) < most:
@@ -74,36 +75,39 @@ def walk(session: Session, *, most: int, **parameters: str | int) -> list[Page]:
 
 
 def keys_of(pages: Sequence[Page], prefix: str) -> list[str]:
-    """Return the keys of all pages in the order given, without the prefix."""
+    """Return the keys of all pages in the order of the pages, without the prefix."""
     return [key.removeprefix(prefix) for page in pages for key in page.keys]
 
 
 def ordered(tails: Sequence[str]) -> list[str]:
+    """Return the distinct names in UTF-8 byte order."""
     return sorted(set(tails), key=utf8_order)
 
 
 def held_of(session: Session, prefix: str, tails: Sequence[str]) -> list[str]:
-    """Store an object under each key, and return which of them the server takes: that it takes all is no listing's
-    promise."""
+    """Store an object under each key and return the names that the server accepts.
+
+    Whether it accepts all of them is not a promise of listings.
+    """
     return [tail for tail in tails if session.wire.put(prefix + tail, tail.encode()).ok]
 
 
 _PLAIN: Final = "abAB019-_.~!é文\uff5e\U0001f600"
-"""Characters that every XML carries as they are; the last two stand in another order in UTF-16."""
+"""Characters that any XML carries unchanged. The order of the last two is reversed in UTF-16."""
 
 
 def plain_tails(*, max_size: int) -> st.SearchStrategy[list[str]]:
-    """Distinct names without slashes, to be stored side by side."""
+    """Generate lists of 0 to ``max_size`` different names without slashes, to be stored below one prefix."""
     return st.lists(
         st.text(_PLAIN, min_size=1, max_size=4).filter(lambda t: t.strip(".")), max_size=max_size, unique=True
     )
 
 
 ORDER: Final = ("Z", "a!", "a-", "a.b", "a/b", "a0", "aZ", "a~", "aé", "a文", "a\uff5e", "a\U0001f600", "b")
-"""Names whose order differs between bytes, UTF-16, case-blind and folder-wise sorting."""
+"""Names whose order differs when sorted by bytes, by UTF-16, without case, or by directories."""
 
 
 def grouped(tails: Sequence[str], delimiter: str) -> tuple[list[str], list[str]]:
-    """Return the keys without the delimiter, and the common prefixes of the others, both sorted."""
+    """Return the keys without the delimiter, and the common prefixes of all other keys, both sorted."""
     prefixes = {tail[: tail.index(delimiter) + len(delimiter)] for tail in tails if delimiter in tail}
     return sorted(tail for tail in tails if delimiter not in tail), sorted(prefixes)

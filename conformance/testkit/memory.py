@@ -1,4 +1,4 @@
-"""How much memory a call holds at a time, counted in this process."""
+"""Measures how much memory a call holds at a time, in this process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ _WORTH_COUNTING: Final = 16 * 1024
 
 
 class HeldMemory:
-    """Counts, while entered, the bytes that are allocated below a file's functions and still held.
+    """Counts, inside its ``with`` block, the bytes that calls from one file allocated and still hold.
 
-    ``file`` is the ``__file__`` of the caller. Only what is allocated in calls made from there is counted, as other
-    threads of this process (a server under test among them) allocate too; so what a storage allocates in threads of
-    its own stays unseen. ``most`` is the largest sample, in bytes.
+    ``file`` is the ``__file__`` of the caller, and ``every`` says at which calls of :meth:`sample` it counts. Only
+    allocations below functions of that file count, because other threads of this process (such as a server under test)
+    allocate too. Memory that a storage allocates in its own threads is therefore not counted. ``most`` is the largest
+    sample, in bytes.
     """
 
     def __init__(self, file: str, *, every: int = 1) -> None:
@@ -38,7 +39,7 @@ class HeldMemory:
             tracemalloc.stop()
 
     def sample(self) -> None:
-        """Count now, or at every so many calls as ``every`` says."""
+        """Count now; with ``every=n`` only at every n-th call."""
         self._calls += 1
         if self._calls % self._every == 0:
             self.most = max(self.most, self._now() - self._before)

@@ -1,4 +1,4 @@
-"""The oracle: what a storage holds after a sequence of operations, as a plain mapping. Never the reference itself."""
+"""The oracle: what a storage must hold after a sequence of operations, as a plain mapping. Never the reference."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Model:
-    """Keys and their bytes, as they must be."""
+    """The keys and bytes that a storage must hold."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, key: str, body: bytes) -> None:
+        """Set the bytes of a key."""
         self.objects[key] = body
 
     def get(self, key: str) -> bytes | None:
-        """Return the bytes, ``None`` where the key must be absent."""
+        """Return the bytes, or ``None`` where the key must be absent."""
         return self.objects.get(key)
 
     def delete(self, keys: Iterable[str]) -> None:
+        """Remove these keys; missing ones are ignored."""
         for key in keys:
             self.objects.pop(key, None)
 
@@ -29,5 +31,5 @@ class Model:
 
 
 def utf8_order(key: str) -> bytes:
-    """Sort key for the order of listings. UTF-16 order, which some servers use, differs beyond the BMP."""
+    """Return the sort key for the order of listings. UTF-16 order, which some servers use, differs beyond the BMP."""
     return key.encode("utf-8")

@@ -1,4 +1,4 @@
-"""An upload in parts, begun for one example and aborted after it."""
+"""A multipart upload that is started for one example and aborted after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bucket_conformance.conformance.wire.transport import Answer
 
 
 class Upload:
-    """One upload in parts, under a fresh key unless one is given. Leaving it aborts what was not completed."""
+    """One multipart upload, under a fresh key unless one is given. The end of its ``with`` block aborts it.
+
+    Raises ``Deviation`` where the server does not start it.
+    """
 
     def __init__(self, session: Session, key: str | None = None) -> None:
         self.key = key or session.fresh_key()
@@ -30,6 +33,7 @@ class Upload:
         self.abort()
 
     def part(self, number: int, body: bytes) -> Answer:
+        """Upload one part and return the response; keeps the ETag of the part."""
         query = (("partNumber", str(number)), ("uploadId", self.id))
         answer = self._wire.request("PUT", self.key, query=query, body=body)
         if answer.ok:
@@ -37,7 +41,7 @@ class Upload:
         return answer
 
     def complete(self, parts: Sequence[tuple[int, str]] | None = None) -> Answer:
-        """Name the parts (default: all, by number) with their ETags, as they are."""
+        """Complete the upload with these part numbers and ETags, unchanged (default: all parts, by number)."""
         named = sorted(self.etags.items()) if parts is None else parts
         rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
         root = "CompleteMultipartUpload"
@@ -45,13 +49,14 @@ class Upload:
         return self._wire.request("POST", self.key, query=(("uploadId", self.id),), body=body)
 
     def abort(self) -> Answer:
+        """Abort the upload and return the response."""
         return self._wire.request("DELETE", self.key, query=(("uploadId", self.id),))
 
     def stored(self) -> Stored:
-        """Return what is stored under the key, ``None`` for nothing, the answer where it does not tell."""
+        """Return the bytes under the key, ``None`` where there are none, or a text where the response does not say."""
         return stored_in(self._wire.get(self.key))
 
 
 def completed(answer: Answer) -> bool:
-    """Whether a completion succeeded; a failure may also come in the body of a 200."""
+    """Return whether a completion succeeded. A failure may also come in the body of a 200."""
     return answer.ok and not answer.code

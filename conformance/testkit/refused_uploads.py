@@ -1,4 +1,4 @@
-"""Uploads that must be refused and must leave nothing behind."""
+"""Uploads that the backend must reject without storing anything."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from bucket_conformance.conformance.wire.transport import Answer
 
 
 def crc32_trailer(body: bytes) -> tuple[str, str]:
-    """Return name and value of the trailer with the CRC-32 of a body."""
+    """Return the name and the value of the trailer with the CRC-32 of a body."""
     return "x-amz-checksum-crc32", base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
 
 
 def before_refused_put(session: Session, overwrites: bool) -> bytes | None:
-    """Return what a key shall hold before a PUT that is to be refused."""
+    """Return what a key holds before a PUT that must be rejected; ``None``: nothing."""
     return b"from before" if overwrites else None
 
 
 def require_refused(session: Session, key: str, put: Answer, before: bytes | None, what: str) -> None:
-    """End of a clause: the PUT was refused, and the key holds what it held before (``None``: nothing)."""
+    """Raise ``Deviation`` unless the PUT was rejected and the key still holds ``before`` (``None``: nothing).
+
+    A clause ends with this. ``what`` names the upload in the observation.
+    """
     held = session.wire.get(key)
     left = stored_in(held)
     changed = Harm.LOSES_DATA if before is not None and not put.ok else Harm.STORES_WRONG_DATA

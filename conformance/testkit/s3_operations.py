@@ -1,4 +1,4 @@
-"""The steps of a sequence of S3 requests: what each sends, and what a plain mapping says to it."""
+"""The steps of a sequence of S3 requests: what each step sends, and what a plain mapping promises for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_SUCH_ETAG: Final = '"00000000000000000000000000000000"'
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store ``size`` bytes, recognisable by ``salt``."""
+    """Store ``size`` bytes of the pattern ``salt``."""
 
     name: str
     size: int
@@ -36,7 +36,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Put where nothing is."""
+    """Put only where the key is absent."""
 
     name: str
     size: int
@@ -48,7 +48,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Put where the ETag is still the one that the last HEAD of the sequence saw."""
+    """Put only where the ETag is the one that the last HEAD of the sequence returned."""
 
     name: str
     size: int
@@ -60,6 +60,8 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Get:
+    """Download a key."""
+
     name: str
     by_url: bool = False
 
@@ -69,6 +71,8 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Head:
+    """Send a HEAD for a key."""
+
     name: str
 
     def __str__(self) -> str:
@@ -77,7 +81,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Read the bytes from ``first`` to ``last``, both included, as far as there are any."""
+    """Read the bytes ``first`` to ``last``, both included, as far as they exist."""
 
     name: str
     first: int
@@ -89,6 +93,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Delete one key."""
+
     name: str
 
     def __str__(self) -> str:
@@ -97,6 +103,8 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DeleteBatch:
+    """Delete several keys with one request."""
+
     names: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -105,6 +113,8 @@ class DeleteBatch:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
+    """Copy a key on the server."""
+
     source: str
     target: str
 
@@ -114,7 +124,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin an upload in parts, called ``number`` in the steps that follow."""
+    """Start a multipart upload. The steps after it refer to it by ``number``."""
 
     number: int
     name: str
@@ -125,7 +135,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Send the only part of an upload, perhaps not for the first time."""
+    """Upload the only part of a multipart upload, possibly again."""
 
     number: int
     size: int
@@ -137,6 +147,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
+    """Complete a multipart upload."""
+
     number: int
 
     def __str__(self) -> str:
@@ -145,6 +157,8 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
+    """Abort a multipart upload."""
+
     number: int
 
     def __str__(self) -> str:
@@ -168,7 +182,7 @@ Step = Put | Create | Update | Get | Head | Range | Delete | DeleteBatch | Copy 
 
 
 def repaired(steps: list[Step]) -> list[Step]:
-    """Return the steps without those of uploads that were not begun, or have nothing to be completed of."""
+    """Return the steps without those of uploads that were not started, or that have no part when completed."""
     begun: set[int] = set()
     filled: set[int] = set()
     kept: list[Step] = []
@@ -192,7 +206,7 @@ def repaired(steps: list[Step]) -> list[Step]:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the last HEAD of a key saw: its ETag, and which write that was of."""
+    """What the last HEAD of a key returned: its ETag, and which write it belongs to."""
 
     etag: str
     write: int
@@ -200,7 +214,7 @@ class _Seen:
 
 
 class World:
-    """A fresh prefix of the bucket, and the model of what it must hold. Leaving it aborts open uploads."""
+    """A new prefix of the bucket, and the model of what it must hold. Its ``with`` block aborts open uploads."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -221,7 +235,7 @@ class World:
             begun[1].abort()
 
     def step(self, step: Step) -> tuple[object, object]:
-        """Do one step; return what the mapping says to it, and what the server said."""
+        """Carry out one step; return what the mapping promises for it and what the server did."""
         name = getattr(step, "name", "")
         key, held = self._base + name, self._model.get(name)
         match step:
@@ -249,7 +263,7 @@ class World:
                 size = answer.header("content-length") if answer.ok else _done(answer)
                 return (ABSENT if held is None else str(len(held))), size
             case Range():
-                # Ranges beyond the end are another clause's matter.
+                # Another clause decides ranges beyond the end.
                 last = step.last if held is None else min(step.last, len(held) - 1)
                 if last < step.first:
                     return DONE, DONE
@@ -279,7 +293,7 @@ class World:
         body = pattern_bytes(step.size, step.salt)
         same = seen is not None and held is not None and seen.write == self._write_of[step.name]
         if seen is not None and not same and held == seen.body:
-            # The same bytes, written again: whether that is a new ETag is left open.
+            # The same bytes were written again; whether they get a new ETag is not specified.
             return DONE, DONE
         if same:
             self._hold(step.name, body)
@@ -291,7 +305,7 @@ class World:
         answer = self._wire.get(key, (("Range", f"bytes={first}-{last}"),))
         if not answer.ok:
             return _done(answer)
-        # A range may be ignored; with which status it is served is another clause's matter.
+        # A server may ignore a range; another clause decides with which status it serves one.
         return answer.body if len(answer.body) == last - first + 1 else answer.body[first : last + 1]
 
     def _copy(self, step: Copy) -> tuple[object, object]:
@@ -336,7 +350,10 @@ class World:
 
 
 def _done(answer: Answer) -> str:
-    """Return an answer in a word; its status and code where none fits."""
+    """Return a response in one word, or its status and error code where no word fits.
+
+    Raises ``Inconclusive`` for a 503.
+    """
     if answer.status == 503:
         raise Inconclusive("the server was too busy (503) to answer every step")
     if answer.ok:

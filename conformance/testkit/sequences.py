@@ -1,7 +1,7 @@
-"""Sequences of operations, planned by a state machine of Hypothesis and carried out afterwards.
+"""Sequences of operations: planned by a state machine of Hypothesis, carried out afterwards.
 
-A plan is a plain value: a backend that gave other answers than it promised can be asked the same again, in or out of
-Hypothesis, and what shrinks is the plan.
+A plan is a plain value. It can therefore be repeated on a backend that broke a promise, inside and outside of
+Hypothesis, and shrinking works on the plan.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ S = TypeVar("S")
 
 
 class Planner(RuleBasedStateMachine, Generic[S]):
-    """A state machine whose rules add steps to a plan, and know of the plan so far what they need to make sense."""
+    """A state machine whose rules add steps to a plan. It keeps as much of the plan as the next step depends on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ _SETTINGS: Final = {"deadline": None, "database": None, "suppress_health_check":
 
 
 def plans(planner: type[Planner[S]], *, most: int) -> st.SearchStrategy[list[S]]:
-    """Plans of that machine, of at most ``most`` steps; the simplest has one step."""
+    """Generate plans of that machine with at most ``most`` steps; the simplest has one step."""
     made: list[Planner[S]] = []
 
     def factory() -> Planner[S]:
@@ -54,24 +54,24 @@ def plans(planner: type[Planner[S]], *, most: int) -> st.SearchStrategy[list[S]]
 
 
 Failed = tuple[int, object, object, Harm | None]
-"""The index of the first step that was not answered as promised; what was promised, what was observed, its harm."""
+"""Index of the first step with a wrong result; what was promised, what was observed, and the harm of it."""
 
 Attempt = Callable[[Sequence[S]], Failed | None]
-"""Carries out a plan in a fresh place. Returns ``None`` where every step is answered as promised."""
+"""Carries out a plan under a new prefix. Returns ``None`` where every result is as promised."""
 
 SHORTEN_S: Final = 2.0
-"""Seconds that looking for a shorter plan may take."""
+"""Seconds for finding a shorter plan."""
 SHORTEN_REQUESTS: Final = 200
-"""Requests that it may take: some endpoints bill each."""
+"""Requests for finding a shorter plan; some endpoints bill each."""
 
 
 def carry_out(
     session: Session, steps: Sequence[S], attempt: Attempt[S], repaired: Callable[[list[S]], list[S]] = list
 ) -> None:
-    """Carry out a plan; raise :class:`Deviation` with the shortest script found that deviates.
+    """Carry out a plan; raise :class:`Deviation` with the shortest plan found that deviates.
 
-    ``repaired`` takes out the steps that have lost their sense with another one. Hypothesis shrinks a plan too, but
-    has to draw the whole of it anew each time; leaving out steps of a plan that is known comes to the end far sooner.
+    ``repaired`` removes the steps that make no sense once another step is gone. Hypothesis shrinks a plan too, but has
+    to generate all of it again each time; removing steps of a known plan is much faster.
     """
     failure = attempt(steps)
     if failure is None:
@@ -81,7 +81,7 @@ def carry_out(
     size = max(len(shown) // 2, 1)
     while time.monotonic() < deadline and session.recorder.total < most:
         before, at = len(shown), 0
-        # The last step is the one that shows it.
+        # The last step is the one that shows the deviation.
         while at < len(shown) - 1 and time.monotonic() < deadline and session.recorder.total < most:
             rest = repaired(shown[:at] + shown[min(at + size, len(shown) - 1) :])
             session.recorder.clear()
@@ -93,7 +93,7 @@ def carry_out(
         if size == 1 and len(shown) == before:
             break
         size = max(size // 2, 1)
-    # Once more, so that the transcript is that of the script. Where it does not repeat, the first time counts.
+    # Once more, so that the transcript belongs to the shown plan. If it does not repeat, the first result counts.
     session.recorder.clear()
     number, promised, observed, harm = attempt(shown) or failure
     raise Deviation(
@@ -105,9 +105,9 @@ def carry_out(
 
 
 def loss(promised: object, observed: object, again: object, *, absent: object) -> Harm | None:
-    """Return the harm where bytes were promised, and an object with others, or none, was seen twice in a row.
+    """Return ``LOSES_DATA`` where bytes were promised and two observations in a row show others or none, else ``None``.
 
-    Seen once, it may be an old answer that some cache gave.
+    A single observation may be an outdated response of a cache. ``absent`` is the observation for a missing key.
     """
     replaced = observed == absent or isinstance(observed, bytes)
     return Harm.LOSES_DATA if isinstance(promised, bytes) and replaced and observed == again else None

@@ -1,4 +1,4 @@
-"""Addresses of the documents that clauses cite as their source, each written once."""
+"""Addresses of the documents that clauses name as their source. Each address is written once."""
 
 from __future__ import annotations
 

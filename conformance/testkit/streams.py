@@ -1,4 +1,4 @@
-"""Streams to upload: what a socket or a pipe gives, one way only and in pieces, and one that breaks under way."""
+"""Streams to upload: one like a socket or a pipe (forward only, in pieces), and one that breaks on the way."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 PIECE_BYTES: Final = 64 * KIB
-"""Most that one read gives, however much was asked for, as long as not everything was asked for."""
+"""Maximum length of a read, however much was requested, except where all of the rest was requested."""
 
 
 class StreamBroke(Exception):
-    """What a breaking stream raises: an exception of the caller's own, which no storage knows."""
+    """Raised by a breaking stream: an exception of the caller, which no storage knows."""
 
 
 class OneWay(io.RawIOBase):
-    """A stream of ``pattern_bytes(size, salt)`` that can be neither sought nor asked for its length.
+    """A stream of ``pattern_bytes(size, salt)`` that cannot seek and does not know its length.
 
-    ``breaks_after``: bytes after which reading raises :class:`StreamBroke`. ``on_read`` is called after each read.
-    ``largest`` is the longest piece, in bytes, that was handed out.
+    - ``breaks_after``: bytes after which reading raises :class:`StreamBroke`.
+    - ``on_read``: called after each read.
+    - ``largest``: the length of the longest piece so far, in bytes.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class OneWay(io.RawIOBase):
         self.largest = 0
         self._end = size if breaks_after is None else breaks_after
         self._breaks = breaks_after is not None
-        # More than a period longer than any piece, so that every piece can be cut from it.
+        # At least one period longer than any piece, so that every piece is a slice of it.
         self._pattern = pattern_bytes(PIECE_BYTES + 251, salt)
         self._salt = salt
         self._at = 0
@@ -63,5 +64,5 @@ class OneWay(io.RawIOBase):
         return len(piece)
 
     def as_file(self) -> BinaryIO:
-        """Return the stream under the type that the storage port names."""
+        """Return the stream with the type that the storage port names."""
         return cast(BinaryIO, self)

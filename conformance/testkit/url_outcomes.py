@@ -1,4 +1,4 @@
-"""What became of the use of a URL, in one word where it went as it should: served, refused, or what else was seen."""
+"""The result of using a URL: one word where it is as it should be (served, refused), otherwise a description."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ SERVED: Final = "served"
 REFUSED: Final = "refused"
 
 _WINDOW: Final = 16
-"""So many bytes in a row of an object's content are a leak; fewer may be chance."""
+"""This many consecutive bytes of an object's content are a leak; fewer may be chance."""
 
 _NAMED: Final = 8
-"""So many of the things that went otherwise are named in an observation."""
+"""An observation names at most this many of the results that differ."""
 
 
 def secret_content(session: Session) -> bytes:
-    """Return 256 bytes that occur nowhere else, so that any part of them in an answer is a leak."""
+    """Return 256 bytes that occur nowhere else, so that any part of them in a response is a leak."""
     name = session.fresh_id()
     return "".join(hashlib.sha256(f"{name} {part}".encode()).hexdigest() for part in range(4)).encode()
 
 
 def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
-    """Store fresh secret content and return its key (of the layout, unless given) and bytes."""
+    """Store new secret content; return its key (of the layout, unless given) and its bytes."""
     key = key or session.fresh_key()
     content = secret_content(session)
     session.populate([key], content)
@@ -36,9 +36,10 @@ def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
 
 
 def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()) -> str:
-    """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or what was seen.
+    """Return ``SERVED`` for a 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or a description.
 
-    ``hidden``: further contents that must not show, in whole or part; ``words``: texts that must not show as a whole.
+    - ``hidden``: further contents of which no part may appear.
+    - ``words``: texts that may not appear as a whole.
     """
     if answer.status == 200 and answer.error is None and answer.body == content:
         return SERVED
@@ -52,9 +53,9 @@ def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), wor
 
 
 def bypass(*seen: object) -> Harm | None:
-    """Return the harm where any of what was seen of requests to be refused shows that one got through, else ``None``.
+    """Return ``BYPASSES_AUTHENTICATION`` where a request that must be rejected was served, else ``None``.
 
-    That is an :func:`outcome` with content in it, or one of the words with which a clause tells that it took effect.
+    ``seen`` are results of :func:`outcome`, or words with which a clause says that a request took effect.
     """
     for one in seen:
         parts = [str(part) for part in (one if isinstance(one, tuple) else (one,))]
@@ -70,9 +71,10 @@ _SHOWN: Final = tuple(f"{where} the content in part" for where in ("among them",
 def require_each(
     seen: Mapping[str, object], promised: Mapping[str, object] | object, what: str, *, harm: Harm | None = None
 ) -> None:
-    """End of a clause that tried many things: raise ``Deviation`` unless each was seen as promised, naming the others.
+    """Raise ``Deviation`` unless each of many results is as promised; the observation names those that differ.
 
-    ``promised`` is one value for all, or one by name; ``harm`` is what the differences do, if anything.
+    A clause ends with this. ``promised`` is one value for all results, or one per name. ``harm`` is the harm that a
+    difference does, if any.
     """
     by_name = promised if isinstance(promised, Mapping) else dict.fromkeys(seen, promised)
     wrong = [name for name, value in seen.items() if value != by_name[name]]
@@ -94,7 +96,7 @@ def _brief(value: object) -> str:
 
 
 def leaked(answer: Answer, contents: Iterable[bytes], words: Iterable[str] = ()) -> str:
-    """Return what an answer gives away: ``"content"``, ``"the true signature"`` or ''."""
+    """Return what a response reveals: ``"content"``, ``"the true signature"`` or ''."""
     seen = answer.body + b"\n" + "\n".join(f"{name}: {value}" for name, value in answer.headers).encode("utf-8")
     for content in contents:
         if any(content[at : at + _WINDOW] in seen for at in range(0, len(content) - _WINDOW + 1, _WINDOW)):

@@ -1,4 +1,4 @@
-"""Signed URLs, changed on the way: every edit that a holder of a URL might try, whatever scheme signed it."""
+"""Changed signed URLs: every edit that the holder of a URL may try, for any signature scheme."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ How = Literal["changed", "inserted", "dropped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """One change: what was done, and the URL that came of it."""
+    """One edit: what was changed, and the URL after it."""
 
     name: str
     url: str
@@ -28,7 +28,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedUrl:
-    """A signed URL in its parts: ``place`` up to the key, ``key`` percent-encoded, ``pairs`` of the query, decoded."""
+    """A signed URL in parts: ``place`` up to the key, ``key`` percent-encoded, ``pairs`` of the query, decoded."""
 
     place: str
     key: str
@@ -36,7 +36,7 @@ class SignedUrl:
 
     @classmethod
     def of(cls, url: str, key: str) -> SignedUrl:
-        """Take ``url`` apart; where its path does not end in ``key``, its last segment stands for it."""
+        """Return the parts of ``url``. Where its path does not end in ``key``, its last segment counts as the key."""
         path, _, query = url.partition("?")
         encoded = quote(key, safe="/-._~")
         if not path.endswith(encoded):
@@ -55,7 +55,7 @@ class SignedUrl:
 
     @property
     def signature(self) -> str:
-        """The value of the parameter whose name says that it is the signature; '' without one."""
+        """The value of the parameter whose name ends in ``signature``; '' where there is none."""
         return next((value for name, value in self.pairs if name.lower().endswith("signature")), "")
 
     def with_value(self, at: int, value: str) -> str:
@@ -65,21 +65,21 @@ class SignedUrl:
 
 
 def unsigned(url: str) -> str:
-    """Return the address without its query: what is left when nothing signs it."""
+    """Return the URL without its query, and thus without a signature."""
     return url.partition("?")[0]
 
 
 def other_character(character: str) -> str:
-    """Return a character of the same kind that is another one, also to a reader that ignores case."""
+    """Return another character of the same kind; different also for a reader that ignores case."""
     if character.isdigit():
         return str((int(character) + 1) % 10)
     return {"a": "b", "A": "B"}.get(character, "a" if character.islower() else "A")
 
 
 def named_edits(url: str, key: str, other_key: str) -> Iterator[Edit]:
-    """Yield the edits of a URL that is alive, each by itself: key, place, every query value, and what is in them.
+    """Yield URLs with one edit each of a valid URL: of the key, of the place, and of every value in the query.
 
-    ``other_key``: an object that exists, and that the URL does not grant.
+    ``other_key``: an existing object that the URL does not grant.
     """
     signed = SignedUrl.of(url, key)
     yield Edit(name="key: another object's", url=signed.build(signed.pairs, key=quote(other_key, safe="/-._~")))
@@ -95,7 +95,7 @@ def named_edits(url: str, key: str, other_key: str) -> Iterator[Edit]:
 
 
 def reviving_edits(url: str, key: str, now: datetime) -> Iterator[Edit]:
-    """Yield the edits by which a dead URL would live again if its period were not signed, or were read twice."""
+    """Yield edits that make an expired URL valid again where its period is not signed, or is read twice."""
     signed = SignedUrl.of(url, key)
     for at, (name, value) in enumerate(signed.pairs):
         fresh = str(MAX_URL_LIFE_S) if value.isdigit() else now.strftime(_DATE_FORMAT) if _DATE.fullmatch(value) else ""
@@ -106,9 +106,9 @@ def reviving_edits(url: str, key: str, now: datetime) -> Iterator[Edit]:
 
 
 def edit_at(url: str, key: str, position: int, how: How, character: str) -> Edit:
-    """Return the URL with one character of its key or of a query value changed, dropped, or put in before it.
+    """Return the URL with one character changed, dropped, or inserted before it, in its key or in a query value.
 
-    ``position`` counts through key and values and wraps around.
+    ``position`` counts through the key and the values, and wraps around.
     """
     signed = SignedUrl.of(url, key)
     fields = [("key", unquote(signed.key)), *signed.pairs]
@@ -169,7 +169,7 @@ def _value_edits(name: str, value: str) -> Iterator[tuple[str, str]]:
         parts = value.split("/")
         for at, what in enumerate(("access key", "scope date", "scope region", "scope service", "scope end")):
             yield f"{what} changed", "/".join([*parts[:at], _last_changed(parts[at]), *parts[at + 1 :]])
-        # One server was seen to break down over a scope date that is none, instead of refusing it.
+        # One server was observed to fail at an invalid scope date, instead of rejecting it.
         yield "scope date that is none", "/".join([parts[0], "2026112a", *parts[2:]])
 
 

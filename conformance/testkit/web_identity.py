@@ -1,4 +1,4 @@
-"""A pod with a web identity, as EKS makes one: the environment of its process, and the service that lends credentials.
+"""A pod with a web identity, as on EKS: the environment of its process, and the service that issues credentials.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 """
@@ -25,7 +25,7 @@ ROLE: Final = "arn:aws:iam::123456789012:role/activepieces-role"
 
 @dataclass(slots=True, kw_only=True)
 class IdentityService:
-    """What it must be asked with (role, token of the pod), and what it was asked with, in order."""
+    """What a request must contain (role, token of the pod), and what requests contained, in order."""
 
     expected: tuple[str, str]
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -33,7 +33,10 @@ class IdentityService:
 
 @contextmanager
 def identity_service() -> Iterator[IdentityService]:
-    """Be such a pod inside the block: no keys anywhere, a token in a file, a service of our own on the loopback."""
+    """Simulate such a pod inside the block: no credentials, a token in a file, and our service on the loopback address.
+
+    Yields the service.
+    """
     token = f"pod-{secrets.token_hex(8)}"
     service = IdentityService(expected=(ROLE, token))
 

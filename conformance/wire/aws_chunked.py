@@ -1,4 +1,4 @@
-"""Bodies in ``aws-chunked`` framing, signed chunk by chunk or with a checksum trailing behind.
+"""Request bodies in ``aws-chunked`` framing: signed chunk by chunk, or with a checksum in a trailer.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
@@ -20,7 +20,7 @@ _EMPTY: Final = hashlib.sha256(b"").hexdigest()
 
 
 class Framing(enum.StrEnum):
-    """How a chunked body is signed; the value is what ``x-amz-content-sha256`` says."""
+    """How a chunked body is signed; the value is that of the header ``x-amz-content-sha256``."""
 
     SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
     SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -37,7 +37,7 @@ class Framing(enum.StrEnum):
 
 @dataclass(slots=True)
 class _Signer:
-    """The chain of chunk signatures that starts from the signature of the head."""
+    """The chain of chunk signatures. It starts from the signature of the request's headers."""
 
     key: bytes
     date: str
@@ -61,10 +61,13 @@ def put_chunked(
     content_encoding: str = "aws-chunked",
     sent_body: bytes | None = None,
 ) -> Answer:
-    """Put ``body`` in chunks of ``chunk_bytes`` (at least 8 KiB but for the last).
+    """Send ``body`` with a PUT, in chunks of ``chunk_bytes`` (at least 8 KiB, except for the last), and return the
+    response.
 
-    ``trailer``: name and value, for the framings that have one. ``sent_body`` is sent in place of ``body``, of the same
-    length, under the signatures of ``body``: as if somebody had changed it under way.
+    - ``trailer``: name and value of the trailer, for the framings that have one.
+    - ``content_encoding``: the value of that header.
+    - ``sent_body``: bytes of the same length, sent in place of ``body`` under the signatures of ``body``, as if
+      somebody had changed it on the way.
     """
     headers: list[tuple[str, str]] = [
         ("Content-Encoding", content_encoding),
@@ -72,7 +75,7 @@ def put_chunked(
     ]
     if framing.has_trailer and trailer:
         headers.append(("X-Amz-Trailer", trailer[0]))
-    # Chunk signatures all have one length, so the framed length is known before anything is signed.
+    # All chunk signatures have the same length, so the framed length is known before signing.
     length = len(_framed(body, body, framing, None, chunk_bytes, trailer))
     headers.append(("Content-Length", str(length)))
     url = wire.url(key)
@@ -104,7 +107,7 @@ def _framed(
     trailer: tuple[str, str] | None,
 ) -> bytes:
     pieces: list[bytes] = []
-    # The last chunk is the empty one.
+    # The last chunk is empty.
     for at in [*range(0, len(body), chunk_bytes), len(body)]:
         chunk = body[at : at + chunk_bytes]
         head = f"{len(chunk):x}"

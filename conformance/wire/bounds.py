@@ -1,7 +1,7 @@
-"""Bounds on one exchange, for every transport: how long its response may take, and how many bytes it may have.
+"""Bounds for one exchange, on every transport: how long its response may take, and how many bytes it may have.
 
-Sockets know only a timeout for each read: a server that sends one byte every few seconds, interim responses or a body
-without end would hold a client for ever. Here the file object that ``http.client`` reads a response from counts.
+A socket only has a timeout per read, so a server that sends one byte every few seconds, interim responses, or a body
+without end would block a client for ever. Here the file object from which ``http.client`` reads a response counts.
 """
 
 from __future__ import annotations
@@ -14,45 +14,45 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 HEAD_BYTES: Final = 1024 * 1024
-"""Most bytes of status lines and headers, those of interim responses (100 Continue) included."""
+"""Maximum number of bytes of status lines and headers, including those of interim responses (100 Continue)."""
 
 SLACK_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of a body beside those that the suite sent: a listing of a thousand keys, all escaped, has 6 MiB."""
+"""Maximum number of bytes of a body, in addition to what the suite sent. A listing of 1000 escaped keys has 6 MiB."""
 
 SLOWEST_BYTES_PER_S: Final = 256 * 1024
-"""Each second of patience beyond the first must have brought so many bytes: 2 Mbit/s."""
+"""Minimum speed: each second of waiting beyond the first must have brought this many bytes (2 Mbit/s)."""
 
 SEND_PIECE: Final = 256 * 1024
-"""So many bytes are sent at a time."""
+"""Bytes that are sent at a time."""
 
 KEPT_HEADER_BYTES: Final = 16 * 1024
-"""So many bytes of a response's headers are kept for transcripts."""
+"""Bytes of a response's headers that are kept for transcripts."""
 
 
 _now = time.monotonic
 
 
 class ResponseTooLong(http.client.HTTPException):
-    """The response has, or announces, more bytes than a correct one could."""
+    """Raised for a response that has, or announces, more bytes than a correct one could have."""
 
 
 class PatienceEnded(TimeoutError):
-    """The response came too slowly, though each of its bytes came in time."""
+    """Raised for a response that came too slowly, although no single read timed out."""
 
 
 def body_bound(sent: int) -> int:
-    """Return the most bytes that a body may have, framing included, where ``sent`` bytes were written before."""
+    """Return the maximum number of bytes of a body, framing included, after ``sent`` bytes were written."""
     return SLACK_BYTES + sent + sent // 4
 
 
 def head_is_small(response: http.client.HTTPResponse) -> bool:
-    """Whether all headers of a response came with the first bytes of it, so that none of them can be long."""
+    """Return whether all headers of a response came with its first bytes, so that none of them can be long."""
     raw = getattr(response.fp, "raw", None)
     return isinstance(raw, BoundedIO) and raw.received <= KEPT_HEADER_BYTES
 
 
 def kept_headers(headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """Return the headers, those left out that would fill the memory when a thousand exchanges are kept."""
+    """Return the headers without those beyond ``KEPT_HEADER_BYTES``, because a thousand exchanges stay in memory."""
     if sum([len(value) for _, value in headers]) <= KEPT_HEADER_BYTES:
         return headers
     kept, left = [], KEPT_HEADER_BYTES
@@ -64,10 +64,10 @@ def kept_headers(headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]
 
 
 class BoundedIO(io.RawIOBase):
-    """The bytes that a socket receives, up to a number and within a time.
+    """The bytes that a socket receives, up to a number of bytes and within a time.
 
-    Only the time spent waiting counts: who reads a body may take pauses. It is made for each response, and reads from
-    the socket itself, as what ``makefile`` returns would take a tenth of a small exchange more.
+    Only the time spent waiting counts; a reader may pause between reads. One object is made per response. It reads from
+    the socket directly: the object that ``makefile`` returns would make a small exchange a tenth slower.
     """
 
     received = 0
@@ -114,7 +114,7 @@ class BoundedIO(io.RawIOBase):
             raise PatienceEnded(self._too_slow())
         assert self._socket is not None
         timeout_s = self._socket.gettimeout()
-        # To set a timeout is a call into the system; a little late is early enough.
+        # Setting a timeout is a system call; being slightly late does no harm.
         if timeout_s is None or left < timeout_s - self._patience_s / 50:
             self._socket.settimeout(left)
             self._shortened = True
@@ -129,7 +129,7 @@ class BoundedIO(io.RawIOBase):
 
 
 class _BoundedReader(io.BufferedReader):
-    """What ``http.client`` reads from: lines of the head, then pieces of the body."""
+    """The reader of ``http.client``: lines of the head, then pieces of the body."""
 
     raw: BoundedIO
 
@@ -153,11 +153,11 @@ _read = io.BufferedReader.read
 
 
 Bounds = Callable[[], tuple[float, int]]
-"""Returns, for the next response, the patience in seconds and the most bytes of a body."""
+"""Returns, for the next response, the patience in seconds and the maximum number of bytes of its body."""
 
 
 class BoundedSocket:
-    """A socket whose responses are read within bounds; all else is the socket's own."""
+    """A socket whose responses are read within bounds. Everything else passes through to the socket."""
 
     def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
         self._socket = sock
@@ -173,7 +173,7 @@ class BoundedSocket:
 
 
 def bounded_responses(sock: socket.socket, bounds: Bounds) -> Any:
-    """Return the response class for a connection on that socket."""
+    """Return the response class for a connection on this socket."""
     bounded: Any = BoundedSocket(sock, bounds)
 
     def make(_: socket.socket, *args: Any, **options: Any) -> http.client.HTTPResponse:
@@ -183,9 +183,9 @@ def bounded_responses(sock: socket.socket, bounds: Bounds) -> Any:
 
 
 class BoundedConnection:
-    """Mixed into a connection of ``http.client``: bounds each request that it sends and each response that it reads.
+    """A mixin for connections of ``http.client``: bounds each request that it sends and each response that it reads.
 
-    It counts with care, as the SDK's own connections send a body in hundreds of pieces.
+    It counts with few instructions, because the SDK's connections send a body in hundreds of pieces.
     """
 
     response_bounds: Bounds
@@ -198,9 +198,9 @@ class BoundedConnection:
         super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        """Send it. Raises :class:`PatienceEnded` where a request goes out slower than ``SLOWEST_BYTES_PER_S``.
+        """Send ``data``. Raises :class:`PatienceEnded` where a request goes out slower than ``SLOWEST_BYTES_PER_S``.
 
-        A socket grants its timeout to every call of ours, and a TLS socket to every record.
+        The timeout of a socket applies to each call separately, and on a TLS socket to each record.
         """
         size = len(data) if isinstance(data, bytes | memoryview) else 0
         if size > SEND_PIECE:
@@ -231,18 +231,18 @@ class BoundedConnection:
 
 
 def timed_out(error: BaseException | None) -> bool:
-    """Whether the end of patience is what is behind an error."""
+    """Return whether the cause of an error is that our patience ended."""
     return cause_of(error, TimeoutError) is not None
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong; in our words where a bound was behind it, which other libraries wrap in theirs."""
+    """Return what went wrong. Where the cause is a bound of ours, which libraries wrap, use our own text."""
     ours = cause_of(error, PatienceEnded) or cause_of(error, ResponseTooLong) or error
     return f"{type(ours).__name__}: {ours}"
 
 
 def cause_of(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """Return the first error of that kind in the chain of causes, the error itself included; ``None`` without one."""
+    """Return the first error of that kind in the chain of causes, starting with the error itself, or ``None``."""
     for _ in range(20):
         if error is None or isinstance(error, kind):
             return error

@@ -1,4 +1,4 @@
-"""Signing with a shifted clock: expiry is tested at its boundary without waiting for it."""
+"""Sign with a shifted clock, so that clauses test an expiry at its boundary without waiting for it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from typing import Final
 import time_machine
 
 TOLERANCE_S: Final = 2
-"""Boundaries are tried this many seconds to either side: signatures date in whole seconds, and answers travel."""
+"""Seconds between a boundary and what clauses try on each side: signatures count whole seconds, and requests travel."""
 
 
 @contextmanager
 def shifted(seconds: float) -> Iterator[None]:
-    """Let the wall clock of this process run ``seconds`` ahead (negative: behind) inside the block.
+    """Make the wall clock of this process run ``seconds`` ahead (negative: behind) inside the block.
 
-    Whatever signs inside, ours or a third party's, in Python or through an SDK, dates its signature by that clock.
-    Keep the block to the signing alone: every thread of the process sees the shift.
+    Every signature made inside is dated by that clock, whoever makes it: our code, a third party's, or an SDK. Put only
+    the signing into the block, because every thread of the process sees the shift.
     """
     with time_machine.travel(time.time() + seconds, tick=True):
         yield
 
 
 def server_offset(date_header: str | None) -> float:
-    """Return how far the server's clock is ahead of ours, in seconds; 0 where that is less than the tolerance.
+    """Return how many seconds the server's clock is ahead of ours; 0 where it is less than ``TOLERANCE_S``.
 
-    ``Date`` headers have a resolution of one second, so a small difference means nothing.
+    ``date_header`` is the value of a ``Date`` header. Its resolution is one second, so that a small difference means
+    nothing. A missing or malformed header gives 0.
     """
     if not date_header:
         return 0.0

@@ -1,4 +1,4 @@
-"""What went over the wire: exchanges, their recorder, and the redaction that every rendering passes through."""
+"""Exchanges (a request and its response), their recorder, and the redaction that every rendered text goes through."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from xml.sax.saxutils import escape as xml_escape
 Headers = Sequence[tuple[str, str]]
 
 PREVIEW_BYTES: Final = 2048
-"""So much of a body is shown in a transcript."""
+"""Bytes of a body that a transcript shows."""
 
 KEPT_BYTES: Final = 24 * 1024 * 1024
-"""So much of all request bodies of an example is kept for its reproducer; a streamed GiB must not stay in memory."""
+"""Bytes of all request bodies of an example that are kept for its reproducer; a streamed GiB would fill the memory."""
 
 TIME_OUTS_IN_A_ROW: Final = 3
-"""After so many, without an answer in between, no request is sent until the backend was looked at."""
+"""After this many, with no response in between, no request is sent until the backend was checked."""
 NOT_SENT: Final = f"not sent, because {TIME_OUTS_IN_A_ROW} requests in a row were not answered in time"
 
 
 class RequestClass(enum.StrEnum):
-    """How providers bill a request."""
+    """The class by which providers bill a request."""
 
     WRITE = "write"
-    """PUT, POST, COPY, LIST: the expensive class."""
+    """PUT, POST, COPY and LIST: the expensive class."""
     READ = "read"
     FREE = "free"
-    """DELETE of one thing, and the end of a multipart upload; a batch of deletes is a POST."""
+    """DELETE of one object or upload. A batch of deletes is a POST."""
 
 
 class Auth(enum.StrEnum):
-    """How a request proved who sent it."""
+    """Where a request carries its credentials."""
 
     HEADER = "header"
     URL = "url"
@@ -49,10 +49,12 @@ class Auth(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedFrom:
-    """How the URL of an exchange was made, so that it can be made again later.
+    """How the URL of an exchange was made, so that a reproducer can make it again.
 
-    ``age_s`` is how old the signature was when sent, in seconds; ``expires`` the life as written in the URL; ``url``
-    what the signer returned, before any tampering; ``headers`` those signed along beside ``Host``, as signed.
+    - ``url``: what the signer returned, before any change.
+    - ``age_s``: the age of the signature when it was sent, in seconds.
+    - ``expires``: the lifetime as written in the URL.
+    - ``headers``: the signed headers, except for ``Host``.
     """
 
     method: str
@@ -64,7 +66,7 @@ class SignedFrom:
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer. ``target`` is the request target as sent (path and query, percent-encoded)."""
+    """One request and its response. ``target`` is the request target as sent (path and query, percent-encoded)."""
 
     origin: str
     method: str
@@ -76,7 +78,7 @@ class Exchange:
     cut_after: int | None = None
     """Bytes of the body after which the client hung up on purpose."""
     signed_body: bytes | None = None
-    """What its chunk signatures are of, where other bytes, as many, were sent in place of these."""
+    """The body that the chunk signatures belong to, where other bytes of the same length were sent in its place."""
     auth: Auth = Auth.NONE
     signed_from: SignedFrom | None = None
     signer: str = "own"
@@ -89,9 +91,9 @@ class Exchange:
     """At most ``PREVIEW_BYTES``."""
     response_size: int | None = None
     error: str | None = None
-    """Why there was no answer; with a status, why its body broke off."""
+    """Why there was no response; together with a status, why its body broke off."""
     timed_out: bool = False
-    """Whether it was our own patience that ended before a whole answer came."""
+    """Whether our own patience ended before the response was complete."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -121,22 +123,22 @@ _LISTING: Final = frozenset(
         "uploadId",
     }
 )
-"""Query parameters that only a list of something has: of keys, versions, buckets, uploads or parts."""
+"""Query parameters that only listings have: of keys, versions, buckets, uploads or parts."""
 
 
 @dataclass(slots=True)
 class Recorder:
-    """Collects exchanges in the order they were answered. Safe to use from several threads."""
+    """Collects exchanges in the order of their responses. Thread-safe."""
 
     _exchanges: list[Exchange] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _kept_bytes: int = 0
     sent_bytes: int = 0
-    """Bytes of all request bodies of the example: no object that it reads has more, save for copies of copies."""
+    """Bytes of all request bodies of the example. No object that it reads is larger, except for copies of copies."""
     total: int = 0
     by_class: dict[RequestClass, int] = field(default_factory=lambda: dict.fromkeys(RequestClass, 0))
     budget: int | None = None
-    """Most requests this run may send; ``None`` for no bound."""
+    """The maximum number of requests of this run; ``None`` for no limit."""
     left_behind: str = ""
     """What could not be removed when the session closed; '' where all is gone."""
     side_buckets: set[str] = field(default_factory=set)
@@ -146,15 +148,15 @@ class Recorder:
     keeps_bodies: bool = True
     """Whether the bodies that an SDK sends stay in memory with their exchange."""
     hopeless: bool = False
-    """Whether requests are no longer worth sending: they get no answer in time, each."""
+    """Whether sending requests is useless, because each of them times out."""
     last_timed_out: bool = False
-    """Whether the last exchange did."""
+    """Whether the last exchange timed out."""
     _time_outs: int = 0
     _timed_out_at: float = 0.0
 
     @contextmanager
     def without_bodies(self) -> Iterator[None]:
-        """Keep no body that an SDK sends inside the block: for clauses that look at the memory a storage needs."""
+        """Keep no bodies of an SDK inside the block: for clauses that measure the memory that a storage needs."""
         self.keeps_bodies = False
         try:
             yield
@@ -162,6 +164,7 @@ class Recorder:
             self.keeps_bodies = True
 
     def add(self, exchange: Exchange) -> None:
+        """Record an exchange and count it."""
         with self._lock:
             self.sent_bytes += exchange.body_size
             self._kept_bytes += len(exchange.body or b"")
@@ -178,7 +181,7 @@ class Recorder:
         if not exchange.timed_out:
             if exchange.status is not None:
                 self._time_outs = 0
-        elif exchange.started >= self._timed_out_at:  # those that waited side by side count as one
+        elif exchange.started >= self._timed_out_at:  # requests that waited at the same time count as one
             self._time_outs += 1
             self._timed_out_at = time.monotonic()
             if self._time_outs >= TIME_OUTS_IN_A_ROW:
@@ -186,28 +189,30 @@ class Recorder:
                 self.hopeless = True
 
     def clear(self) -> None:
-        """Forget what was kept, not what was counted: called before each generated example."""
+        """Forget the recorded exchanges but not the counts. Called before each generated example."""
         with self._lock:
             self._exchanges.clear()
             self._kept_bytes = 0
             self.sent_bytes = 0
 
     def recall(self, exchanges: Sequence[Exchange]) -> None:
-        """Put exchanges of an earlier example before those kept now, without counting them again."""
+        """Insert exchanges of an earlier example before the recorded ones, without counting them again."""
         with self._lock:
             self._exchanges[:0] = exchanges
             self.sent_bytes += sum(exchange.body_size for exchange in exchanges)
 
     def kept(self) -> list[Exchange]:
+        """Return the recorded exchanges of this example."""
         with self._lock:
             return list(self._exchanges)
 
     def mark(self) -> int:
-        """Return a place in the recording, for :meth:`since`."""
+        """Return a position in the recording, for :meth:`since`."""
         with self._lock:
             return len(self._exchanges)
 
     def since(self, mark: int) -> list[Exchange]:
+        """Return the exchanges recorded after a :meth:`mark`."""
         with self._lock:
             return self._exchanges[mark:]
 
@@ -225,13 +230,13 @@ _PATTERNS: Final = (
 
 
 def _forms(secret: str) -> set[str]:
-    """Return the ways in which a secret may be written: as it is, escaped for URL, XML, JSON or Python, encoded."""
+    """Return the forms in which a text may contain a secret: plain, escaped for URL, XML, JSON or Python, encoded."""
     raw = secret.encode("utf-8", "surrogatepass")
     forms = {secret, quote(raw, safe=""), quote(raw), quote_plus(raw), repr(secret)[1:-1]}
     forms |= {xml_escape(secret), html.escape(secret), json.dumps(secret)[1:-1], secret.replace("/", "\\/")}
     forms |= {secret.encode("unicode_escape").decode("ascii"), raw.hex()}
     if len(raw) >= 8:
-        # Inside a longer text its place decides how Base64 writes it: one way for each of three places.
+        # Inside a longer text, Base64 depends on the position: there is one form for each of three positions.
         for before in range(3):
             whole = base64.b64encode(b"\0" * before + raw).decode("ascii").rstrip("=")
             inner = whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
@@ -242,12 +247,12 @@ def _forms(secret: str) -> set[str]:
 
 def _pattern(form: str) -> re.Pattern[str]:
     either_case = re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", re.escape(form))
-    # A short secret ("test") is part of many words; it is taken out only where it stands alone.
+    # A short secret ("test") is part of many words; it is removed only where it stands alone.
     return re.compile(either_case if len(form) >= 8 else rf"(?<![0-9A-Za-z]){either_case}(?![0-9A-Za-z])")
 
 
 class Redactor:
-    """Takes secrets out of any text or structure before it leaves the process."""
+    """Removes secrets from any text or structure before it leaves the process."""
 
     MASK: Final = "[redacted]"
 
@@ -259,7 +264,7 @@ class Redactor:
         self._forms = [_pattern(form) for form in sorted(forms, key=len, reverse=True)]
 
     def text(self, text: str) -> str:
-        """Return ``text`` without secrets: those known by value, and whatever stands where credentials stand."""
+        """Return ``text`` without secrets: without known values, and without anything at the place of credentials."""
         for form in self._forms:
             text = form.sub(self.MASK, text)
         for pattern in _PATTERNS:
@@ -267,7 +272,7 @@ class Redactor:
         return text
 
     def data(self, value: Any) -> Any:
-        """Return a JSON-like structure with every text in it redacted."""
+        """Return a JSON-like structure in which every text is redacted."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -278,7 +283,7 @@ class Redactor:
 
 
 def render(exchanges: Sequence[Exchange], redactor: Redactor, *, limit: int = 40) -> str:
-    """Return a transcript as people read it: requests and answers, secrets redacted, middles of long ones left out."""
+    """Return a transcript for people: requests and responses without secrets, at most ``limit`` of them."""
     shown: list[Exchange | None] = list(exchanges)
     if len(shown) > limit:
         shown = [*exchanges[: limit // 2], None, *exchanges[-limit // 2 :]]
@@ -292,7 +297,7 @@ def render(exchanges: Sequence[Exchange], redactor: Redactor, *, limit: int = 40
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with whatever would steer a terminal or a log written as an escape; line ends stay."""
+    """Return ``text`` with every character that could control a terminal or a log escaped, except for line ends."""
     return "".join(
         char if char == "\n" or char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
         for char in text

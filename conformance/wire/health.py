@@ -1,4 +1,4 @@
-"""What is known of a backend beside its answers: whether it works at all."""
+"""The health of a backend: whether it works at all, apart from whether its responses are right."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 
 class Health(enum.Enum):
-    """What became of a backend since it was last asked."""
+    """What happened to a backend since its last check."""
 
     ALIVE = enum.auto()
     REVIVED = enum.auto()
-    """It works again; what was judged before that may rest on the time in which it did not."""
+    """It works again. Results from before may come from the time in which it did not work."""
     DEAD = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``why``: what was seen of a backend that does not work; '' for one that does. ``silent``: it answered nothing."""
+    """The result of a check of a backend.
+
+    ``why`` says why it does not work; '' for one that works. ``silent``: no request got a response.
+    """
 
     health: Health
     why: str = ""

@@ -1,4 +1,4 @@
-"""Single S3 requests, signed by botocore's own signer and sent as they are: for what an SDK would never send."""
+"""Single S3 requests, signed by botocore's signer and sent unchanged: for requests that no SDK would send."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class _AsGiven(Compat32):
-    """Headers as they were given. The default looks for surrogates in each of them, at each look at it."""
+    """Headers exactly as given. The default policy searches each value for surrogates on each access."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return value
@@ -39,7 +39,7 @@ _AS_GIVEN: Final = _AsGiven()
 
 
 class _PayloadAuth(S3SigV4Auth):
-    """The signer, with the caller's word for the payload hash."""
+    """botocore's signer with a payload hash that the caller chooses."""
 
     def __init__(self, credentials: Credentials, region: str, payload_hash: str) -> None:
         super().__init__(credentials, "s3", region)
@@ -49,7 +49,7 @@ class _PayloadAuth(S3SigV4Auth):
         return self._payload_hash
 
     def headers_to_sign(self, request: Any) -> Any:
-        # Asked for twice, and half of what a signature costs.
+        # Called twice per signature; without the cache it takes half of the time.
         if "headers_to_sign" not in request.context:
             request.context["headers_to_sign"] = super().headers_to_sign(request)
         return request.context["headers_to_sign"]
@@ -57,9 +57,9 @@ class _PayloadAuth(S3SigV4Auth):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Credentials to sign with; other than the session's own to be refused with.
+    """Credentials to sign with. Clauses also use invalid ones, to check that the backend rejects them.
 
-    ``label`` is what transcripts and reproducers call them: ``"own"``, ``"wrong secret"`` or ``"unknown key"``.
+    ``label`` is their name in transcripts and reproducers: ``"own"``, ``"wrong secret"`` or ``"unknown key"``.
     """
 
     access_key: str
@@ -72,7 +72,7 @@ class Keys:
 
 
 class S3Wire:
-    """A signed client for one bucket. Requests and answers are recorded by the transport."""
+    """A signing client for one bucket. The transport records its requests and responses."""
 
     def __init__(
         self, endpoint: S3Endpoint, bucket: str, transport: HttpTransport, *, clock_offset_s: float = 0.0
@@ -84,7 +84,7 @@ class S3Wire:
         self.keys = Keys(access_key=endpoint.access_key, secret_key=endpoint.secret_key, token=endpoint.session_token)
 
     def url(self, key: str | None = None, query: Query = (), *, bucket: str | None = None) -> str:
-        """Return the unsigned URL of a key, or of the bucket: percent-encoded, nothing normalised."""
+        """Return the unsigned URL of a key, or of the bucket. It is percent-encoded, and nothing is normalised."""
         name = self.bucket if bucket is None else bucket
         base = self.endpoint.url.rstrip("/")
         if self.endpoint.addressing == "virtual" and name:
@@ -98,7 +98,7 @@ class S3Wire:
         return base + path + ("?" + encode_query(query) if query else "")
 
     def wrong_secret(self) -> Keys:
-        """Return the session's own key id with a secret that is not its own."""
+        """Return credentials with the session's own key id and another secret."""
         return Keys(access_key=self.keys.access_key, secret_key="not-the-secret-of-this-key", label="wrong secret")
 
     @staticmethod
@@ -121,10 +121,12 @@ class S3Wire:
         payload_hash: str | None = None,
         cut_after: int | None = None,
     ) -> Answer:
-        """Send one request for ``key`` (``None``: the bucket) and return the answer.
+        """Send one request for ``key`` (``None``: for the bucket) and return the response.
 
-        ``age_s`` dates the signature back; ``keys`` signs with other credentials; ``signed=False`` sends none.
-        ``payload_hash`` overrides ``x-amz-content-sha256`` (default: the true SHA-256 of ``body``).
+        - ``age_s``: dates the signature back by so many seconds.
+        - ``keys``: signs with other credentials; ``signed=False`` sends none.
+        - ``payload_hash``: replaces the value of ``x-amz-content-sha256`` (default: the SHA-256 of ``body``).
+        - ``cut_after``: sends so many bytes of the body, then hangs up.
         """
         url = self.url(key, query, bucket=bucket)
         sent = list(headers)
@@ -152,7 +154,7 @@ class S3Wire:
         age_s: float = 0.0,
         payload_hash: str | None = None,
     ) -> list[tuple[str, str]]:
-        """Return ``headers`` with those of Signature Version 4 added (Authorization, X-Amz-Date, …)."""
+        """Return ``headers`` together with those of Signature Version 4 (Authorization, X-Amz-Date, …)."""
         request = AWSRequest(method=method, url=url, data=body)
         request.headers = HTTPHeaders(policy=_AS_GIVEN)
         for name, value in headers:
@@ -180,12 +182,16 @@ class S3Wire:
         keys: Keys | None = None,
         bucket: str | None = None,
     ) -> str:
-        """Return a presigned URL. ``expires`` goes in as it is, however wrong; ``headers`` must be sent with it."""
+        """Return a presigned URL.
+
+        ``expires`` is the lifetime in seconds; any value is accepted, also an invalid one. ``headers`` are signed, and
+        must be sent with the URL.
+        """
         request = AWSRequest(method=method, url=self.url(key, query, bucket=bucket))
         for name, value in headers:
             request.headers[name] = value
         auth = S3SigV4QueryAuth(self._credentials(keys), "s3", self.endpoint.region, expires=3600)
-        vars(auth)["_expires"] = expires  # the public way in takes no nonsense, which is what we need
+        vars(auth)["_expires"] = expires  # the public parameter rejects invalid values, which clauses need
         with clock.shifted(self.clock_offset_s - age_s):
             auth.add_auth(request)
         return str(request.url)
@@ -204,7 +210,10 @@ class S3Wire:
         body: bytes = b"",
         cut_after: int | None = None,
     ) -> Answer:
-        """Presign and send at once. ``sent``: the headers to send, where not those that were signed."""
+        """Presign a URL, send the request, and return the response.
+
+        ``sent`` are the headers to send, where they differ from the signed ones.
+        """
         url = self.presign(method, key, expires=expires, age_s=age_s, query=query, headers=headers, keys=keys)
         made = SignedFrom(method=method, url=url, age_s=age_s, expires=str(expires), headers=tuple(headers))
         return self.transport.send(
@@ -219,15 +228,19 @@ class S3Wire:
         )
 
     def put(self, key: str, body: bytes, headers: Headers = ()) -> Answer:
+        """Send a PUT and return the response."""
         return self.request("PUT", key, body=body, headers=headers)
 
     def get(self, key: str, headers: Headers = ()) -> Answer:
+        """Send a GET and return the response."""
         return self.request("GET", key, headers=headers)
 
     def head(self, key: str, headers: Headers = ()) -> Answer:
+        """Send a HEAD and return the response."""
         return self.request("HEAD", key, headers=headers)
 
     def delete(self, key: str) -> Answer:
+        """Send a DELETE for one key and return the response."""
         return self.request("DELETE", key)
 
     def delete_objects(
@@ -247,12 +260,12 @@ class S3Wire:
 
 
 def encode_query(query: Query) -> str:
-    """Return a query string: every name and value percent-encoded, in the order given."""
+    """Return a query string in the given order, with every name and value percent-encoded."""
     return "&".join(f"{quote(name, safe='-._~')}={quote(value, safe='-._~')}" for name, value in query)
 
 
 def content_md5(body: bytes) -> str:
-    """Return the value of Content-MD5 for a body (RFC 1864)."""
+    """Return the value of the Content-MD5 header for a body (RFC 1864)."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
 
 

@@ -1,6 +1,6 @@
-"""Reading XML that a server under test sent: no entities, and no more elements than S3 ever answers.
+"""Reads XML from a server under test: no entities, and no more elements than any S3 response has.
 
-How deep they lie in each other does not matter: neither the parser nor anything here calls itself for each level.
+The depth of nesting does not matter: neither the parser nor this code recurses.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import xml.etree.ElementTree as ET
 from typing import Final
 
 SMALL_BYTES: Final = 1024 * 1024
-"""A body up to this size takes some 30 MiB at most, whatever is in it."""
+"""A body up to this size takes at most about 30 MiB of memory, whatever it contains."""
 
 MOST_MARKS: Final = 200_000
-"""Most tags and most attributes of a body: a page of a thousand versions has 20 thousand tags."""
+"""Maximum number of tags, and of attributes, of a body. A page of a thousand versions has 20 thousand tags."""
 
 _ENCODING: Final = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)""")
 _ENCODINGS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1"})
@@ -23,7 +23,7 @@ _USUAL: Final = b'<?xml version="1.0" encoding="UTF-8"?>'
 
 
 def refusal(body: bytes) -> str:
-    """Return why a body is not given to an XML parser; '' where it may be, which does not mean that it is XML."""
+    """Return why a body is not passed to an XML parser; '' where it may be, which does not mean that it is XML."""
     if b"<!DOCTYPE" in body and (b"<!ENTITY" in body or b"<!ATTLIST" in body):
         return "it declares entities or attributes, which a parser would expand"
     if b"\0" in body[:2] or body[:2] in (b"\xfe\xff", b"\xff\xfe"):
@@ -39,9 +39,9 @@ def refusal(body: bytes) -> str:
 
 
 def parsed(body: bytes) -> ET.Element | None:
-    """Return the root of a body with namespaces stripped, or ``None`` where it is no XML that is safe to read.
+    """Return the root element of a body without namespaces, or ``None`` where it is not XML that is safe to read.
 
-    Nor where it is a document of a declared type: a page for people.
+    A document with a document type (an HTML page) also gives ``None``.
     """
     if refusal(body) or b"<!DOCTYPE" in body:
         return None

@@ -1,26 +1,26 @@
-"""What an answer to a GET says of the object: its bytes, that there is none, or nothing at all."""
+"""What the response to a GET says about the object: its bytes, that there is none, or neither."""
 
 from __future__ import annotations
 
 from bucket_conformance.conformance.wire.transport import Answer
 
 Stored = bytes | str | None
-"""Bytes of an object; ``None``: there is none; a text: the answer, in a few words, that tells neither."""
+"""The bytes of an object; ``None``: there is no object; a text: a short form of a response that says neither."""
 
 
 def stored_in(answer: Answer) -> Stored:
-    """Return what a whole GET was answered. The body of an error is nobody's object, nor is that of a 204."""
+    """Return what the response to a GET of a whole object says. The body of an error, or of a 204, is no object."""
     if answer.status == 404:
         return None
     return answer.body if answer.status == 200 and answer.error is None else answer.summary
 
 
 def tells(*seen: Stored) -> bool:
-    """Whether each says what is stored; only then may a harm be claimed by it."""
+    """Return whether each value says what is stored. Only then may a clause report a harm."""
     return not any(isinstance(each, str) for each in seen)
 
 
 def is_lost(answer: Answer, before: bytes) -> bool:
-    """Whether the answer shows that an object with the bytes ``before`` is gone, or replaced by another."""
+    """Return whether the response shows that the object with the bytes ``before`` is gone or was replaced."""
     seen = stored_in(answer)
     return tells(seen) and seen != before

@@ -1,4 +1,4 @@
-"""Plain HTTP/1.1, the caller's bytes as they are: kept-alive connections, no redirects, no retries."""
+"""Plain HTTP/1.1 that sends the caller's bytes unchanged: persistent connections, no redirects, no retries."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ from bucket_conformance.conformance.wire.exchange import (
 from bucket_conformance.conformance.wire.safe_xml import parsed
 
 TIMEOUT_S: Final = 60.0
-"""As the SDKs wait: servers that remove a batch key by key need half of it for a thousand on a busy machine."""
+"""The same as in SDKs. On a busy machine, servers that delete a batch key by key take half of it for 1000 keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer. ``status`` is 0 where none came; ``error`` then says why (also where the body broke off).
+    """An HTTP response.
 
-    ``timed_out``: it did not come whole within the time that the transport waits.
+    - ``status``: 0 where no response came.
+    - ``error``: why no response came, or why its body broke off.
+    - ``timed_out``: the response was not complete within the time that the transport waits.
     """
 
     status: int
@@ -55,21 +57,22 @@ class Answer:
     timed_out: bool = False
 
     def header(self, name: str) -> str | None:
-        """Return the value of the first header of that name (any case), or ``None``."""
+        """Return the value of the first header with that name (case does not matter), or ``None``."""
         lower = name.lower()
         return next((value for header, value in self.headers if header.lower() == lower), None)
 
     @property
     def ok(self) -> bool:
+        """Whether the status is 2xx and the body is complete."""
         return 200 <= self.status < 300 and self.error is None
 
     def xml(self) -> ET.Element | None:
-        """Return the root of the body with namespaces stripped, or ``None`` where it is no XML that is safe to read."""
+        """Return the root element of the body without namespaces, or ``None`` where it is not safe XML."""
         return parsed(self.body)
 
     @property
     def code(self) -> str:
-        """The S3 error code of the body; '' where there is none."""
+        """The S3 error code in the body; '' where there is none."""
         root = self.xml()
         if root is None:
             return ""
@@ -77,7 +80,7 @@ class Answer:
 
     @property
     def summary(self) -> str:
-        """Status and code, as observations show them: ``403 AccessDenied``."""
+        """Status and error code as observations show them: ``403 AccessDenied``."""
         if self.status == 0:
             return f"no answer ({self.error})"
         broken = f" (body broke off: {self.error})" if self.error else ""
@@ -87,14 +90,14 @@ class Answer:
 class _PlainConnection(http.client.HTTPConnection):
     bounds: Bounds
     timed_out: TimeoutError | None = None
-    """Why connecting was given up; sending would wait once more."""
+    """Why connecting failed. A request would wait for the same timeout again."""
 
     def connect(self) -> None:
         super().connect()
         self.response_class = bounded_responses(self.sock, self.bounds)
 
     def send(self, data: Any) -> None:
-        # As the base does for bytes, without what it asks for other kinds.
+        # The same as the base class does for bytes, without its checks for other types.
         if self.sock is not None and isinstance(data, bytes):
             self.sock.sendall(data)
         else:
@@ -110,9 +113,9 @@ class _TlsConnection(http.client.HTTPSConnection):
         self.response_class = bounded_responses(self.sock, self.bounds)
 
     def send(self, data: Any) -> None:
-        """Send it, within the timeout and a second for each ``SLOWEST_BYTES_PER_S``.
+        """Send ``data`` within the timeout plus one second for each ``SLOWEST_BYTES_PER_S``.
 
-        A TLS socket grants its timeout to every record, any other to the whole.
+        The timeout of a TLS socket applies to each record, that of any other socket to the whole call.
         """
         if not isinstance(data, bytes) or len(data) <= SEND_PIECE:
             super().send(data)
@@ -128,7 +131,7 @@ _Connection = _PlainConnection | _TlsConnection
 
 
 class HttpTransport:
-    """Sends requests over kept-alive connections, one per thread and origin, and records every exchange."""
+    """Sends requests over persistent connections, one per thread and origin, and records every exchange."""
 
     def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
         self.recorder = recorder
@@ -152,9 +155,12 @@ class HttpTransport:
         age_s: float = 0.0,
         signed_body: bytes | None = None,
     ) -> Answer:
-        """Send one request as given and return the answer. ``Host`` and ``Content-Length`` are added if missing.
+        """Send one request unchanged and return the response. Adds ``Host`` and ``Content-Length`` where missing.
 
-        ``cut_after``: send so many bytes of the body, then hang up; the answer then has status 0.
+        - ``cut_after``: send so many bytes of the body, then hang up; the response then has status 0.
+        - ``signed_from``, ``signer``, ``age_s``, ``signed_body``: recorded with the exchange, for its reproducer.
+
+        A failed request is a response with status 0, not an exception.
         """
         parts = urlsplit(url)
         target = url.split("//", 1)[1].partition("/")[2].partition("#")[0] if "/" in url.split("//", 1)[1] else ""
@@ -191,9 +197,9 @@ class HttpTransport:
         return answer
 
     def bytes_after_head(self, url: str, *, signed_from: SignedFrom | None = None) -> bytes:
-        """Send a HEAD on a connection of its own and return what came behind the blank line, up to its end.
+        """Send a HEAD on a new connection and return the bytes after the blank line, up to the end of the connection.
 
-        A client that keeps to the protocol never looks there, and takes it for the start of the next answer.
+        A normal client does not read them, and takes them for the start of the next response.
         """
         parts = urlsplit(url)
         exchange = Exchange(
@@ -224,7 +230,7 @@ class HttpTransport:
         return rest
 
     def close(self) -> None:
-        """Close every connection, of all threads."""
+        """Close the connections of all threads."""
         with self._lock:
             for connection in self._open:
                 connection.close()
@@ -235,12 +241,12 @@ class HttpTransport:
         try:
             answer = self._try(connection, exchange, reused=reused)
             if answer is None:
-                # A kept-alive connection may have been closed while idle; only a fresh one tells about the server.
+                # The server may have closed an idle connection; only a new one says something about the server.
                 self._drop(scheme, netloc)
                 connection, _ = self._connection(scheme, netloc)
                 answer = self._try(connection, exchange, reused=False)
             assert answer is not None
-        except BaseException:  # an interrupt in the middle: what follows on this connection answers nothing
+        except BaseException:  # after an interrupt, further bytes on this connection belong to no request
             self._drop(scheme, netloc)
             raise
         if connection.sock is None or answer.status == 0 or answer.error:
@@ -248,9 +254,9 @@ class HttpTransport:
         return answer
 
     def _try(self, connection: _Connection, exchange: Exchange, *, reused: bool) -> Answer | None:
-        """Return the answer, or ``None`` where a reused connection turned out to be closed already."""
+        """Return the response, or ``None`` where a reused connection turned out to be closed."""
         if connection.sock is not None and connection.sock.gettimeout() != connection.timeout:
-            connection.sock.settimeout(connection.timeout)  # the last response may have used up its patience
+            connection.sock.settimeout(connection.timeout)  # the last response may have shortened it
         try:
             if connection.timed_out is not None:
                 raise connection.timed_out
@@ -259,7 +265,7 @@ class HttpTransport:
             try:
                 connection.endheaders(exchange.body or None)
             except OSError as error:
-                # The server may refuse before the whole body is sent; its answer is then still to be read.
+                # A server may reject a request before its whole body was sent; read its response then.
                 if connection.sock is None:
                     raise
                 broken = error
@@ -269,7 +275,7 @@ class HttpTransport:
                 if broken is not None:
                     raise broken from None
                 raise
-            # As they came: the policy that getheaders() applies costs more than the rest of the answer.
+            # Raw, because the policy that getheaders() applies costs more time than the rest of the response.
             headers = tuple(response.headers.raw_items())
             exchange.response_headers = headers if head_is_small(response) else kept_headers(headers)
             try:
@@ -283,7 +289,7 @@ class HttpTransport:
                 return Answer(
                     status=response.status, headers=headers, error=_describe(error), timed_out=timed_out(error)
                 )
-        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # RemoteDisconnected among them
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # including RemoteDisconnected
             connection.close()
             return None if reused else Answer(status=0, error=_describe(error))
         except (http.client.HTTPException, OSError, ValueError) as error:
@@ -298,7 +304,7 @@ class HttpTransport:
             if connection.sock is not None:
                 with contextlib.suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_WR)
-                # Whatever the server answers now, it has seen the end; waiting for it makes the hang-up orderly.
+                # The server has seen the end of the body, whatever it responds; waiting makes the hang-up orderly.
                 _read_to_end(connection.sock)
         except (http.client.HTTPException, OSError) as error:
             return Answer(status=0, error=_describe(error))
@@ -337,7 +343,7 @@ class HttpTransport:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             connection.timed_out = error if isinstance(error, TimeoutError) else None
-            # The request itself reports a dead server. Half-open must not stay: TLS may have failed on a live socket.
+            # The request itself reports a dead server. Close it, because TLS may have failed on an open socket.
             connection.close()
         with self._lock:
             self._open.add(connection)
@@ -356,9 +362,9 @@ class HttpTransport:
 
 
 def _read_to_end(sock: socket.socket) -> bytes:
-    """Return what comes within two seconds until the connection ends, at most 1 MiB."""
+    """Return what comes until the connection ends: within two seconds, at most 1 MiB."""
     seen, ends = b"", time.monotonic() + 2.0
-    with contextlib.suppress(OSError):  # a server that keeps the connection open all the same
+    with contextlib.suppress(OSError):  # a server may keep the connection open
         while (left := ends - time.monotonic()) > 0 and len(seen) < 1024 * 1024:
             sock.settimeout(left)
             data = sock.recv(65536)
