@@ -1,4 +1,4 @@
-"""RT: a checksum sent with a body is compared with it, and a body that does not fit is not stored."""
+"""RT: a checksum sent with a body is verified, and a body that does not match is not stored."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_part_with_a_wrong_content_md5_is_refused(session: Session, kind: str)
 
 
 LENGTHS: Final = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
-"""Bytes of a checksum by its algorithm."""
+"""Length in bytes of a checksum, by algorithm."""
 
 
 def _refuses_wrong(session: Session, algorithm: str, size: int, overwrites: bool) -> None:
@@ -86,7 +86,7 @@ def _refuses_wrong(session: Session, algorithm: str, size: int, overwrites: bool
     if before is not None:
         session.wire.put(key, before)
     length = LENGTHS[algorithm]
-    # Well-formed, and as far from right as chance: one in 2**32 at the shortest.
+    # Well-formed and wrong; that it is right by chance has a probability of at most 1 in 2**32.
     wrong = hashlib.sha512(b"not the checksum of " + body).digest()[:length]
     put = session.wire.put(key, body, [(f"x-amz-checksum-{algorithm}", base64.b64encode(wrong).decode())])
     require_refused(session, key, put, before, f"a body of {size} bytes with a wrong {algorithm}")
@@ -165,7 +165,7 @@ MALFORMED: Final = ("test", "not base64!", "too short", "too long", "hexadecimal
 
 
 def _malformed(algorithm: str, kind: str, body: bytes) -> str:
-    """Return what is no checksum of this algorithm: words as they are, or a value that its kind describes."""
+    """Return a value that is no checksum of this algorithm: the given words, or what ``kind`` describes."""
     digest = hashlib.sha512(body).digest()[: LENGTHS[algorithm]]
     made = {
         "too short": base64.b64encode(digest[:-1]).decode(),

@@ -1,4 +1,4 @@
-"""CON: what was answered is seen, and concurrent writers get one whole result."""
+"""CON: a confirmed write is visible, and concurrent writers give one complete result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GONE: Final = ErrorCode.NOT_FOUND.value
 
 
 def _seen(storage: Storage, key: str, prefix: str) -> dict[str, object]:
-    """Return what each way of asking says of one key."""
+    """Return what each way to read reports about one key."""
     said: dict[str, object] = {}
     for way, call in (("download", lambda: storage.download(key)), ("size", lambda: storage.stat(key).size)):
         try:
@@ -70,7 +70,7 @@ def _due(body: bytes | None) -> dict[str, object]:
 def test_an_answered_write_is_seen_from_another_connection(session: Session, first: bytes, second: bytes) -> None:
     project = Project(session)
     key, reader = project.key(0), session.another_storage()
-    # Missing keys may be remembered as missing, so one look comes before the first write.
+    # A backend may remember that a key is missing, so each key is read once before its first write.
     observed = {"before": _seen(reader, key, project.prefix)}
     session.storage.upload(key, first)
     observed["after the put"] = _seen(reader, key, project.prefix)
@@ -85,14 +85,14 @@ def test_an_answered_write_is_seen_from_another_connection(session: Session, fir
 
 
 class Race:
-    """Lets several callers begin at the same moment, and gathers what each of them got."""
+    """Lets several callers start at the same time, and collects their results."""
 
     def __init__(self, runners: int) -> None:
         self._runners = runners
         self._start = threading.Barrier(runners)
 
     def run(self, call: Callable[[int], T]) -> list[T]:
-        """Return ``call(number)`` for each runner, in order of the numbers; the first exception is raised again."""
+        """Return ``call(number)`` for each runner, in the order of the numbers; raises the first exception again."""
 
         def one(number: int) -> T:
             self._start.wait(timeout=30)
@@ -103,7 +103,7 @@ class Race:
 
 
 def _body_of(number: int) -> bytes:
-    """Return the body of one writer: of its own length and its own bytes, long enough to be written in pieces."""
+    """Return the body of one writer: unique in length and bytes, and long enough to be written in several pieces."""
     return pattern_bytes(40_000 + number * 9_001, salt=number * 7 + 1)
 
 
@@ -130,14 +130,14 @@ def _whose(body: bytes | None, writers: int) -> str:
 @given(writers=st.integers(2, 8))
 def test_one_of_the_concurrent_values_stands_whole(session: Session, writers: int) -> None:
     key = session.fresh_key()
-    # Longer than anything written after it, so that a value put over it piece by piece shows.
+    # Longer than all later bodies, so that a value written over it piece by piece is noticed.
     session.storage.upload(key, pattern_bytes(150_000, salt=0))
 
     def write(number: int) -> bool:
         try:
             session.storage.upload(key, _body_of(number))
         except StorageError as error:
-            # Asking for fewer writes to one key, or telling a loser that it lost, breaks no promise.
+            # A backend may ask for fewer writes to one key, or report that a writer lost; this breaks no promise.
             if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.CONFLICT):
                 return False
             raise
@@ -156,10 +156,10 @@ def test_one_of_the_concurrent_values_stands_whole(session: Session, writers: in
 
 
 def _winners(session: Session, key: str, runners: int, headers: Headers) -> str:
-    """Let ``runners`` put conditionally at once; return in words how many won and whose value stands."""
-    # Several rounds of luck in one: all start together, each on a connection of its own.
+    """Run ``runners`` conditional puts in parallel; return, in words, how many won and whose value is stored."""
+    # They start together, each on its own connection, so that one race has several chances to go wrong.
     answers = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
-    # "Not implemented" is clear, and the same for all; after another failure the value may stand or not.
+    # 501 is a clear response, the same for all. After any other server error the value may be stored or not.
     unclear = [answer.summary for answer in answers if answer.status != 501 and not 0 < answer.status < 500]
     winners = [number for number, answer in enumerate(answers) if answer.ok]
     if len(winners) > 1:
@@ -181,7 +181,7 @@ ONE_WINNER: Final = "1 winner, whose value stands"
 
 
 def _lost_update(seen: str) -> Harm | None:
-    """Return the harm of a race that several won, or that one won whose value is not the one that stands."""
+    """Return the harm of a race with several winners, or with one winner whose value is not the stored one."""
     return Harm.LOSES_DATA if seen.endswith((" winners", "another value stands")) else None
 
 
@@ -205,7 +205,7 @@ def test_exactly_one_creator_wins(session: Session, runners: int) -> None:
 
 
 def _etag_of_new(session: Session, key: str, body: bytes = b"first version") -> str:
-    """Store a first version and return its ETag just as the server writes it."""
+    """Store a first version and return its ETag exactly as the server writes it."""
     session.wire.put(key, body)
     etag = session.wire.head(key).header("etag")
     if not etag:
@@ -279,7 +279,7 @@ def test_if_match_on_an_absent_key_creates_nothing(session: Session, deleted: bo
 
 
 def _conditions(etag: str, modified: str) -> dict[str, tuple[Headers, int]]:
-    """Return conditional reads of an object and the status each must get."""
+    """Return conditional reads of an object, and the status that each must get."""
     other = '"00000000000000000000000000000000"'
     return {
         "If-None-Match, its ETag": ((("If-None-Match", etag),), 304),

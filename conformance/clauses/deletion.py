@@ -1,4 +1,4 @@
-"""DEL: exactly the named keys go, in batches, and the caller learns the fate of each."""
+"""DEL: exactly the named keys are deleted, in batches, and the caller learns the result for each."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from bucket_conformance.reference_impl.api import DEFAULT_BATCH_SIZE, DeleteErro
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 COUNTS: Final = (1, 99, 100, 101, 199, 200, 250, 999, 1000, 1001, 2500)
-"""Numbers of keys around the batch size of the storage system and the largest batch of S3."""
+"""Numbers of keys near the batch size of the storage system and near the largest batch of S3."""
 
 
 UNCONFIGURED: Final = 100
-"""Keys that a delete request names at most where nothing is configured: what the product's documentation says."""
+"""Maximum number of keys in a delete request where nothing is configured, by the documentation of the product."""
 
 
 def harm_to_unlisted(session: Session, keys: Iterable[str]) -> Harm | None:
-    """Return the harm done to keys that a listing lacks: a loss only where one of them cannot be found either."""
+    """Return the harm to keys that a listing lacks: a loss only where one of them cannot be read either."""
     with contextlib.suppress(StorageError):
         if any(not session.storage.exists(key) for key in keys):
             return Harm.LOSES_DATA
@@ -46,7 +46,7 @@ def harm_to_unlisted(session: Session, keys: Iterable[str]) -> Harm | None:
 
 
 def edges(count: int) -> list[int]:
-    """Return the positions of ``count`` keys where a batch may begin or end, and a few between, in order."""
+    """Return, in order, the indexes among ``count`` keys at which a batch may begin or end, and a few in between."""
     marks = {0, count - 1, count // 2, count // 3}
     marks |= {at for start in range(0, count, DEFAULT_BATCH_SIZE) for at in (start - 1, start)}
     return sorted(at for at in marks if 0 <= at < count)
@@ -97,7 +97,7 @@ def test_an_empty_list_sends_nothing(session: Session, kind: str) -> None:
 
 
 def batches_of(exchanges: Iterable[Exchange]) -> list[list[str]]:
-    """Return the keys that each delete request of the storage named, leaving out tries that the backend failed."""
+    """Return the keys of each delete request of the storage, without attempts that the backend failed."""
     batches: list[list[str]] = []
     for exchange in exchanges:
         if exchange.origin != "storage" or exchange.status is None or exchange.status >= 500:
@@ -135,7 +135,7 @@ def test_no_request_names_more_keys_than_a_batch_holds(session: Session, configu
     size = UNCONFIGURED if configured is None else configured
     storage = session.storage if configured is None else session.storage_with_batches_of(size)
     mark = session.recorder.mark()
-    # What becomes of the keys is the promise of others; here only the requests count.
+    # Other clauses decide what happens to the keys; this one only counts requests.
     with contextlib.suppress(StorageError):
         storage.delete_files([*keys, *keys[:3]])
     batches = batches_of(session.recorder.since(mark))
@@ -162,7 +162,7 @@ def test_no_request_names_more_keys_than_a_batch_holds(session: Session, configu
 def test_any_number_of_keys_is_deleted(session: Session, count: int) -> None:
     project = Project(session)
     keys = [project.key(number) for number in range(count)]
-    # Most are missing, which costs nothing to set up; those that could be lost at a boundary are live.
+    # Most keys are missing, which needs no setup; those at the boundaries, where one may be lost, exist.
     session.populate([keys[at] for at in edges(count)])
     session.storage.delete_files(keys)
     compare(project.left(), [], f"keys that remain of {count}", promise="none")
@@ -197,7 +197,7 @@ _ID_CHARACTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 
 
 def _neighbours(session: Session, owner: str, file_id: str) -> tuple[str, list[str]]:
-    """Return a key of the layout and the keys that look most like it."""
+    """Return a key of the layout and the keys that are most similar to it."""
     build = session.layout.build
     target = build("FILE", file_id, project_id=owner)
     twins = {file_id + "a", file_id + "-", file_id + file_id, f"_{file_id}", file_id.swapcase(), file_id[:-1]}
@@ -326,7 +326,7 @@ def test_a_broken_request_is_retried_or_accounted_for(session: Session, how: str
 
 
 def _untruths(keys: Sequence[str], result: DeleteResult, left: Collection[str], *, alive: Collection[str]) -> list[str]:
-    """Return in words where a result does not fit what is left, ``alive`` having been there before."""
+    """Return, in words, where a result contradicts what is left; the keys in ``alive`` existed before."""
     failed = [failure.key for failure in result.failed]
     told = sorted([*result.deleted, *failed, *result.unknown])
     wrongs = []

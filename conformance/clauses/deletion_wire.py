@@ -1,4 +1,4 @@
-"""DEL on the wire: what an S3 endpoint makes of single DeleteObjects requests."""
+"""DEL on the wire: how an S3 endpoint handles single DeleteObjects requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LARGEST_BATCH: Final = 1000
 
 
 def _hold(session: Session, keys: Sequence[str]) -> list[str]:
-    """Store each key with itself as body; return those that the server then keeps apart from all the others."""
+    """Store each key with itself as the body; return the keys that the server then distinguishes from all others."""
     for key in keys:
         session.wire.put(key, key.encode())
     return [key for key in keys if _has(session, key)]
@@ -49,7 +49,7 @@ def _has(session: Session, key: str) -> bool:
 
 
 def _harm_to(session: Session, missing: Iterable[str]) -> Harm | None:
-    """Return what is done to keys that are no longer as stored: a loss where an answer shows one."""
+    """Return the harm to keys that are not as they were stored: a loss where a response shows one."""
     return Harm.LOSES_DATA if any(is_lost(session.wire.get(key), key.encode()) for key in missing) else None
 
 
@@ -60,7 +60,7 @@ TWINS: Final[dict[str, tuple[str, ...]]] = {
     "entities": ("a&b", "a&amp;b", "a&amp;amp;b", "a&#38;b", "a", "a<b"),
     "wildcards": ("a*", "ab", "a?", "a[b]", "*", "a."),
 }
-"""Names that careless handling takes for one another, by what is careless."""
+"""Names that incorrect code takes for one another, by the kind of mistake."""
 
 
 def _twins_of(tail: str) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def test_twins_of_any_key_survive(session: Session, twins: tuple[str, ...]) -> N
     lost: list[str] = []
     harm: Harm | None = None
     for asked in [prefix + twin for twin in twins]:
-        # A name that reads as another's object is one object with it: no twin, but an alias.
+        # A server may take two names for one object; then the second is an alias and not a twin.
         if asked not in live and session.wire.get(asked).ok:
             continue
         session.wire.delete_objects([asked])
@@ -117,7 +117,7 @@ def test_special_characters_name_the_very_key(session: Session, tail: str) -> No
     key, decoys = prefix + tail, [prefix + other for other in _misreadings(tail)]
     live = _hold(session, [*decoys, key])
     if key not in live:
-        return  # that a server holds such a key at all, and apart from the others, KEY-009 and KEY-010 decide
+        return  # whether a server stores and distinguishes such a key is decided by KEY-009 and KEY-010
     answer = session.wire.delete_objects([key])
     left = [decoy for decoy in live if decoy != key and _has(session, decoy)]
     observed = ("there" if session.wire.get(key).ok else "gone", left)
@@ -127,7 +127,7 @@ def test_special_characters_name_the_very_key(session: Session, tail: str) -> No
 
 
 def _misreadings(tail: str) -> list[str]:
-    """Return what a reader that unescapes too little, too much or folds line ends would take a key for."""
+    """Return the keys that a reader gets who unescapes too little or too much, or normalises line ends."""
     folded = tail.replace("\r\n", "\n").replace("\r", "\n")
     flat = tail.replace("\r", " ").replace("\n", " ").replace("\t", " ")
     bare = "".join(character for character in tail if character not in "&<>'\"\r\n\t")
@@ -136,7 +136,7 @@ def _misreadings(tail: str) -> list[str]:
 
 
 def _told(session: Session, live: Sequence[str], said: str) -> str:
-    """Return what was answered, and how many of the ``live`` keys are gone."""
+    """Return the response, and how many of the ``live`` keys are gone."""
     heads = {key: session.wire.head(key) for key in live}
     if unclear := next((answer for answer in heads.values() if not answer.ok and answer.status != 404), None):
         raise Inconclusive(f"whether keys are gone could not be seen: HEAD gave {unclear.summary}")
@@ -180,7 +180,7 @@ def test_a_batch_holds_a_thousand_keys_and_no_more(session: Session) -> None:
 def test_the_answer_names_each_key_unless_quiet(session: Session, tails: list[str], quiet: bool) -> None:
     prefix = session.fresh_prefix()
     keys = sorted(prefix + tail for tail in tails)
-    # Nothing needs to be there: what is missing counts as deleted, and is named like the rest.
+    # The keys need not exist: a missing one counts as deleted, and is named like the others.
     answer = session.wire.delete_objects(keys, quiet=quiet)
     root = answer.xml()
     compare(answer.status if root is not None else "no XML", 200, "answer", promise="200 with an XML_LINE_ENDS body")
@@ -189,7 +189,7 @@ def test_the_answer_names_each_key_unless_quiet(session: Session, tails: list[st
     errors = [element.text or "" for element in root.iterfind("Error/Key")]
     if quiet:
         compare(deleted, [], "keys named as deleted in a quiet answer", promise="none")
-    # A key may be refused; it is named all the same.
+    # A server may reject a key, but must still name it.
     elif sorted(deleted + errors) != keys:
         wrong = [key for key in (*deleted, *errors) if key not in keys]
         missing = [key for key in keys if key not in deleted + errors]
@@ -284,7 +284,7 @@ def test_the_largest_batch_is_the_one_declared(session: Session) -> None:
     keys = [f"{prefix}{number}" for number in range(max(declared, LARGEST_BATCH) + 1)]
 
     def taken(count: int) -> bool:
-        """Whether a batch of so many keys is carried out to its last key."""
+        """Return whether a batch of ``count`` keys is carried out up to its last key."""
         session.wire.put(keys[count - 1], b"x")
         return session.wire.delete_objects(keys[:count]).ok and not session.wire.head(keys[count - 1]).ok
 
@@ -294,9 +294,9 @@ def test_the_largest_batch_is_the_one_declared(session: Session) -> None:
 
 
 def largest_batch(taken: Callable[[int], bool], most: int, *, likely: int) -> int:
-    """Return the largest number of keys up to ``most`` for which ``taken(count)`` holds, by halving; 0 for none.
+    """Return the largest number of keys, up to ``most``, for which ``taken(count)`` holds; 0 where none does.
 
-    The numbers that matter are tried first: ``most``, and the ``likely`` one with its neighbour.
+    It is a binary search that begins with ``most``, and with ``likely`` and the number after it.
     """
     if taken(most):
         return most
@@ -315,7 +315,7 @@ def largest_batch(taken: Callable[[int], bool], most: int, *, likely: int) -> in
 
 @contextmanager
 def versioned_bucket(session: Session) -> Iterator[str]:
-    """Make a bucket of its own with versioning on; remove it with every version in it."""
+    """Make a bucket with versioning, and remove it with all its versions at the end. Yields its name."""
     wire, bucket = session.wire, session.fresh_id()
     region = wire.endpoint.region
     place = f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"

@@ -1,4 +1,4 @@
-"""DUR: what was answered survives a kill, of the writer or of the server; what was not is old or new, never a part."""
+"""DUR: confirmed writes survive a kill of the writer or the server; unconfirmed ones are old or new, never partial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 OLD: Final = b"the value from before the writer"
 SETTLES_S: Final = 2.0
-"""Seconds that a backend may take over an upload whose sender was killed."""
+"""Seconds for which a backend may still process an upload whose sender was killed."""
 
 
 @clause(
@@ -68,7 +68,7 @@ def _require_old_or_new(session: Session, key: str, number: int, answered: int, 
     allowed = [last] + ([writer_body(answered, size)] if answered % 3 == number else [])
     found, deadline = session.storage.download(key), time.monotonic() + SETTLES_S
     while found not in allowed and time.monotonic() < deadline:
-        # What the kill cut off may still be on its way into the backend.
+        # The upload that the kill interrupted may still be on its way.
         time.sleep(0.1)
         found = session.storage.download(key)
     if found not in allowed:
@@ -81,7 +81,7 @@ def _require_old_or_new(session: Session, key: str, number: int, answered: int, 
 
 
 def _unfinished_in_sight(session: Session) -> list[str]:
-    """Return the files outside of what keys can name in this session that the storage nevertheless lists or serves."""
+    """Return the files that the storage lists or serves, although no key of this session can name them."""
     seen = []
     for entry in session.root.iterdir():
         if entry.name in ("project", "platform") or entry.name.startswith(MARK):
@@ -131,14 +131,14 @@ def test_answered_changes_survive_a_kill_of_the_server(session: Session) -> None
     wanted |= dict.fromkeys(keys[8:], "not there")
     now = _held(session, busy)
     allowed = [show(writer_body(number, 64 * KIB)) for number in (answered, answered + 1)]
-    # The upload that was under way when the server died may have arrived or not; both are right.
+    # The upload that was running when the server died may have arrived or not; both are right.
     wanted[busy] = now if now in allowed else allowed[0]
     kept = {**{key: _held(session, key) for key in keys}, busy: now}
     compare(kept, wanted, "what is stored after the restart", harm=Harm.LOSES_DATA)
 
 
 def _write_through_a_kill(session: Session, key: str) -> int:
-    """Kill and restart the server while a thread overwrites ``key``; return the number of its last answered upload."""
+    """Kill and restart the server while a thread overwrites ``key``; return the number of its last confirmed upload."""
     answered, stop, tried = [0], threading.Event(), threading.Event()
     writer = session.another_storage()
 
@@ -147,7 +147,7 @@ def _write_through_a_kill(session: Session, key: str) -> int:
             try:
                 writer.upload(key, writer_body(answered[0] + 1, 64 * KIB))
             except StorageError:
-                # Nothing more is written: with two unanswered uploads the order of their arrival would be open.
+                # No further writes: with two unconfirmed uploads, the order of their arrival would be unknown.
                 return
             finally:
                 tried.set()

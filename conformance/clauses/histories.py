@@ -1,4 +1,4 @@
-"""CON-005, CON-011: what several clients see of a few keys at the same time has an order that explains it."""
+"""CON-005, CON-011: an order exists that explains what several clients observe for a few keys at the same time."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from bucket_conformance.conformance.wire.transport import Answer
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 CHECK_S: Final = 2.0
-"""Seconds that looking for an order may take."""
+"""Seconds for finding an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One operation of a client's script, on the key of that number."""
+    """One operation in the script of a client, on the key with this index."""
 
     op: Op
     key: int
@@ -53,7 +53,7 @@ _CONDITIONAL: Final = (Op.PUT, Op.GET, Op.GET, Op.DELETE, Op.CREATE, Op.CREATE, 
 
 
 def _scripts(ops: Sequence[Op]) -> st.SearchStrategy[tuple[Script, ...]]:
-    """Scripts of three clients over two keys."""
+    """Generate the scripts of three clients over two keys."""
     ask = st.builds(Ask, st.sampled_from(ops), st.integers(0, 1))
     script = st.lists(ask, min_size=1, max_size=8).map(tuple)
     return st.tuples(script, script, script)
@@ -78,7 +78,7 @@ UPDATERS: Final = (_loop(Op.PUT, Op.SWAP, Op.GET), _loop(Op.SWAP, Op.GET, Op.SWA
 
 
 class _Values:
-    """Bodies that can be told apart by their bytes and by their length; safe from several threads."""
+    """Bodies that differ in bytes and in length. Thread-safe."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -92,7 +92,7 @@ class _Values:
         return name, body
 
     def of_body(self, body: bytes) -> str:
-        # None of them is empty.
+        # No body is empty.
         name, known = self._by_size.get(len(body)) or ("", None)
         return name if known == body else f"{len(body)} bytes nobody wrote"
 
@@ -102,11 +102,11 @@ class _Values:
 
 Answered = tuple[Said, str | None]
 Performer = Callable[[Op, str, str, bytes], Answered | None]
-"""Does one operation with a fresh value; ``None`` where there was nothing to do."""
+"""Carries out one operation with a new value; returns ``None`` where there was nothing to do."""
 
 
 def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, perform: Performer) -> list[Event]:
-    """Run the scripts at the same time and return what was asked and answered, and when."""
+    """Run the scripts in parallel and return all requests and responses, with their times."""
     start = threading.Barrier(len(scripts))
 
     def client(number: int) -> list[Event]:
@@ -144,10 +144,10 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
 
 
 def _require_an_order(session: Session, events: list[Event], mark: int, look: Callable[[str], str | None]) -> None:
-    """Raise ``Deviation`` where there is none. ``look`` downloads a key of the events once more."""
+    """Raise ``Deviation`` where no order explains the events. ``look`` downloads a key of the events again."""
     asked = [event for event in events if event.op in WRITES and event.op is not Op.DELETE]
     if asked and all(event.said is Said.UNKNOWN for event in asked):
-        # Any order fits what may never have happened.
+        # Any order is compatible with operations that may never have happened.
         raise Inconclusive(f"none of {len(asked)} concurrent uploads got a clear answer")
     try:
         found = violation(events, seconds=CHECK_S)
@@ -157,7 +157,7 @@ def _require_an_order(session: Session, events: list[Event], mark: int, look: Ca
         return
     failed = [exchange for exchange in session.recorder.since(mark) if (exchange.status or 500) >= 500]
     if failed:
-        # A request that a client tried twice may have acted twice, which no single moment can stand for.
+        # A repeated request may take effect twice, which no single point in time can represent.
         raise Inconclusive(f"{len(failed)} requests failed and were tried again while the history was recorded")
     key = found[0].key
     raise Deviation(
@@ -253,7 +253,7 @@ def test_a_concurrent_history_with_conditions_has_an_order(session: Session, scr
                 if key not in seen:
                     answer = wire.get(key)
                     if not answer.ok:
-                        return None  # nothing there to update
+                        return None  # no value to update
                     seen[key] = (values.of_body(answer.body), answer.header("etag") or "")
                 value, etag = seen.pop(key)
                 return _clear(wire.put(key, body, (("If-Match", etag),))), value
@@ -284,5 +284,5 @@ def _done(clearly: bool) -> Said:
 
 
 def _clear(answer: Answer) -> Said:
-    """Return what a conditional write was answered. A 409 tells of a race, not of the value: nothing clear."""
+    """Return the result of a conditional write. A 409 reports a race and says nothing about the value: unclear."""
     return Said.REFUSED if answer.status in (404, 412) else _done(answer.ok)

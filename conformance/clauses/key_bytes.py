@@ -1,4 +1,4 @@
-"""KEY: any UTF-8 key is kept byte for byte, at every length S3 allows, and is never taken for another."""
+"""KEY: any UTF-8 key is stored byte for byte, up to the length that S3 allows, and is never taken for another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bucket_conformance.conformance.wire.transport import Answer
 
 
 def listed(session: Session, prefix: str) -> list[str] | str:
-    """Return the keys that the server lists below a prefix, sorted; in words what it answered instead."""
+    """Return the keys that the server lists below a prefix, sorted; or a text that says what it returned instead."""
     answer = session.wire.request(
         "GET", query=(("encoding-type", "url"), ("list-type", "2"), ("prefix", prefix), ("max-keys", "100"))
     )
@@ -37,12 +37,12 @@ def listed(session: Session, prefix: str) -> list[str] | str:
 
 
 def read(answer: Answer) -> bytes | str:
-    """Return the body of a good answer, else its status and code."""
+    """Return the body of a successful response, or else its status and error code."""
     return answer.body if answer.ok else answer.summary
 
 
 def stored(session: Session, key: str, body: bytes, what: str) -> None:
-    """Put a body under a key that must be accepted."""
+    """Store a body under a key; raise ``Deviation`` where the server does not accept it."""
     answer = session.wire.put(key, body)
     require(answer.ok, promised=f"{what}: PUT is accepted", observed=f"PUT gives {answer.summary}")
 
@@ -88,7 +88,7 @@ def test_a_key_may_begin_with_anything(session: Session, lead: str) -> None:
     try:
         _kept_byte_for_byte(session, key, key[:-1], f"key beginning with {show(lead)}")
     finally:
-        # Such keys lie outside the prefixes of the run, so nobody else removes them.
+        # Such keys are outside of the prefixes of the run, so no other cleanup finds them.
         session.wire.delete(key)
 
 
@@ -140,7 +140,7 @@ LOOK_ALIKES: Final[dict[str, tuple[str, str]]] = {
     "CR LF and LF": ("a\r\nb", "a\nb"),
     "number and padded number": ("1", "01"),
 }
-"""Pairs of keys that some store takes for one, by what sets them apart."""
+"""Pairs of keys that some stores take for one, by how they differ."""
 
 
 def _stay_apart(session: Session, keys: tuple[str, str], what: str, prefix: str | None = None) -> None:
@@ -149,7 +149,7 @@ def _stay_apart(session: Session, keys: tuple[str, str], what: str, prefix: str 
         stored(session, key, key.encode(), f"{what}: {key!r}")
     answers, due = [wire.get(key) for key in keys], [key.encode() for key in keys]
     seen = [read(answer) for answer in answers]
-    # Only the first can be lost to the second; of a second that is not there nothing was lost.
+    # Only the first object can be lost, overwritten by the second; a second that is missing was never stored.
     compare(seen, due, f"{what}: GET of both", harm=Harm.LOSES_DATA if is_lost(answers[0], due[0]) else None)
     if prefix is not None:
         compare(listed(session, prefix), sorted(keys), f"{what}: keys listed")
@@ -199,16 +199,16 @@ def test_a_slash_at_the_very_start_of_a_key_counts(session: Session, slash_first
 
 
 WIDE: Final = {1: "k", 2: "\u00e9", 3: "\u6587", 4: "\U0001f600"}
-"""A character of each length in UTF-8, by that length."""
+"""One character for each length in UTF-8, by that length in bytes."""
 
 
 def _segment(size: int, width: int) -> str:
-    """Return ``size`` bytes of characters that are ``width`` bytes wide, filled up with narrow ones."""
+    """Return ``size`` bytes of characters that are ``width`` bytes long, with one-byte characters at the end."""
     return WIDE[width] * (size // width) + "k" * (size % width)
 
 
 def _key_of(size: int, width: int, prefix: str) -> str:
-    """Return a key of ``size`` bytes below ``prefix``, of characters ``width`` wide, no segment over 200 bytes."""
+    """Return a key of ``size`` bytes below ``prefix``, with ``width``-byte characters and segments up to 200 bytes."""
     key, left = prefix, size - len(prefix.encode())
     while left > 200:
         key += _segment(150, width) + "/"
@@ -295,7 +295,7 @@ ORDINARY: Final = (
     ),
     *("uploads", "versions", "acl", "policy", "list-type=2", "soap", "a.gz", "a.json"),
 )
-"""Names that some store keeps for itself or reads a meaning into."""
+"""Names that some stores reserve, or give a meaning to."""
 
 
 @clause(

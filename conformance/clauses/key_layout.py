@@ -1,4 +1,4 @@
-"""KEY: where the files of platforms and projects lie, and that their keys keep owners apart."""
+"""KEY: where the files of platforms and projects are stored, and that their keys separate owners."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ NO_KEYS: Final = (
     "project/\uff41/FILE/f",
     "s3://bucket/project/p/FILE/f",
 )
-"""Strings that look more or less like keys and are none."""
+"""Strings that are similar to keys but are none."""
 
 _SPOILERS: Final = (
     "/",
@@ -151,7 +151,7 @@ def _spoilt(name: Name, spoiler: str, at: float, cut: int) -> str:
 
 
 def near_keys() -> st.SearchStrategy[str]:
-    """Strings one edit away from a key of the layout, and any others."""
+    """Generate strings that differ by one edit from a key of the layout, and any other strings."""
     spoilers = st.sampled_from(_SPOILERS) | st.just("")
     return st.builds(_spoilt, names(ids()), spoilers, st.floats(0, 1), st.integers(0, 3)) | st.text(max_size=40)
 
@@ -160,7 +160,7 @@ def near_keys() -> st.SearchStrategy[str]:
 @examples("text", NO_KEYS)
 @given(text=near_keys())
 def test_what_parses_is_built_again_to_the_same_key(session: Session, text: str) -> None:
-    # Which ids a layout allows is its own affair: whatever it takes for a key it must also build, to the letter.
+    # A layout may choose which ids it allows. But a key that it parses, it must also build, exactly as it was.
     layout = session.layout
 
     def parse_and_build() -> str:
@@ -245,14 +245,14 @@ def test_a_bad_id_is_refused(session: Session, where: tuple[str, str]) -> None:
 
 
 def _impossible(kind: str, prefix: str) -> str:
-    """Return a key that no backend may take, below ``prefix`` where it can start with one."""
+    """Return a key that no backend may accept, below ``prefix`` where it can begin with one."""
     if kind == "empty":
         return ""
     if kind == "lone surrogate":
         return prefix + "a\ud800b"
     size = int(kind.split()[0])
     wide = "\u00e9" if "fewer characters" in kind else "a"
-    # Short parts between slashes, so that length alone is what is wrong.
+    # Short segments between slashes, so that only the length of the whole is wrong.
     segments = (wide * (200 // len(wide.encode())) + "/") * (size // 200 + 1)
     key = (prefix + segments).encode()[:size].decode("utf-8", "ignore").rstrip("/")
     return key + "a" * (size - len(key.encode()))

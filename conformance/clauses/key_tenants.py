@@ -1,4 +1,4 @@
-"""KEY: objects lie at exactly their keys, and nothing done for one owner touches another's."""
+"""KEY: objects are stored at exactly their keys, and no operation for one owner affects another owner's."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ SIBLINGS: Final = {
     "platform with the same id": Name("platform", "a", "FILE", "x"),
     "platform with a longer id": Name("platform", "ab", "FILE", "x"),
 }
-"""Owners that look most like the project ``a``, each with a file of the same type and id as that one's."""
+"""Owners that are most similar to project ``a``; each has a file with the same type and id as ``a``."""
 
 
 class Tenants:
-    """The project ``…a`` with the files of the given ids, beside owners that look like it. Every body is its key."""
+    """The project ``…a`` with files of the given ids, and similar owners. The body of each file is its key."""
 
     def __init__(self, session: Session, file_ids: tuple[str, ...]) -> None:
         base = f"{session.fresh_id()}-"
@@ -74,7 +74,7 @@ class Tenants:
             session.storage.upload(key, key.encode())
 
     def harmed(self) -> list[str]:
-        """Return which of the other owners' files are no longer what they were."""
+        """Return the files of other owners that have changed."""
         storage = self.session.storage
         return [
             f"{who}: {seen}"
@@ -94,7 +94,7 @@ class Tenants:
 
 
 def _tells(seen: str) -> bool:
-    """Whether the :func:`outcome` of a download says what is stored: bytes, or that there is nothing."""
+    """Return whether the :func:`outcome` of a download says what is stored: bytes, or that there is nothing."""
     return seen == ErrorCode.NOT_FOUND.value or seen.startswith(ACCEPTED)
 
 
@@ -189,11 +189,11 @@ FAMILIES: Final = (
     (Name("project", "FILE", "FILE", "a"), Name("platform", "FILE", "FILE", "a")),
     (Name("project", "a", "FILE", "a"), Name("project", "a", "FILE", "a-")),
 )
-"""Pairs of files of which one key, or one part of it, is the beginning of the other's."""
+"""Pairs of files where one key, or one segment of it, is the beginning of the other's."""
 
 
 def _side_by_side(session: Session, one: str, other: str, write: Callable[[str], object]) -> None:
-    """Store both keys, delete the first, and require the second to be there, whole."""
+    """Store both keys, delete the first, and raise ``Deviation`` unless the second is still complete."""
     for key in (one, other):
         write(key)
     both = [outcome(lambda key=key: session.storage.download(key)) for key in (one, other)]  # type: ignore[misc]

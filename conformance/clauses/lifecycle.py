@@ -1,4 +1,4 @@
-"""LIFE: rules that let old files expire, and the versions that bring deleted ones back."""
+"""LIFE: rules that make old files expire, and versions that bring back deleted ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 @contextmanager
 def own_bucket(session: Session) -> Iterator[str]:
-    """Make an empty bucket whose configuration may be changed, and remove it: the judged one may be somebody's."""
+    """Make an empty bucket and remove it at the end, because the judged bucket's configuration must not change."""
     name = session.fresh_id()
     region = session.wire.endpoint.region
     made = session.wire.request("PUT", bucket=name)
@@ -67,11 +67,11 @@ def rule_xml(rule: ExpiryRule) -> str:
 
 
 def kept_rules(answer: Answer) -> dict[str, tuple[str, str, str]]:
-    """Return the rules of an answer: prefix, days and status by id."""
+    """Return the rules in a response: prefix, days and status by id."""
     root = answer.xml()
     found = {}
     for rule in root.iterfind("Rule") if root is not None else ():
-        # Whether a server answers in the old form or the new one, it means the same prefix.
+        # A server may use the old form or the new one; both mean the same prefix.
         prefix = rule.findtext("Filter/Prefix") or rule.findtext("Filter/And/Prefix") or rule.findtext("Prefix") or ""
         found[rule.findtext("ID") or ""] = (
             prefix,

@@ -1,4 +1,4 @@
-"""LIST: a listing shows every key once, in order, and only those asked for."""
+"""LIST: a listing shows every key once, in order, and only the requested ones."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ PREFIX_TAILS: Final = (
 def test_a_prefix_is_a_plain_string_on_the_wire(session: Session, tails: list[str], asked: str) -> None:
     prefix = session.fresh_prefix()
     held_of(session, prefix, tails)
-    # Under which names a server keeps odd keys is another clause's matter: what it lists of them all is held against
-    # what it lists of some. Unencoded, as how names are encoded is another's too.
+    # Another clause decides under which names a server stores unusual keys, so this one compares a listing of all keys
+    # with a listing of some. It is unencoded, because another clause decides how names are encoded.
     whole = keys_of([list_page(session, prefix=prefix)], prefix)
     promised = sorted(key for key in whole if key.startswith(asked))
     for size in (1000, 1):

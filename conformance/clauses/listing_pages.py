@@ -1,4 +1,4 @@
-"""LIST: the parameters of a listing, and what its pages say of themselves."""
+"""LIST: the parameters of a listing, and what its pages say about themselves."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_start_after_is_exclusive(session: Session, tails: list[str], after: str
 
 
 def _no_key_below_another(tails: Sequence[str]) -> bool:
-    # Whether `a` and `a/b` can live side by side is another clause's matter.
+    # Another clause decides whether `a` and `a/b` can exist at the same time.
     return not any(other.startswith(f"{tail}/") for tail in tails for other in tails)
 
 
@@ -126,7 +126,7 @@ def test_encoded_names_decode_to_the_keys(session: Session, tail: str) -> None:
 
 
 def _seconds(text: str | None, *, header: bool) -> datetime | str:
-    """Return a date of a listing or a header in whole seconds, UTC; the text itself where it is none."""
+    """Return a date of a listing or a header in whole seconds, UTC; or the text itself where it is not a date."""
     try:
         moment = parsedate_to_datetime(text or "") if header else datetime.fromisoformat(text or "")
         return moment.astimezone(UTC).replace(microsecond=0)
@@ -316,7 +316,7 @@ def test_no_page_has_more_than_1000_keys(session: Session) -> None:
 
 
 UNCARRIED: Final = ("a\x01b", "a\x08b", "a\x0bb", "a\x0cb", "a\x1bb", "a\x1fb", "\x02", "a\ufffeb", "a\uffffb")
-"""Names with characters that XML 1.0 cannot carry, not even as references."""
+"""Names with characters that XML 1.0 cannot contain, not even as references."""
 
 
 @clause(
@@ -333,12 +333,12 @@ def test_keys_xml_cannot_carry_are_listed(session: Session, tail: str) -> None:
     prefix = session.fresh_prefix()
     answer = session.wire.put(prefix + tail, b"x")
     try:
-        # That the server takes such a key at all is no listing's promise.
+        # Listings do not promise that the server accepts such a key.
         only_if(answer.ok, f"a key with {tail!r} is not taken: PUT gives {answer.summary}")
         page = list_page(session, prefix=prefix, encoding_type="url")
         compare(keys_of([page], prefix), [tail], f"keys listed with encoding-type=url, {tail!r} being stored")
     finally:
-        # Such a key may spoil every listing that comes after.
+        # Such a key may break every later listing.
         session.wire.delete(prefix + tail)
 
 

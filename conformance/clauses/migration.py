@@ -1,4 +1,4 @@
-"""MIG: every file of a local disk gets into the storage once, whole, also when the migration is killed on the way."""
+"""MIG: every file of a local disk arrives in the storage once and complete, also after a kill of the migration."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ FILES: Final = 12
 
 
 SETTLES_S: Final = 10.0
-"""Seconds that a backend may take over an upload whose sender was killed."""
+"""Seconds for which a backend may still process an upload whose sender was killed."""
 
 
 class Killed(BaseException):
-    """Ends a migration as a kill would: nothing that handles errors handles it."""
+    """Ends a migration like a kill: no error handler catches it."""
 
 
 class WatchedTarget:
-    """The storage under test as the target of a migration: counts what arrives, and makes trouble where asked.
+    """The storage under test as the target of a migration: counts uploads, and fails them on demand.
 
-    ``kill_at``: this upload (counted from 1) and all later ones end the migration; ``after`` says whether the upload
-    itself still arrives. ``refuse`` and ``spoil``: keys whose upload is refused, or arrives with one byte changed.
+    - ``kill_at``: this upload (counted from 1) and all later ones end the migration.
+    - ``after``: whether that upload itself still arrives.
+    - ``refuse``, ``spoil``: keys whose upload is rejected, or arrives with one byte changed.
     """
 
     def __init__(self, inner: Storage, *, refuse: str = "", spoil: str = "") -> None:
@@ -54,7 +55,7 @@ class WatchedTarget:
         self._lock = Lock()
 
     def dies_at(self, upload: int, *, after: bool) -> None:
-        """Begin counting anew; 0: never."""
+        """Start counting at 0 again; the migration ends at this upload (0: never)."""
         self.kill_at, self.after, self._begun = upload, after, 0
         self.arrived.clear()
 
@@ -107,7 +108,7 @@ class WatchedTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A migration to try: a local folder full of files, where they go, and the keys by what they are."""
+    """A migration to try: a local directory with files, the storage to move them to, and the keys by kind."""
 
     session: Session
     folder: Path
@@ -115,7 +116,7 @@ class Move:
     outside: tuple[str, ...]
 
     def run(self, target: Storage) -> Migrated | None:
-        """Migrate; ``None`` where it was killed."""
+        """Migrate and return the result, or ``None`` where it was killed."""
         migration = self.session.migration
         try:
             return migration.migrate(
@@ -125,7 +126,7 @@ class Move:
             return None
 
     def differences(self) -> list[str]:
-        """Return the keys that the storage under test does not hold with the very bytes of their file."""
+        """Return the keys under which the storage under test does not hold the exact bytes of their file."""
         return [key for key, body in self.files.items() if self._held(key) != body]
 
     def _held(self, key: str) -> bytes | None:
@@ -141,7 +142,7 @@ class Move:
 
 @contextmanager
 def a_move(session: Session, *, outside: bool = False) -> Iterator[Move]:
-    """Fill a local folder as the product would (and, ``outside``, with names that it never makes)."""
+    """Fill a local directory like the product, and with ``outside`` also with names that it never makes. Yields it."""
     types = sorted(FILE_TYPES)
     owner = session.fresh_id()
     files = {}
@@ -161,7 +162,7 @@ def a_move(session: Session, *, outside: bool = False) -> Iterator[Move]:
 
 @contextmanager
 def _uploads_counted(storage: Storage) -> Iterator[list[str]]:
-    """Note the key of every upload of this very storage inside the block."""
+    """Collect the key of every upload to this storage object inside the block. Yields the list."""
     upload, seen, lock = storage.upload, [], Lock()
 
     def noting(key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
@@ -234,7 +235,7 @@ def test_a_killed_migration_is_taken_up_again(session: Session, kill: tuple[int,
         target.dies_at(0, after=False)
         second = move.run(target)
         sent = len(target.arrived)
-        # What was under way when it was killed may be sent again; at three quarters, not everything.
+        # An upload that the kill interrupted may be repeated; after three quarters of the files, not all of them may.
         allowed = FILES - 1 if before >= FILES * 3 // 4 else FILES
         compare(
             (move.differences(), second is not None and second.complete, sent <= allowed),
@@ -257,16 +258,16 @@ def test_a_migration_killed_with_its_process_is_taken_up_again(session: Session,
                 before = migrating.kill()
         except WriterFailed as error:
             raise Inconclusive(f"the migration ended before it was killed: {error}") from None
-        # The very storage, not a watched one around it: a journal may be bound to the target that it was begun for.
+        # The storage itself and no wrapper: a journal may belong to the target that it was started for.
         with _uploads_counted(session.storage) as uploads:
             second = move.run(session.storage)
             deadline = time.monotonic() + SETTLES_S
-            # The upload that the kill cut off may still be on its way into the backend: then it is rightly left.
+            # The interrupted upload may still be on its way; then it is correctly reported as left.
             while second is not None and not second.complete and time.monotonic() < deadline:
                 time.sleep(0.1)
                 second = move.run(session.storage)
         sent = len(uploads)
-        # As above: only what was under way may be sent again, and of four files never all.
+        # As above: only what the kill interrupted may be repeated, and near the end never all files.
         allowed = FILES - 1 if before >= FILES * 3 // 4 else FILES
         compare(
             (move.differences(), second is not None and second.complete, sent <= allowed),
@@ -287,7 +288,7 @@ def test_a_file_that_does_not_arrive_whole_is_reported(session: Session, trouble
         others = [missing for missing in move.differences() if missing != key]
         target.refuse = target.spoil = ""
         last = move.run(target)
-        # Bytes that were spoiled on arrival are the newer ones there; whether they may be replaced unasked is open.
+        # The changed bytes at the target are newer than the file; whether they may be replaced is not specified.
         known = set(last.left) if last is not None and trouble == "spoil" else set()
         compare(
             (left, report is not None and report.complete, others, sorted(set(move.differences()) - known)),

@@ -1,4 +1,4 @@
-"""RT: uploads in parts, and copies made by the server."""
+"""RT: multipart uploads, and copies made by the server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bucket_conformance.conformance.wire.exchange import Headers
 from bucket_conformance.conformance.wire.transport import Answer
 
 LEAST_PART: Final = 5 * MIB
-"""Least size of a part that is not the last, in bytes."""
+"""Minimum size of a part other than the last, in bytes."""
 
 
 @clause(
@@ -43,7 +43,7 @@ LEAST_PART: Final = 5 * MIB
 @given(order=st.lists(st.integers(1, 10_000), min_size=1, max_size=2, unique=True).map(tuple))
 def test_parts_are_joined_by_number(session: Session, order: tuple[int, ...]) -> None:
     last = max(order)
-    # Only the last may be small.
+    # Only the last part may be small.
     bodies = {n: pattern_bytes(1000 if n == last else LEAST_PART, salt=n % 256) for n in order}
     with Upload(session) as upload:
         for number in order:
@@ -144,7 +144,7 @@ WRONG_COMPLETIONS: Final = {
 def test_a_wrong_completion_is_refused(session: Session, wrong: str) -> None:
     with Upload(session) as upload:
         upload.part(1, pattern_bytes(LEAST_PART, salt=1))
-        # Where it is named as the last of all, it may be small.
+        # As the last of the named parts it may be small.
         upload.part(2, pattern_bytes(1000 if wrong.endswith(("ETag", "ETags")) else LEAST_PART, salt=2))
         first, second = upload.etags.get(1, ""), upload.etags.get(2, "")
         answer = upload.complete(
@@ -186,7 +186,7 @@ def test_a_copy_is_like_its_source(session: Session, names: tuple[str, str]) -> 
     source, target = f"{prefix}from/{names[0]}", f"{prefix}to/{names[1]}"
     body, before = pattern_bytes(300, salt=11), b"from before"
     described = [("Content-Type", "text/css"), ("x-amz-meta-colour", "blue")]
-    # Whether such keys can be kept at all is another promise.
+    # Another clause decides whether such keys can be stored at all.
     only_if(wire.put(source, body, described).ok and wire.put(target, before).ok)
     copied = _copy(session, source, target)
     got = wire.get(target)

@@ -1,4 +1,4 @@
-"""RT: what goes in comes out, whole, or not at all."""
+"""RT: a download returns the uploaded bytes, complete, or an error."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 STREAMED_SIZES: Final = (0, 1, 64 * KIB, 64 * KIB + 1, 5 * MIB + 1, 8 * MIB, 8 * MIB + 1)
-"""Sizes of streamed bodies: around one piece, and around the parts in which a stream may be uploaded."""
+"""Sizes in bytes of streamed bodies: near one piece, and near the parts in which a stream may be uploaded."""
 
 BIG: Final = 48 * MIB
 MOST_HELD: Final = 40 * MIB
-"""Of a streamed body of ``BIG`` bytes, no more than this may be in memory at a time: a few parts, not the whole."""
+"""Maximum bytes of a streamed body of ``BIG`` bytes that may be in memory at a time: a few parts, not all of it."""
 
 
 @clause(
@@ -105,7 +105,7 @@ def test_an_overwrite_replaces_the_whole_value(session: Session, old: int, new: 
     compare(other.stat(key).size, old, "size before the overwrite")
     session.storage.upload(key, pattern_bytes(new, salt=2))
     body, due = other.download(key), pattern_bytes(new, salt=2)
-    # Seen once it may be an old answer; seen twice it is what was stored.
+    # Seen once, it may be an outdated response; seen twice, it is what is stored.
     harm = Harm.STORES_WRONG_DATA if body != due and other.download(key) == body else None
     compare(body, due, f"bytes after {old} were overwritten by {new}", harm=harm)
     compare(other.stat(key).size, new, f"size after {old} bytes were overwritten by {new}")
@@ -140,7 +140,7 @@ def test_readers_during_overwrites_see_one_value_whole(session: Session, sizes: 
 
 @contextmanager
 def _rewriting(storage: Storage, key: str, values: list[bytes]) -> Iterator[list[object]]:
-    """Write the values in turn while the block lasts; the list given grows with each write, a failed one too."""
+    """Write the values in turn during the block. The yielded list grows with each write, also with a failed one."""
     ended = threading.Event()
     written: list[object] = []
     failures: list[BaseException] = []
@@ -178,7 +178,7 @@ def test_an_open_stream_stays_with_its_version(session: Session, old: int) -> No
             observed = first + stream.read()
         except StorageError as error:
             observed = error.code
-    # To be told that the version has gone is no mix.
+    # An error that says that the version is gone is not a mix.
     if observed is not ErrorCode.INTEGRITY:
         compare(observed, pattern_bytes(old, salt=1), "a stream that was opened before the overwrite")
 
@@ -240,7 +240,7 @@ def test_a_missing_key_gives_404_to_get_and_head(session: Session, kind: str) ->
 
 
 def answer_of(call: Callable[[], object]) -> str:
-    """Return the error code of a call, or in words what it answered instead."""
+    """Return the error code of a call, or a text that says what it returned instead."""
     try:
         value = call()
     except StorageError as error:
@@ -249,7 +249,7 @@ def answer_of(call: Callable[[], object]) -> str:
 
 
 def stored_at(storage: Storage, key: str) -> bytes | None:
-    """Return the bytes stored under a key, ``None`` where there are none."""
+    """Return the bytes stored under a key, or ``None`` where there are none."""
     try:
         return storage.download(key)
     except StorageError as error:
@@ -331,7 +331,7 @@ def _promise(before: bytes | None) -> str:
 
 
 CUTS: Final = ((1000, 0), (1000, 999), (5 * MIB + 1, 5 * MIB))
-"""Sizes of bodies with the byte after which the client hangs up."""
+"""Sizes of bodies, and the number of bytes after which the client hangs up."""
 
 
 @also("RT-005", requires={Capability.SIGNED_UPLOADS}, effort=0.1)

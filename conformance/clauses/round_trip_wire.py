@@ -1,4 +1,4 @@
-"""RT: what an S3 endpoint keeps of an object and gives back: headers, ETags, framing, ranges."""
+"""RT: what an S3 endpoint stores of an object and returns: headers, ETags, framing, ranges."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _metadata_names() -> st.SearchStrategy[str]:
 def _metadata_values() -> st.SearchStrategy[str]:
     words = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=12)
     text = st.lists(words, min_size=1, max_size=4).map(" ".join)
-    # Two characters that begin an RFC 2047 word: what comes back of those is decoded before it is compared.
+    # These two characters begin an encoded word of RFC 2047, and such values are decoded before the comparison.
     return st.sampled_from(METADATA_VALUES) | text.filter(lambda value: "=?" not in value)
 
 
@@ -96,7 +96,7 @@ def test_content_type_and_metadata_come_back(session: Session, content_type: str
 
 
 def _media_type(text: str) -> tuple[str, dict[str, str]]:
-    """Return type and parameters: blanks around a semicolon and quotes that are not needed say nothing (RFC 9110)."""
+    """Return type and parameters. Spaces around a semicolon, and unnecessary quotes, mean nothing (RFC 9110)."""
     parsed = Message()
     parsed["Content-Type"] = text
     return parsed.get_content_type(), dict((parsed.get_params() or [])[1:])
@@ -121,7 +121,7 @@ def test_metadata_beyond_ascii_comes_back_as_rfc_2047_says(session: Session, tex
     word = f"=?UTF-8?B?{base64.b64encode(text.encode()).decode()}?="
     session.wire.put(key, b"described", [("x-amz-meta-name", word)])
     told = session.wire.head(key).header("x-amz-meta-name") or ""
-    # The same text may come back in another of the encodings that RFC 2047 has.
+    # The same text may come back in another encoding of RFC 2047.
     compare(str(make_header(decode_header(told))), text, f"metadata sent as {word}, received as {told!r}, decoded")
 
 
@@ -212,7 +212,7 @@ def test_a_gzip_object_comes_back_as_stored(session: Session, accepted: str | No
 
 
 def promised_range(size: int, asked: str) -> tuple[int, str | None, slice]:
-    """Return status, Content-Range and the slice of the body for a well-formed range of one of the three forms."""
+    """Return the status, the Content-Range and the slice of the body for a well-formed range of one of three forms."""
     first, _, last = asked.removeprefix("bytes=").partition("-")
     start = int(first) if first else max(size - int(last), 0)
     end = min(int(last) + 1, size) if first and last else size
@@ -333,8 +333,8 @@ OBJECT_SUBRESOURCES: Final = (
     ("GET", "torrent"),
     ("GET", "attributes"),
 )
-"""Requests on an object that are about something else than its bytes. Those that could lose the object come first: the
-first that goes wrong is the one that is reported."""
+"""Requests on an object that do not concern its bytes. Those that could destroy the object come first, because only the
+first failure is reported."""
 
 
 @clause(
@@ -372,14 +372,14 @@ BUCKET_SUBRESOURCES: Final = (
     "ownershipControls",
     "publicAccessBlock",
 )
-"""What can be deleted of a bucket without deleting the bucket."""
+"""Parts of a bucket that can be deleted without deleting the bucket."""
 
 
 @also("RT-020", effort=0.3)
 @examples("name", BUCKET_SUBRESOURCES)
 @given(name=st.sampled_from(BUCKET_SUBRESOURCES))
 def test_deleting_a_subresource_leaves_the_bucket(session: Session, name: str) -> None:
-    # An empty bucket of its own: one that holds something would not be lost, and nobody's policy is touched.
+    # In a new, empty bucket: no server deletes one with objects by mistake, and nobody's policy is affected.
     bucket = session.fresh_id()
     made = session.wire.request("PUT", bucket=bucket)
     if not made.ok:
@@ -414,7 +414,7 @@ def test_the_request_after_a_refused_put_is_answered_rightly(session: Session, r
     key, wire = session.fresh_key(), session.wire
     held = b"what the next request shall read"
     wire.put(key, held)
-    # A body that reads like requests is what a server would trip over if it left it in the connection.
+    # A body that looks like requests confuses a server that leaves it unread in the connection.
     line = b"GET /nothing-here HTTP/1.1\r\nHost: nobody\r\n\r\n"
     body = (line * (size // len(line) + 1))[:size]
     other = session.fresh_key()

@@ -1,4 +1,4 @@
-"""SEC: nothing outside of the storage's folder is reached, and no secret is told."""
+"""SEC: nothing outside of the storage's directory is reached, and no secret is revealed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ INTRUDER: Final = b"written by the storage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """A folder beside the storage's root, which the storage has no business with."""
+    """A directory next to the storage's root, which the storage must not access."""
 
     folder: Path
 
@@ -57,7 +57,7 @@ class Outside:
 
 @contextmanager
 def outside_of(session: Session) -> Iterator[Outside]:
-    """Make that folder, with a canary and a folder of canaries, beside the root; it is gone afterwards."""
+    """Make that directory next to the root, with a file and a directory of canaries, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="outside-", dir=session.root.parent) as name:
         folder = Path(name)
         (folder / "canary").write_bytes(CANARY)
@@ -67,11 +67,11 @@ def outside_of(session: Session) -> Iterator[Outside]:
 
 
 def reach(storage: Storage, key: str) -> list[str]:
-    """Try everything with ``key``; return what of it gave the canary away. Refusals are welcome."""
+    """Try every operation with ``key``; return those that revealed the canary. A rejection is fine."""
     told: list[str] = []
 
     def attempt(name: str, action: Callable[[], object]) -> None:
-        # Also what is no proper refusal is none of this clause's business, as long as nothing is reached.
+        # Any exception is fine for this clause, as long as nothing was reached.
         with contextlib.suppress(Exception):
             if CANARY in repr(action()).encode():
                 told.append(name)
@@ -122,7 +122,7 @@ HOSTILE_PATHS: Final = (
     "..;/{0}/canary",
     "~/../../{1}/canary",
 )
-"""Keys that mean a file outside where somebody is careless; 0 is the folder beside the root, 1 its absolute path."""
+"""Keys that name a file outside where code is careless; 0 is the directory next to the root, 1 its absolute path."""
 
 
 @clause(
@@ -175,7 +175,7 @@ def test_no_planted_link_leads_outside(session: Session, place: str) -> None:
 
 
 def _plant(outside: Path, owner: Path, place: str) -> str:
-    """Plant a link to the folder outside; return a key below the owner that leads through it."""
+    """Make a link to the directory outside; return a key below the owner that leads through it."""
     if owner.parent.is_file():
         owner.parent.unlink()  # left by a storage that took a hostile key of another example for this name
     owner.parent.mkdir(parents=True, exist_ok=True)
@@ -218,9 +218,9 @@ def test_no_signed_url_leads_outside(session: Session, place: str) -> None:
 
 
 RACE_S: Final = 0.25
-"""Seconds that each race is tried for: a fast storage gets many chances to lose it, a slow one no long wait."""
+"""Seconds per race: a fast storage gets many chances to lose it, and a slow one does not take long."""
 RACE_CALLS: Final = 1000
-"""Calls that are made even where a loaded machine leaves few to those seconds, within ``RACE_MOST_S``."""
+"""Minimum number of calls, also on a busy machine, but within ``RACE_MOST_S`` seconds."""
 RACE_MOST_S: Final = 5.0
 
 
@@ -240,7 +240,7 @@ def test_no_race_leads_outside(session: Session, operation: str) -> None:
                 gone = time.monotonic() - began
                 if gone > RACE_MOST_S or (gone > RACE_S and calls >= RACE_CALLS):
                     break
-                # A link in the way may be refused, the key may be missing for a moment; how that is told is not judged.
+                # A link may be rejected, and the key may be missing for a moment. How this is reported is not judged.
                 with contextlib.suppress(Exception):
                     if operation == "upload":
                         session.storage.upload(key, INTRUDER)
@@ -253,7 +253,7 @@ def test_no_race_leads_outside(session: Session, operation: str) -> None:
 
 @contextmanager
 def _swapping(folder: Path, elsewhere: Path) -> Iterator[None]:
-    """Let a thread put a link to ``elsewhere`` in place of ``folder``, and the folder back, as fast as it can."""
+    """Let a thread replace ``folder`` by a link to ``elsewhere``, and put it back, as fast as possible."""
     link = folder.with_name("link")
     link.symlink_to(elsewhere, target_is_directory=True)
     stop = threading.Event()
@@ -262,7 +262,7 @@ def _swapping(folder: Path, elsewhere: Path) -> Iterator[None]:
         for number in itertools.count():
             if stop.is_set():
                 return
-            # The storage may make the folder anew meanwhile; the one put away under a name of its own then stays there.
+            # The storage may create the directory again meanwhile; then the renamed one keeps its unique name.
             real = folder.with_name(f"real-{number}")
             with contextlib.suppress(OSError):
                 folder.rename(real)
@@ -276,7 +276,7 @@ def _swapping(folder: Path, elsewhere: Path) -> Iterator[None]:
 
     thread = threading.Thread(target=swap)
     interval = sys.getswitchinterval()
-    # Threads that take turns every few milliseconds hardly ever meet between a check and what it was made for.
+    # With the default interval, a thread switch rarely falls between a check and the use of its result.
     sys.setswitchinterval(1e-5)
     thread.start()
     try:
@@ -300,7 +300,7 @@ TWINS: Final = {
     "stream of a file": ("file", "file:stream"),
     "short name": ("longfilename", "LONGFI~1"),
 }
-"""Pairs of names that some file system takes for one."""
+"""Pairs of names that some file systems take for one."""
 
 
 @also("SEC-001", requires={Capability.FILE_TREE})
@@ -310,7 +310,7 @@ def test_names_that_look_equal_never_share_a_file(session: Session, twins: tuple
     prefix = session.fresh_prefix()
     held: dict[str, bytes] = {}
     for number, name in enumerate(twins):
-        # The second may be refused where the file system cannot tell them apart; it must not take the first's place.
+        # Where the file system cannot distinguish them, the second may be rejected but must not replace the first.
         with contextlib.suppress(StorageError):
             session.storage.upload(prefix + name, b"%d" % number)
             held[name] = b"%d" % number
@@ -325,11 +325,11 @@ SECRETS: Final = (
     "back\\slash\\n\\x41",
     "{brace}%s%(name)s$VAR`id`",
 )
-"""Secrets whose characters change their looks when quoted, escaped or formatted."""
+"""Secrets whose characters look different when quoted, escaped or formatted."""
 
 
 def forms(secret: str) -> set[str]:
-    """Return how a secret may look in a text."""
+    """Return the forms in which a text may contain a secret."""
     return {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], secret.encode("unicode_escape").decode()}
 
 
@@ -345,7 +345,7 @@ class _Records(logging.Handler):
 
 @contextmanager
 def said() -> Iterator[list[str]]:
-    """Collect what is logged (information and above; all of the storage's own) and warned of inside the block."""
+    """Collect log records (INFO and above; all of the storage's own) and warnings inside the block. Yields a list."""
     records, root = _Records(), logging.getLogger()
     level = root.level
     root.addHandler(records)
@@ -361,7 +361,7 @@ def said() -> Iterator[list[str]]:
 
 
 def everything_said(storage: Storage, key: str) -> list[str]:
-    """Use a storage in every way; return all that it says: errors with their causes, ``repr``, logs, warnings."""
+    """Use a storage in every way; return everything it outputs: errors with causes, ``repr``, log records, warnings."""
     texts = [repr(storage), str(storage)]
     with said() as logged:
         for action in (
@@ -385,7 +385,7 @@ def everything_said(storage: Storage, key: str) -> list[str]:
 
 
 def require_silence(texts: list[str], secret: str, what: str) -> None:
-    """End of a clause: no text holds the secret in any form. The observation itself does not quote it."""
+    """Raise ``Deviation`` where a text contains the secret in any form. The observation does not quote it."""
     telling = [text for text in texts if any(form in text for form in forms(secret))]
     if telling:
         shown = telling[0]

@@ -1,4 +1,4 @@
-"""CON-006: sequences of operations, drawn at random, leave what the same sequence leaves in a plain mapping."""
+"""CON-006: random sequences of operations leave the same as in a plain mapping."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bucket_conformance.conformance.testkit.sources import CONSISTENCY, FILE_STO
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 NAMES: Final = ("a", "ab", "A", "log", "step")
-"""The files of a sequence: neighbours by prefix and case, and one of each of two other types."""
+"""The files of a sequence: similar by prefix and case, and one of each of two other types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Upload ``size`` bytes, recognisable by ``salt``."""
+    """Upload ``size`` bytes of the pattern ``salt``."""
 
     name: str
     size: int
@@ -40,7 +40,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Ask for one file, in one of the ways there are."""
+    """Read one file in one of the possible ways."""
 
     name: str
     way: str
@@ -51,7 +51,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """List what starts with a prefix of the project's keys."""
+    """List the keys of the project that start with a prefix."""
 
     folder: str
 
@@ -61,7 +61,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete files, some perhaps missing or named twice."""
+    """Delete files; some may be missing or named twice."""
 
     names: tuple[str, ...]
 
@@ -78,7 +78,7 @@ _names: Final = st.sampled_from(NAMES)
 
 
 class StoragePlan(Planner[Step]):
-    """Every operation of the storage, in any order: there is none that may not come at any time."""
+    """Every operation of the storage in any order, because each may come at any time."""
 
     @rule(name=_names, size=st.sampled_from([0, 1, 3, 1000, 70_000]), salt=st.integers(0, 3), streamed=st.booleans())
     def upload(self, name: str, size: int, salt: int, streamed: bool) -> None:
@@ -98,7 +98,7 @@ class StoragePlan(Planner[Step]):
 
 
 class UrlPlan(StoragePlan):
-    """The same with signed URLs, used at once or kept until later."""
+    """The same with signed URLs that are used at once or kept for later."""
 
     @rule(name=_names, kept=st.booleans())
     def fetch(self, name: str, kept: bool) -> None:
@@ -119,13 +119,13 @@ NAMED: Final[tuple[list[Step], ...]] = (
     ],
     [Put("a", 3, 0), Delete(("a",)), Put("a", 0, 1), *_EVERY_WAY, List(""), Delete(())],
 )
-"""Sequences that are always tried: nothing there, overwrite, delete beside a neighbour, write again after a delete."""
+"""Sequences that are always tried: no objects, an overwrite, a delete next to a similar key, a write after a delete."""
 
 _OLD: Final = Look("a", "fetch by the first URL of")
 WITH_URLS: Final[tuple[list[Step], ...]] = (
     [_OLD, Put("a", 3, 0), _OLD, Put("a", 1000, 1), _OLD, Delete(("a",)), _OLD, Put("a", 1, 2, streamed=True), _OLD],
 )
-"""One URL through the whole life of a file."""
+"""One URL during the whole life of a file."""
 
 
 @clause(
@@ -165,12 +165,12 @@ def _carry_out(session: Session, steps: list[Step]) -> None:
                 return at, promised, observed, loss(promised, observed, again, absent=ErrorCode.NOT_FOUND)
         return None
 
-    # What no step of the sequence looked at is looked at in the end.
+    # At the end, read what no step of the sequence has read.
     carry_out(session, [*steps, List(""), *(Look(name, "download") for name in NAMES)], attempt)
 
 
 class _World:
-    """A fresh project on the storage, and the model of what it must hold."""
+    """A new project in the storage, and the model of what it must hold."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -227,7 +227,7 @@ class _World:
                         return error.code
                     raise
             case List():
-                # Order is a promise of listing itself; here each key once, with its size.
+                # Other clauses decide the order; here each key must appear once, with its size.
                 found = [(self._short(stat.key), stat.size) for stat in storage.list(self._base + step.folder)]
                 return sorted(found, key=lambda row: row[0].encode())
             case Delete():

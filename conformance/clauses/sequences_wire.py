@@ -1,4 +1,4 @@
-"""CON-010: sequences of S3 requests leave what the same sequence leaves in a plain mapping."""
+"""CON-010: random sequences of S3 requests leave the same as in a plain mapping."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RequestPlan(Planner[Step]):
     def __init__(self) -> None:
         super().__init__()
         self.written: set[str] = set()
-        """Names that were stored at some time: what is done again to these tells more than a first time."""
+        """Names that were stored at least once; repeating an operation on these shows more than a first one."""
 
     @rule(name=_names, size=_sizes, salt=_salts)
     def put(self, name: str, size: int, salt: int) -> None:
@@ -89,12 +89,12 @@ class RequestPlan(Planner[Step]):
 
 
 class TransferPlan(RequestPlan):
-    """The same with copies made by the server, uploads in parts, and signed URLs."""
+    """The same with copies made by the server, multipart uploads, and signed URLs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[int] = []
-        """Uploads in parts that are under way, by the number each was begun with."""
+        """Multipart uploads in progress, by the number that each was started with."""
         self.filled: set[int] = set()
         self.begun = 0
 
@@ -102,7 +102,7 @@ class TransferPlan(RequestPlan):
     @rule(data=st.data(), onto=_names)
     def copy(self, data: st.DataObject, onto: str) -> None:
         source = data.draw(st.sampled_from(sorted(self.written)))
-        # Onto itself a copy is another matter.
+        # A copy onto itself is judged by another clause.
         self.steps.append(Copy(source, onto if onto != source else _other_than(source)))
 
     @precondition(lambda self: self.written)
@@ -152,7 +152,7 @@ class TransferPlan(RequestPlan):
 
 
 class ConditionPlan(RequestPlan):
-    """The same with puts that depend on what is there."""
+    """The same with conditional puts."""
 
     @rule(name=_names, size=_sizes, salt=_salts)
     def create(self, name: str, size: int, salt: int) -> None:
@@ -170,8 +170,8 @@ PLAIN: Final[tuple[list[Step], ...]] = (
     [Put("a", 3, 0), Put("ab", 1, 1), List("a", "", 1), Delete("a"), List("a", "", 1)],
     [Put("d/1", 3, 0), Put("e", 1, 0), List("", "/"), DeleteBatch(("d/1", "d/2")), List("", "/"), Put("d/2", 0, 0)],
 )
-"""Always tried: nothing there, overwrite, written again after a delete, a neighbour
-by prefix listed page by page, a folder that empties and fills."""
+"""Always tried: no objects, an overwrite, a write after a delete, a similar key
+listed page by page, a directory that becomes empty and is filled again."""
 
 TRANSFERS: Final[tuple[list[Step], ...]] = (
     [
@@ -189,13 +189,13 @@ TRANSFERS: Final[tuple[list[Step], ...]] = (
     [Begin(1, "a"), Begin(2, "a"), Part(1, 3, 1), Part(2, 3, 2), Complete(2), Get("a"), Complete(1), Get("a")],
     [Put("a", 3, 0, by_url=True), Get("a", by_url=True), Put("a", 1, 1), Get("a", by_url=True), Delete("a")],
 )
-"""Always tried: copies of what changes, uploads in parts begun before a delete or beside one another, signed URLs."""
+"""Always tried: copies of changing objects, multipart uploads before a delete or in parallel, signed URLs."""
 
 CONDITIONS: Final[tuple[list[Step], ...]] = (
     [Create("a", 3, 0), Create("a", 1, 1), Delete("a"), Create("a", 1000, 2), Get("a")],
     [Put("a", 3, 0), Head("a"), Update("a", 1, 1), Update("a", 3, 2), Delete("a"), Update("a", 3, 3), Put("a", 1, 2)],
 )
-"""Always tried: created again after a delete, updated on an ETag that has become stale."""
+"""Always tried: a create after a delete, an update with an outdated ETag."""
 
 
 @clause(
@@ -247,5 +247,5 @@ def _carry_out(session: Session, steps: list[Step]) -> None:
                     return at, promised, observed, loss(promised, observed, again, absent=ABSENT)
         return None
 
-    # What no step of the sequence looked at is looked at in the end.
+    # At the end, read what no step of the sequence has read.
     carry_out(session, [*steps, List(""), *map(Get, NAMES)], attempt, repaired)

@@ -1,4 +1,4 @@
-"""CFG: the settings are read, typed and checked at start, and what is wrong is named."""
+"""CFG: settings are read, typed and checked at the start, and errors name the wrong setting."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ GOOD: Final[dict[str, tuple[dict[str, str], dict[str, str | bool | None]]]] = {
         {LOCATION: "s3", IRSA: True, ACCESS_KEY: None, SECRET_KEY: None},
     ),
 }
-"""Environments as the product documents them, and what must be read from them."""
+"""Environments from the documentation of the product, and the values that must be read from them."""
 
 WRONG: Final[dict[str, dict[str, str | None]]] = {
     "an unknown location": {LOCATION: "gcs"},
@@ -89,7 +89,7 @@ WRONG: Final[dict[str, dict[str, str | None]]] = {
     "signed URLs neither true nor false": {SIGNED_URLS: "maybe"},
     "IRSA neither true nor false": {IRSA: "2"},
 }
-"""What is wrong, each in an environment that is good otherwise."""
+"""Wrong settings, each in an environment that is correct otherwise."""
 
 
 @clause(
@@ -128,7 +128,7 @@ def test_documented_settings_are_read_and_typed(session: Session, case: str) -> 
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(session: Session, case: str) -> None:
     (name, value), *_ = WRONG[case].items()
     seen = _refused(session, _changed(AWS, {name: value}))
-    # A secret is never shown; of what is very long, the beginning is enough.
+    # A secret is never shown; of a very long value, the beginning is sufficient.
     shown = "" if not value or name in (ACCESS_KEY, SECRET_KEY) else value[:40]
     problem = next((problem for problem in seen.refusals if problem.name == name), None) if seen else None
     require(
@@ -249,7 +249,7 @@ def test_the_check_fails_where_the_folder_is_gone(session: Session) -> None:
     except StorageError as error:
         code = error.code.value
     finally:
-        # What made the folder again meanwhile is told by the verdict; the real one takes its place.
+        # If the storage made the directory again, the verdict says so; the original directory replaces it.
         shutil.rmtree(session.root, ignore_errors=True)
         aside.rename(session.root)
     compare(code, "bucket_not_found", "what the check says while the folder is missing")

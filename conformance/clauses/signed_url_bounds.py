@@ -1,4 +1,4 @@
-"""URL: what a signed URL is bound to. Whoever holds one can do what was signed, and nothing beside it."""
+"""URL: the limits of a signed URL. Its holder can do what was signed, and nothing else."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_changed_url_is_refused(session: Session) -> None:
     truth = SignedUrl.of(url, key).signature
     seen = {}
     for edit in named_edits(url, key, other_key):
-        # A refusal may say what it was sent, so the true signature is a leak only where it was not sent.
+        # An error may quote the request, so the true signature is a leak only where the request did not contain it.
         words = [truth] if truth not in edit.url else []
         seen[edit.name] = outcome(session.fetch(edit.url, made_from=url), content, hidden=[other], words=words)
     dead = session.signed_url(key, expires_in=3600, age_s=3660)
@@ -99,7 +99,7 @@ def test_the_host_of_a_url_may_not_change(session: Session) -> None:
     url = session.signed_url(key)
     host = urlsplit(url).netloc
     label, _, rest = host.partition(".")
-    # Where the bucket is part of the host, another bucket; else the same host under another port.
+    # Where the host contains the bucket: another bucket; otherwise the same host with another port.
     by_host = session.wire.endpoint.addressing == "virtual"
     other = f"{label[:-1]}{other_character(label[-1])}.{rest}" if by_host else f"{host.rpartition(':')[0] or host}:1"
     seen = outcome(session.fetch(url, headers=(("Host", other),)), content)
@@ -140,7 +140,7 @@ def test_a_url_for_put_does_nothing_else(session: Session) -> None:
 
 
 def _refused(answer: Answer, content: bytes) -> str:
-    """Like ``outcome``; here a server may also say that it knows no such operation at all (501)."""
+    """Return the same as ``outcome``; here a server may also respond that it does not know the operation (501)."""
     seen = outcome(answer, content)
     return REFUSED if answer.status == 501 and not leaked(answer, [content]) else seen
 
@@ -183,7 +183,7 @@ def test_a_file_name_comes_back_and_injects_nothing(session: Session, file_name:
 
 
 MAX_NAME_CHARS: Final = 255
-"""File systems take no longer names, so a longer one may come back cut."""
+"""Maximum length of names in file systems; a longer name may come back shortened."""
 
 
 def _disposition_problem(url: str, key: str, answer: Answer, name: str, content: bytes) -> str:
@@ -214,7 +214,7 @@ def _disposition_problem(url: str, key: str, answer: Answer, name: str, content:
 
 
 def _same_name(came: str, name: str) -> bool:
-    """Whether a name came back: exactly, but for control characters (replaced or dropped) and what is over 255."""
+    """Return whether a name came back: exactly, except for control characters and for what is beyond 255 characters."""
     if len(name) > MAX_NAME_CHARS:
         return len(came) >= MAX_NAME_CHARS - 55 and _same_name(came[:200], name[:200])
 
@@ -234,7 +234,7 @@ OVERRIDES: Final = {
     "response-content-disposition": "inline",
     "response-content-encoding": "gzip",
 }
-"""What a GET may ask to be put into the answer's headers: a way to make a page out of a file."""
+"""What a GET may request for the headers of its response: a way to turn a file into a web page."""
 
 
 @clause(

@@ -1,4 +1,4 @@
-"""URL: a signed URL lets anybody read one object for a while, and nothing else."""
+"""URL: a signed URL lets anybody read one object for a limited time, and does nothing else."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ URLS: Final = (Capability.SIGNED_URLS,)
 
 DAY_S: Final = 86_400
 LIVES: Final = (1, 2, 3, 60, 900, 901, 3600, DAY_S, MAX_URL_LIFE_S - 1, MAX_URL_LIFE_S)
-"""Lives of URLs at which signers and servers have changed their ways, in seconds."""
+"""Lifetimes of URLs in seconds at which signers and servers change their behaviour."""
 
 
 def require_in_time(started: float, outcomes: tuple[str, ...]) -> None:
-    """Raise ``Inconclusive`` where a refusal may be our own slowness: the URL had so little time left."""
+    """Raise ``Inconclusive`` where a rejection may be due to our own slowness, as the URL had little time left."""
     if any(seen != SERVED for seen in outcomes) and time.monotonic() - started > TOLERANCE_S - 1:
         raise Inconclusive("signing and fetching took so long that the URL may have died on the way; try again")
 
@@ -209,7 +209,7 @@ def test_a_url_works_for_every_key_of_the_layout(
     owner = session.fresh_id()
     platform_id, project_id = (owner, None) if of_platform else (None, owner)
     key = session.layout.build(file_type, file_id, platform_id=platform_id, project_id=project_id)
-    # By the storage and not by other hands: that a file of the layout cannot be stored is the backend's deviation.
+    # Through the storage under test: if it cannot store a file of the layout, that is the backend's deviation.
     content = secret_content(session)
     session.storage.upload(key, content)
     compare(outcome(session.fetch(session.signed_url(key)), content), SERVED, f"URL of {key!r}")
@@ -228,7 +228,7 @@ def test_a_url_works_for_every_key_of_the_layout(
 @given(tail=key_tails())
 def test_a_url_works_for_any_key(session: Session, tail: str) -> None:
     key, content = session.fresh_prefix() + tail, secret_content(session)
-    # Whether such a key can be stored at all is another clause's matter.
+    # Another clause decides whether such a key can be stored at all.
     only_if(session.wire.put(key, content).ok)
     only_if(session.wire.get(key).body == content)
     compare(outcome(session.fetch(session.signed_url(key)), content), SERVED, f"URL of a key that ends in {tail!r}")

@@ -1,4 +1,4 @@
-"""URL: what an S3 server makes of signed URLs, by single requests: wrong periods, ranges, uploads, error codes."""
+"""URL: how an S3 server handles signed URLs, by single requests: invalid periods, ranges, uploads, error codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ URLS: Final = (Capability.SIGNED_URLS,)
 UPLOADS: Final = (Capability.SIGNED_URLS, Capability.SIGNED_UPLOADS)
 
 SKEW_S: Final = 900
-"""How far clocks may differ, in seconds: 15 minutes."""
+"""Maximum difference between clocks, in seconds: 15 minutes."""
 
 NO_LIVES: Final = (
     "0",
@@ -51,7 +51,7 @@ NO_LIVES: Final = (
     str(2**63),
     "9" * 40,
 )
-"""Values of X-Amz-Expires that are no life between 1 and 604800 s."""
+"""Values of X-Amz-Expires that are not a lifetime between 1 and 604800 s."""
 
 
 @clause(
@@ -71,8 +71,8 @@ NO_LIVES: Final = (
 )
 def test_what_is_no_life_is_refused(session: Session, expires: str) -> None:
     key, content = stored(session)
-    # Dated a minute ahead, as clocks may differ, so that reading the value as a life that is over is not enough. But 0
-    # may be read so: Amazon S3 names 1 as the least value, and only lives below 0 in its refusal.
+    # Dated one minute ahead, as clocks may differ, so that a server cannot reject the value as a lifetime that is over.
+    # For 0 it may: Amazon S3 names 1 as the minimum, and its error only mentions values below 0.
     other_age = 60 if expires == "0" else -60
     seen = {
         age: outcome(session.wire.fetch_presigned("GET", key, expires=expires, age_s=age), content)
@@ -295,7 +295,7 @@ def _sha256(body: bytes) -> str:
 
 
 def _bound(body: bytes, other: bytes) -> dict[str, tuple[Headers, Headers, bytes]]:
-    """Return ways to break what a PUT of ``body`` binds: what is signed, what is sent instead, and with which body."""
+    """Return ways to break what a PUT of ``body`` signs: the signed headers, the sent headers, and the sent body."""
     kind, md5 = (("Content-Type", "text/plain"),), (("Content-MD5", content_md5(body)),)
     length, sha = (("Content-Length", str(len(body))),), (("x-amz-checksum-sha256", _sha256(body)),)
     return {
@@ -334,7 +334,7 @@ def test_a_signed_put_enforces_what_it_binds(session: Session) -> None:
         seen[how] = (outcome(answer, b""), "nothing stored" if left is None else f"{len(left)} bytes stored")
         promised[how] = (REFUSED, "nothing stored")
         if left is not None:
-            # As it was signed, and yet another body; or not as it was signed.
+            # Sent as signed and yet with another body, or not sent as signed.
             harms.add(Harm.STORES_WRONG_DATA if sent == signed else Harm.BYPASSES_AUTHENTICATION)
         name = signed[0][0]
         if name not in seen:
