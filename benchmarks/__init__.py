@@ -1,1 +1,1 @@
-"""Figures, printed and never asserted: these machines are shared, so read ratios within one run."""
+"""Benchmarks. They print figures and assert nothing, because the machines are shared: compare ratios within one run."""

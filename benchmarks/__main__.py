@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME…]``: print the figures of the named benchmarks, or of all."""
+"""``python -m benchmarks [NAME…]``: prints the figures of the named benchmarks, or of all."""
 
 from __future__ import annotations
 

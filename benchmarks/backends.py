@@ -1,4 +1,4 @@
-"""The backends that are measured: those that need no account and no container engine."""
+"""The backends to measure: those that need no account and no container engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bucket_conformance.providers import discover
 
 @contextmanager
 def session_on(provider_id: str) -> Iterator[Session]:
-    """Start a provider and open a session on it."""
+    """Start a provider and open a session on it. Yields the session."""
     provider = discover()[provider_id]
     with (
         provider.choose().start(lambda _: None) as running,
@@ -29,7 +29,7 @@ def session_on(provider_id: str) -> Iterator[Session]:
 
 
 def timed_run(*words: str) -> tuple[float, list[dict[str, Any]]]:
-    """Run ``conformance run`` in a process of its own; return its seconds from start to exit and its report's lines."""
+    """Run ``conformance run`` in a new process; return its seconds from start to exit, and the lines of its report."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
         command = [

@@ -1,4 +1,4 @@
-"""How much memory a process grows by while one GiB goes up and comes down as a stream."""
+"""By how much the memory of a process grows while it uploads and downloads one GiB as a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GIB = 1024**3
 
 
 class Source(io.RawIOBase):
-    """A GiB that is never held: a stream that cannot seek."""
+    """A stream of one GiB that is never in memory as a whole, and that cannot seek."""
 
     def __init__(self, size: int) -> None:
         self._left = size
@@ -35,7 +35,7 @@ def _peak_mib() -> float:
 
 
 def measure(provider: str) -> None:
-    """Print the growth of this process; run in a process of its own, because a peak never sinks."""
+    """Print the memory growth of this process. Run it in a new process, because a peak never decreases."""
     with session_on(provider) as session:
         key = session.fresh_key()
         session.storage.upload(key, b"warm")

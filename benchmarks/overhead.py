@@ -1,4 +1,4 @@
-"""What judging costs beside the requests themselves: a run's time over a bare replay of the same requests."""
+"""The cost of judging in addition to the requests: the time of a run divided by that of a replay of its requests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
 from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
 
 SERVERS: Final = ("rclone", "seaweedfs")
-"""A small one and a large one; both install within seconds."""
+"""A small server and a large one; both install within seconds."""
 
 
 class _KeepingRecorder(Recorder):
-    """Keeps the exchanges of the whole run instead of the last example's, and which thread sent each."""
+    """Keeps the exchanges of the whole run, not only those of the last example, and the thread that sent each one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _KeepingRecorder(Recorder):
         pass
 
     def recall(self, exchanges: Sequence[Exchange]) -> None:
-        pass  # They were sent once, and are here.
+        pass  # They were sent once, and are already recorded.
 
 
 def main() -> None:
@@ -55,8 +55,8 @@ def _measure(server: str) -> None:
         once = _time_of_what_goes_once(session.transport, keeping)
         connection = http.client.HTTPConnection(urlsplit(session.wire.endpoint.url).netloc, timeout=10)
         for entry in select(profiles=[Profile.S3]):
-            # Races are left out: how long a server lets writers of one key wait for each other is chance (SeaweedFS:
-            # none to three whole seconds).
+            # Races are left out: how long a server makes writers of one key wait for each other is chance (SeaweedFS:
+            # from 0 to 3 s).
             if any(case.racy for case in entry.cases):
                 continue
             keeping.sent.clear()
@@ -64,7 +64,7 @@ def _measure(server: str) -> None:
             judge(entry, session, EFFORTS[Mode.QUICK], seed=1)
             run_s += time.perf_counter() - started
             sent = [(thread, exchange) for thread, exchange in keeping.sent if _can_be_repeated(exchange)]
-            # Clause by clause, so that a machine that is slow for a while is slow for both.
+            # Clause by clause, so that a machine that is slow for a while affects both sides.
             started = time.perf_counter()
             _replay(connection, sent)
             replay_s += time.perf_counter() - started
@@ -78,7 +78,7 @@ def _measure(server: str) -> None:
 
 
 def _time_of_what_goes_once(transport: HttpTransport, keeping: _KeepingRecorder) -> list[float]:
-    """Let the transport note the seconds of each request that cannot be repeated: it counts on neither side."""
+    """Make the transport record the seconds of each request that cannot be repeated; these count on neither side."""
     send, noted = transport.send, []
 
     def timed(*args: Any, **options: Any) -> Answer:
@@ -95,7 +95,7 @@ def _time_of_what_goes_once(transport: HttpTransport, keeping: _KeepingRecorder)
 
 
 def _can_be_repeated(exchange: Exchange) -> bool:
-    """Leave out what hangs up, what announces more than it sends, and what was too large to be kept."""
+    """Return whether a request can be repeated: not if it hangs up, announces more than it sends, or was not kept."""
     headers = {name.lower(): value for name, value in exchange.headers}
     announced = headers.get("content-length", "0")
     return (
@@ -110,7 +110,7 @@ def _can_be_repeated(exchange: Exchange) -> bool:
 def _replay(connection: http.client.HTTPConnection, sent: list[tuple[int, Exchange]]) -> None:
     """Send the same bytes again; expired or repeated signatures do not matter here.
 
-    What one thread sent goes over one kept-alive connection; what several sent at once is sent at once.
+    Requests of one thread use one persistent connection; requests that were sent in parallel are sent in parallel.
     """
     host, alone = f"{connection.host}:{connection.port}", threading.get_ident()
     for at_once, group in itertools.groupby(sent, key=lambda pair: pair[0] != alone):

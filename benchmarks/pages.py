@@ -1,4 +1,4 @@
-"""The page of thirty providers by two hundred clauses: how long the command takes to write it, a browser to open it."""
+"""A page with 30 providers and 200 clauses: the seconds in which the command writes it and a browser opens it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CLAUSES_EACH: Final = 40
 DEVIATING: Final = 0.15
 DRAWN_S: Final = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
     () => done(performance.now() / 1000))))"""
-"""Seconds since the navigation began, once two frames were drawn."""
+"""Seconds from the start of the navigation until two frames were drawn."""
 
 
 def main() -> None:
-    # What repeats deflates to nothing: real evidence lies between the two.
+    # Repeated text compresses to almost nothing; real evidence is between the two kinds.
     for kind, word in (("evidence that repeats", _same), ("evidence without any repetition", _other)):
         with tempfile.TemporaryDirectory() as folder:
             report, page = Path(folder) / "report.jsonl", Path(folder) / "page.html"

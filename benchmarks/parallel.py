@@ -1,4 +1,4 @@
-"""Ten small backends at once: how long they take together over the slowest of them, and what memory it takes."""
+"""Ten small backends in parallel: their total time compared with the slowest one, and the memory they need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL: Final = (
     "s3rver",
     "seaweedfs",
 )
-"""The first ten that are installed here are taken."""
+"""Of these, the first ten that are installed are used."""
 COUNT: Final = 10
 
 

@@ -1,4 +1,4 @@
-"""How long the command takes on one backend, from its start to its exit code, by mode, and which clauses take most."""
+"""How long the command takes on one backend, from start to exit, by mode, and which clauses take the longest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.backends import timed_run
 BACKENDS: Final = ("local_disk", "gofakes3", "rclone", "versitygw", "minio", "seaweedfs")
 MODES: Final = {"core": ("--profile", "core"), "quick": ("--quick",), "default": ()}
 EMBEDDED: Final = ("local_disk", "seaweedfs")
-"""Those whose core profile somebody waits for who tries the suite for the first time."""
+"""People who try the suite for the first time wait for the core profile of these."""
 
 
 def main() -> None:

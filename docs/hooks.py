@@ -1,4 +1,4 @@
-"""Gives MkDocs the generated pages, the inserts of pages by hand, and the navigation."""
+"""MkDocs hooks: the generated pages, the generated parts of other pages, and the navigation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw the picture of the README from a report: ``python docs/make_matrix_svg.py REPORT > docs/matrix.svg``."""
+"""Draws the picture in the README from a report: ``python docs/make_matrix_svg.py REPORT > docs/matrix.svg``."""
 
 from __future__ import annotations
 

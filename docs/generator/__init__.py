@@ -1,6 +1,6 @@
-"""Pages made from live data whenever the site is built: nothing of them is committed, so nothing of them is stale.
+"""Pages that are generated whenever the site is built. None of them is committed, so none can be outdated.
 
-:func:`generated` needs the project alone; :mod:`docs.hooks` hands its pages to MkDocs.
+:func:`generated` needs only the project; :mod:`docs.hooks` passes its pages to MkDocs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from docs.generator import command_line, contract, decisions, findings, provider
 
 
 def generated() -> dict[str, str]:
-    """Return every generated page (Markdown) and file by its path in the site's sources."""
+    """Return every generated page (Markdown) and file, by its path in the sources of the site."""
     return {
         **contract.pages(),
         **providers.pages(),

@@ -1,4 +1,4 @@
-"""Clauses that a page names lead to what they promise."""
+"""Turns clause ids on a page into links to the clauses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 from bucket_conformance.conformance.catalogue import entries
 
-# What must stay as it is comes first: spans of code, links, addresses.
+# What must not change comes first: code spans, links, addresses.
 _NAMED: Final = re.compile(r"(?P<kept>(`+)(?:.+?)\2|\[[^\]]*\]\([^)]*\)|https?://\S+)|\b(?P<id>[A-Z]{2,5}-\d{3})\b")
 _FENCE: Final = re.compile(r" {0,3}(```+|~~~+)")
 
 
 def with_clause_links(markdown: str, path: str) -> str:
-    """Return a page with the ids of clauses as links, but in headings and code. ``path`` is that in the sources."""
+    """Return a page with clause ids as links, except in headings and code. ``path`` is its path in the sources."""
     to_root = "../" * path.count("/")
     lines, fence = [], ""
     for line in markdown.split("\n"):

@@ -1,4 +1,4 @@
-"""The command line, from its own argument parsers."""
+"""The page about the command line, from its own argument parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract, a page per family: what each clause states, what proves it, who deviates."""
+"""The pages about the contract, one per family: what each clause promises, what proves it, and who deviates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INDEX: Final = "contract/index.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What is known about clauses beside what they state themselves, by clause."""
+    """What the project knows about clauses in addition to their own data, by clause id."""
 
     faults: Mapping[str, AnyFault]
     breaking: Mapping[str, Sequence[AnyFault]]

@@ -1,4 +1,4 @@
-"""What the expectations of the built-in providers say, for the pages of clauses and of providers alike."""
+"""The expectations of the built-in providers, for the pages about clauses and about providers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bucket_conformance.providers import discover, expectations
 
 
 def expected_deviations() -> dict[str, Mapping[str, Expectation]]:
-    """Return the expectations by provider and clause, in the order of the contract."""
+    """Return the expectations by provider and then by clause, in the order of the contract."""
     order = list(entries())
     found: dict[str, Mapping[str, Expectation]] = {}
     for provider in discover():
@@ -22,7 +22,7 @@ def expected_deviations() -> dict[str, Mapping[str, Expectation]]:
 
 
 def under(expectation: Expectation) -> str:
-    """Return the settings that a deviation is seen under, to go before its reason; empty for one seen under all."""
+    """Return a text for the settings under which a deviation appears, before its reason; '' where it always does."""
     given = dict(expectation.when)
     said = {True: "over https", False: "over http"}[bool(given.pop("tls"))] if "tls" in given else ""
     others = " and ".join(f"{name} `{value}`" for name, value in sorted(given.items()))

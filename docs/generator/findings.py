@@ -1,4 +1,4 @@
-"""The pages of `conformance findings`, found by backend: for the navigation, the overview and the providers' pages."""
+"""The pages of `conformance findings` by backend: for the navigation, the overview and the providers' pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROVIDER: Final = re.compile(r"^\| provider \| `([^`]+)`", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingPage:
-    """One page. ``path`` is that in the site's sources, ``clauses`` as its title names them."""
+    """One page of a finding. ``path`` is its path in the sources; ``clauses`` are those that its title names."""
 
     path: str
     provider: str
@@ -39,7 +39,7 @@ class FindingPage:
 
 
 def read(path: Path) -> FindingPage:
-    """Return what a page says of itself. ``ValueError`` for a page that no finding looks like."""
+    """Return the data in the title and the table of a page. Raises ``ValueError`` where it is no page of a finding."""
     said = path.read_text(encoding="utf-8")
     title, version, provider = _TITLE.match(said), _VERSION.search(said), _PROVIDER.search(said)
     if not (title and version and provider):
@@ -55,12 +55,12 @@ def read(path: Path) -> FindingPage:
 
 
 def pages() -> dict[str, str]:
-    """Return the page that says how findings are disclosed: the project's own, which findings name."""
+    """Return the page about the disclosure of findings, which is the project's ``SECURITY.md``."""
     return {DISCLOSURE: (FOLDER.parent.parent / "SECURITY.md").read_text(encoding="utf-8")}
 
 
 def with_disclosure(markdown: str) -> str:
-    """Return a page of findings with the name of that page as a link to it."""
+    """Return a page of a finding in which the name of that page is a link."""
     return re.sub(r"`?SECURITY\.md`?", f"[SECURITY.md](../{DISCLOSURE})", markdown)
 
 
@@ -69,7 +69,7 @@ def _as_it_was(escaped: str) -> str:
 
 
 def by_backend(folder: Path = FOLDER) -> dict[str, list[FindingPage]]:
-    """Return the pages by backend, in the order of letters; a name with its version where two versions were judged."""
+    """Return the pages by backend, sorted by name. The name includes the version where there are several versions."""
     pages = [read(path) for path in sorted(folder.glob("*.md")) if path.name != "index.md"]
     versions = Counter(name for name, _ in {(page.backend, page.backend_and_version) for page in pages})
     found: dict[str, list[FindingPage]] = {}
@@ -83,7 +83,7 @@ def of_provider(provider: str, folder: Path = FOLDER) -> list[FindingPage]:
 
 
 def with_overview(markdown: str, found: Mapping[str, Sequence[FindingPage]]) -> str:
-    """Return the list of findings with a table before its first backend: one row for each, which leads there."""
+    """Return the list of findings with a table before its first backend, one row with a link per backend."""
     head, heading, rest = markdown.partition("\n## ")
     if not heading:
         return markdown

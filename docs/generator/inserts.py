@@ -1,7 +1,7 @@
 """Generated pieces of pages that are written manually.
 
-They stand between ``<!-- insert: NAME -->`` and ``<!-- end -->``, and are committed, so that the pages read well
-without the site too. ``python -m docs.generator.inserts`` brings them up to date; building the site does so by itself.
+They are between ``<!-- insert: NAME -->`` and ``<!-- end -->``, and are committed, so that the pages are complete
+without the site. ``python -m docs.generator.inserts`` updates them; building the site does so as well.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ EXIT_CODES: Final[Mapping[ExitCode, str]] = {
 
 
 def with_inserts(markdown: str) -> str:
-    """Return a page with its marks replaced. ``LookupError`` names a mark that nobody knows."""
+    """Return a page with its marks replaced. Raises ``LookupError`` for an unknown mark."""
     return _MARK.sub(lambda mark: _insert(mark[1]), markdown)
 
 
 def refreshed(markdown: str) -> str:
-    """Return a page whose generated pieces are up to date, with their marks. Raises ``LookupError`` as above."""
+    """Return a page with its generated pieces updated and its marks kept. Raises ``LookupError`` for unknown marks."""
     return _MARK.sub(lambda mark: f"<!-- insert: {mark[1]} -->{_insert(mark[1])}<!-- end -->", markdown)
 
 
@@ -61,7 +61,7 @@ def _layers() -> str:
 
 
 def layers() -> list[list[str]]:
-    """Return the layers of the suite, highest first, as import-linter is told them."""
+    """Return the layers of the suite as in the configuration of import-linter, highest first."""
     configuration: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for contract in configuration["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers":
@@ -105,7 +105,7 @@ INSERTS: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def main() -> None:
-    """Bring the generated pieces of all pages up to date."""
+    """Update the generated pieces of all pages."""
     for path in sorted((ROOT / "docs").glob("*.md")):
         before = path.read_text(encoding="utf-8")
         after = refreshed(before)

@@ -1,4 +1,4 @@
-"""Small pieces of Markdown, and what must be escaped in them."""
+"""Small pieces of Markdown with correct escaping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CODE: Final = re.compile(r"(`+)(.+?)\1")
 
 
 def text(value: str) -> str:
-    """Return prose as Markdown: code spans stay, addresses become links, everything else means itself."""
+    """Return prose as Markdown: code spans stay, addresses become links, all other characters are literal."""
     pieces: list[str] = []
     end = 0
     for found in _CODE.finditer(value):
@@ -27,7 +27,7 @@ def _linked(value: str) -> str:
     pieces: list[str] = []
     end = 0
     for found in _ADDRESS.finditer(value):
-        # Capitals in a host stand for a name of the reader's own: nothing to go to.
+        # A host with capitals is a placeholder for the reader's own name, so it gets no link.
         is_real = urlsplit(found[0]).netloc.islower()
         pieces += [_escaped(value[end : found.start()]), link(found[0]) if is_real else code(found[0])]
         end = found.end()
@@ -39,25 +39,25 @@ def _escaped(value: str) -> str:
 
 
 def link(address: str, title: str = "") -> str:
-    """Return a link. Without a title it shows the address, shortened in the middle where it is long."""
+    """Return a link. Without a title it shows the address, shortened in the middle if it is long."""
     shown = title or shortened(address)
     return f"[{_escaped(shown)}](<{address}>)"
 
 
 def shortened(address: str) -> str:
-    """Return an address without its scheme, at most 60 characters long, with its beginning and its end."""
+    """Return an address without its scheme, shortened in the middle to at most 60 characters."""
     bare = address.removeprefix("https://").removeprefix("http://").rstrip("/")
     return bare if len(bare) <= 60 else f"{bare[:28]}…{bare[-31:]}"
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor that Python-Markdown gives to a heading of plain text."""
+    """Return the anchor that Python-Markdown makes for a heading of plain text."""
     plain = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode("ascii")
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower())
 
 
 def code(value: str) -> str:
-    """Return a code span of any text on one line."""
+    """Return a code span with any text, on one line."""
     longest = max((len(run) for run in re.findall("`+", value)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if value.startswith("`") or value.endswith("`") else ""
@@ -65,12 +65,12 @@ def code(value: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of cells that are Markdown already."""
+    """Return a table; the cells are already Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(" ".join(cell.split()) for cell in line) + " |" for line in lines) + "\n"
 
 
 def folded(title: str, body: str) -> str:
-    """Return a box that opens at a click."""
+    """Return a box that opens on a click."""
     inside = "\n".join(f"    {line}".rstrip() for line in body.splitlines())
     return f'??? note "{title}"\n\n{inside}\n'

@@ -1,4 +1,4 @@
-"""The navigation: pages by hand in an order of reading, generated ones as they come."""
+"""The navigation: manually written pages in reading order, then the generated ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from docs.generator import contract, decisions, findings, power, providers
 PAGES: Final = Path(__file__).parent.parent
 
 Nav = list[Any]
-"""As MkDocs takes it: paths, and mappings of one title to a path or to a further list."""
+"""The structure that MkDocs expects: paths, and mappings of one title to a path or to another list."""
 
 
 def navigation() -> Nav:
@@ -34,7 +34,7 @@ def navigation() -> Nav:
         },
         {"Contract": _contract()},
         {"Providers": _providers()},
-        # Publishing puts the pages of stored reports in its place.
+        # Publishing replaces it by the pages of stored reports.
         {"Matrix": "matrix/index.md"},
         *_findings(),
         *_folder("Advice", "advice"),
@@ -87,7 +87,7 @@ def _findings() -> Nav:
 
 
 def _folder(title: str, name: str) -> Nav:
-    """Return a section of all pages of a folder, its index first; nothing where there is no folder."""
+    """Return a section with all pages of a directory, its index first; nothing where the directory does not exist."""
     pages = sorted(path.relative_to(PAGES).as_posix() for path in (PAGES / name).rglob("*.md"))
     pages.sort(key=lambda path: path != f"{name}/index.md")
     return [{title: pages}] if pages else []

@@ -1,4 +1,4 @@
-"""The kill table (``docs/power.md``): it is made by a run of hours, so it is linked to where it is there."""
+"""The kill table (``docs/power.md``). Making it takes hours, so pages link to it only where it exists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_there() -> bool:
 
 
 def faults() -> frozenset[str]:
-    """Return the faults that have a row in the table; none where there is no table."""
+    """Return the faults that have a row in the table; an empty set where there is no table."""
     return (
         frozenset(row["fault"] for row in _ROW.finditer(PAGE.read_text(encoding="utf-8")))
         if is_there()
@@ -26,5 +26,5 @@ def faults() -> frozenset[str]:
 
 
 def with_anchors(markdown: str) -> str:
-    """Return the table with an anchor and a class in each fault's row."""
+    """Return the table with an anchor and a CSS class in the row of each fault."""
     return _ROW.sub(lambda row: f"| {row['shown']}{{ #{row['fault']} .fault }} |", markdown)

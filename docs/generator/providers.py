@@ -1,4 +1,4 @@
-"""The providers, a page each, from the registry."""
+"""The pages about providers, one each, from the registry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS: Final = {
     Kind.MOCK: "Mocks for tests",
     Kind.SERVICE: "Services",
 }
-"""The kinds in the order of the list, with their headings."""
+"""The kinds and their headings, in the order of the list."""
 
 LIMITS: Final = {
     "batch_keys": "keys in one DeleteObjects",
@@ -57,7 +57,7 @@ def pages() -> dict[str, str]:
 
 
 def by_kind(found: Mapping[str, Provider]) -> dict[str, list[Provider]]:
-    """Return the providers under the headings of their kinds, without empty ones."""
+    """Return the providers by the heading of their kind, without empty kinds."""
     listed = {title: [p for p in found.values() if p.kind is kind] for kind, title in KINDS.items()}
     return {title: members for title, members in listed.items() if members}
 
@@ -142,7 +142,7 @@ FEATURES: Final = (
     Capability.LIFECYCLE,
     Capability.DURABLE,
 )
-"""The capabilities whose absence says something to whoever chooses a provider; the others are the suite's own."""
+"""The capabilities whose absence matters for the choice of a provider; the others matter only to the suite."""
 
 
 def _launch(launch: Launch) -> Iterator[str]:
@@ -233,7 +233,7 @@ def _findings(provider: Provider) -> Iterator[str]:
 
 
 def _advice(title: str) -> str:
-    """Return the anchor of a backend in the advice, "" where it has none."""
+    """Return the anchor of a backend on the page with advice, or "" where it has none."""
     path = PAGES / ADVICE
     for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
         if line.startswith("## ") and line[3:].rpartition(" ")[0] == title:

@@ -1,4 +1,4 @@
-"""The report document, from its JSON Schema."""
+"""The page about the report document, from its JSON Schema."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _rows(
 
 
 def _resolved(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a schema with what it refers to; of "this or null" with no default null, the types of both."""
+    """Return a schema with its references resolved. For "X or null" with the default null, return both types."""
     choices = given.get("anyOf")
     if not choices:
         return {**_definition(given, definitions), **given}

@@ -1,4 +1,4 @@
-"""What the clauses judge: each call gives a new client of the same SQLite file."""
+"""The storage to judge: each call returns a new client of the same SQLite file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlite_storage import SqliteStorage
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """One folder for each process, removed at its end: `pytest -n 4` judges four files side by side."""
+    """Return one directory per process, removed at its end: `pytest -n 4` judges four files in parallel."""
     return tempfile.TemporaryDirectory(prefix="sqlite-storage-")
 
 

@@ -1,4 +1,4 @@
-"""Objects in one SQLite file, behind the storage port of bucket-conformance."""
+"""Stores objects in one SQLite file; implements the storage port of bucket-conformance."""
 
 from sqlite_storage.storage import SqliteStorage
 

@@ -1,4 +1,4 @@
--- A key is kept as its UTF-8 bytes: SQLite then orders and compares keys byte by byte, as the port asks.
+-- A key is stored as its UTF-8 bytes: SQLite then sorts and compares keys byte by byte, as the port requires.
 CREATE TABLE IF NOT EXISTS object (
     key           BLOB PRIMARY KEY,
     version       INTEGER NOT NULL UNIQUE,
@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS object (
     content_type  TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Bodies lie in pieces, so that neither side ever holds one whole.
+-- Bodies are stored in pieces, so that no complete body is ever in memory.
 CREATE TABLE IF NOT EXISTS piece (
     version  INTEGER NOT NULL,
     number   INTEGER NOT NULL,
@@ -16,6 +16,6 @@ CREATE TABLE IF NOT EXISTS piece (
     PRIMARY KEY (version, number)
 ) WITHOUT ROWID;
 
--- The newest version of all, deleted ones too: a number that was used is never given again.
+-- The highest version number so far, including deleted versions: a number is never used twice.
 CREATE TABLE IF NOT EXISTS newest (version INTEGER NOT NULL);
 INSERT INTO newest SELECT 0 WHERE NOT EXISTS (SELECT * FROM newest);

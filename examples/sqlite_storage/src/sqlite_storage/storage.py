@@ -1,4 +1,4 @@
-"""The storage port over one SQLite file. What each method promises stands at :class:`Storage`."""
+"""The storage port on one SQLite file. :class:`Storage` says what each method promises."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 256 * 1024
 PAGE_KEYS: Final = 500
 BUSY_S: Final = 60.0
-"""How long a writer waits for another one."""
+"""Seconds for which a writer waits for another one."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqliteStorage:
-    """Stores objects in the file ``path``, which is made where there is none. Clients may share a file."""
+    """Stores objects in the file ``path``, which it creates where it does not exist. Several clients may share a file.
+
+    Raises ``StorageError`` where the file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,8 +47,8 @@ class SqliteStorage:
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
         require_key(key, "upload")
         digest, size = hashlib.sha256(), 0
-        # The stream is read to its end before anything is written: it may be slow, break off, or never end, and a
-        # transaction of SQLite keeps every other writer waiting.
+        # Read the whole stream before writing: it may be slow, break off, or never end, and a transaction of SQLite
+        # blocks every other writer.
         with tempfile.TemporaryFile() as spool:
             stream: BinaryIO = io.BytesIO(body) if isinstance(body, bytes) else body
             while piece := stream.read(PIECE_BYTES):
@@ -73,7 +76,7 @@ class SqliteStorage:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         require_key(key, "open")
-        # The first SELECT fixes what this transaction sees: overwrites and deletes meanwhile do not reach it.
+        # The first SELECT fixes what this transaction sees; later overwrites and deletes do not affect it.
         with self._transaction("open", key) as database:
             database.execute("BEGIN")
             version, size = self._row(database, "open", key)[:2]
@@ -133,7 +136,7 @@ class SqliteStorage:
 
     @contextmanager
     def _transaction(self, operation: str, key: str | None) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, so that threads share nothing; committed at the end, rolled back by an error."""
+        """Yield a new connection, so that threads share nothing. Commit at the end; roll back after an error."""
         try:
             database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             try:
@@ -157,7 +160,7 @@ class SqliteStorage:
 
 
 class _Pieces(io.RawIOBase):
-    """Reads one version piece by piece; short of its end is an error, never an end."""
+    """Reads one version piece by piece. A missing piece is an error, and not the end of the stream."""
 
     def __init__(self, database: sqlite3.Connection, key: str, version: int, size: int) -> None:
         self._key, self._left = key, size
@@ -194,7 +197,7 @@ def _bytes(key: str) -> bytes:
 
 
 def _end_of(prefix: bytes) -> bytes | None:
-    """The first bytes after all that begin with ``prefix``; ``None`` where nothing is."""
+    """Return the first bytes that sort after everything that begins with ``prefix``; ``None`` where nothing does."""
     cut = prefix.rstrip(b"\xff")
     return cut[:-1] + bytes([cut[-1] + 1]) if cut else None
 
