@@ -89,8 +89,8 @@ def _index(by_family: Mapping[str, Sequence[Entry]], around: Around) -> str:
             "`core` is what the storage system needs from any backend, local disk included; profile `s3` is what a "
             "client may expect of an S3-compatible endpoint, with Amazon S3's documentation as the norm.",
             "",
-            "Each clause names a fault that proves it: a store with exactly one thing broken, which the clause must "
-            "catch. “Recorded” counts clauses that are held against [recorded answers of Amazon S3](../anchors.md)."
+            "Each clause names a fault that proves it: a store with exactly one defect, which the clause must catch. "
+            "“Recorded” counts clauses that are compared with [recorded responses of Amazon S3](../anchors.md)."
             + (
                 " [What the suite catches](../power.md) says which clauses noticed which fault."
                 if power.is_there()
@@ -98,7 +98,7 @@ def _index(by_family: Mapping[str, Sequence[Entry]], around: Around) -> str:
             ),
             "",
             table(("family", "about", "clauses", "MUST", "core", "recorded", "someone deviates"), rows),
-            "The pages are made from the clauses themselves. The same on a terminal: `conformance list clauses`, "
+            "The pages are generated from the clauses. The same in the terminal: `conformance list clauses`, "
             "`conformance show URL-003`.",
             "",
         )

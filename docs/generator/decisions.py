@@ -14,7 +14,7 @@ def records() -> list[Path]:
 
 
 def pages() -> dict[str, str]:
-    lines = ["# Decisions", "", "Why it is so, with the alternatives that lost.", ""]
+    lines = ["# Decisions", "", "Why the project is as it is, with the rejected alternatives.", ""]
     lines += [f"{number_of(record)}. [{title_of(record)}]({record.name})" for record in records()]
     return {"decisions/index.md": "\n".join(lines) + "\n"}
 

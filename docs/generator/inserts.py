@@ -25,9 +25,9 @@ EXIT_CODES: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "as expected",
     ExitCode.REGRESSION: "a deviation from a MUST that was not expected; for `gate`: something got worse",
     ExitCode.USAGE: "wrong usage: an option, a file or a name; the message says what is allowed",
-    ExitCode.HARNESS: "a backend could not be judged, or a report is broken: says nothing about the backend",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C); what the run had created is removed",
-    ExitCode.BROKEN_PIPE: "the reader of the output went away",
+    ExitCode.HARNESS: "a backend could not be judged, or a report is broken; this says nothing about the backend",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C); the run removes what it created",
+    ExitCode.BROKEN_PIPE: "the reader of the output was closed",
 }
 
 
@@ -87,7 +87,7 @@ def _examples() -> str:
     if not pages:
         return ""
     listed = "".join(f"- `examples/{page.parent.name}`: {title_of(page)}\n" for page in pages) + "\n"
-    return f"\n## Complete examples\n\nEach is a project of its own, with its workflow:\n\n{listed}"
+    return f"\n## Complete examples\n\nEach is a complete project with its workflow:\n\n{listed}"
 
 
 def _kill_table() -> str:

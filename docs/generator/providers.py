@@ -68,12 +68,12 @@ def _index(found: Mapping[str, Provider], known: Mapping[str, Mapping[str, Expec
         "# Providers",
         "",
         f"{len(found)} providers are built in. {started} of them start on your machine without an account; the others "
-        "are reached by credentials from the environment. A provider is one file of `providers/`; "
-        "[one of your own](../write-a-provider.md) needs a few lines of TOML.",
+        "need credentials in the environment. A provider is one file in `providers/`; "
+        "[your own](../write-a-provider.md) needs a few lines of TOML.",
         "",
-        "“Known deviations” are those that somebody looked at and recorded with a reason. No number there means that "
-        "nobody has recorded any: the provider was judged clean, or was not judged. A verdict on a mock or a simulator "
-        "says nothing about the service that it imitates.",
+        "“Known deviations” are those that somebody reviewed and recorded with a reason. No number means that none is "
+        "recorded: the provider had no deviation, or was not judged. A verdict on a mock or a simulator says nothing "
+        "about the service that it imitates.",
         "",
     ]
     for title, members in by_kind(found).items():
@@ -88,7 +88,7 @@ def _index(found: Mapping[str, Provider], known: Mapping[str, Mapping[str, Expec
             for provider in members
         ]
         parts += [f"## {title}", "", table(("provider", "id", "licence", "launch", "known deviations"), rows)]
-    parts += ["What can run on your machine, and what is missing, says `conformance list providers`.", ""]
+    parts += ["`conformance list providers` shows what can run on your machine, and what is missing.", ""]
     return "\n".join(parts)
 
 
@@ -111,11 +111,11 @@ def _provider(provider: Provider, known: Mapping[str, Expectation]) -> Iterator[
         yield ""
         yield from (f"- {text(note)}" for note in provider.notes)
         yield ""
-    yield "## How it is reached"
+    yield "## How to reach it"
     yield ""
     for launch in provider.launches:
         yield from _launch(launch)
-    yield "## What it claims"
+    yield "## Capabilities and limits"
     yield ""
     claimed = [capability for capability in Capability if capability in provider.capabilities]
     yield "Declared: " + (", ".join(code(capability) for capability in claimed) or "nothing beyond the basics") + "."
@@ -157,7 +157,11 @@ def _launch(launch: Launch) -> Iterator[str]:
                 ("session token", code(names.session_token), "optional"),
                 ("endpoint", code(names.endpoint), _default(launch.endpoint)),
                 ("region", code(names.region), _default(launch.region)),
-                ("bucket", code(names.bucket), "optional: an existing bucket; without it one is made and removed"),
+                (
+                    "bucket",
+                    code(names.bucket),
+                    "optional: an existing bucket; without it the run creates one and removes it",
+                ),
             ]
             yield table(("", "variable", ""), rows)
             yield from _client_settings(launch.addressing, launch.checksums)
@@ -166,11 +170,11 @@ def _launch(launch: Launch) -> Iterator[str]:
             yield ""
             if launch.environment is not None:
                 pins = ", ".join(code(pin) for pin in launch.environment.recipe.pins())
-                slow = "built" if launch.environment.recipe.slow else "fetched at first use"
-                yield f"`conformance install` gives it ({slow}): {pins}."
+                slow = "built" if launch.environment.recipe.slow else "downloaded at first use"
+                yield f"`conformance install` installs it ({slow}): {pins}."
                 yield ""
                 if launch.environment.on_path:
-                    yield f"A {code(launch.environment.on_path)} on the PATH is taken instead."
+                    yield f"A {code(launch.environment.on_path)} on the PATH is used instead."
                     yield ""
             yield from _client_settings("path", launch.checksums)
         case ContainerLaunch():
@@ -199,7 +203,7 @@ def _limit(name: str, limit: Declared) -> tuple[str, str, str]:
 
 def _deviations(known: Mapping[str, Expectation]) -> Iterator[str]:
     if not known:
-        yield "None is recorded. See [what that means](index.md)."
+        yield "None recorded. See [what this means](index.md)."
         yield ""
         return
     clauses = entries()
@@ -222,10 +226,10 @@ def _findings(provider: Provider) -> Iterator[str]:
     advice = _advice(provider.title)
     if not found and not advice:
         return
-    yield "## For those who rely on it"
+    yield "## If you use it"
     yield ""
     if found:
-        yield "Of its deviations these do harm: " + ", ".join(f"[{page.title}](../{page.path})" for page in found) + "."
+        yield "These of its deviations do harm: " + ", ".join(f"[{page.title}](../{page.path})" for page in found) + "."
         yield ""
     if advice:
         yield f"What to set, and what not to rely on: [advice](../{ADVICE}#{advice})."

@@ -20,7 +20,7 @@ def pages() -> dict[str, str]:
 def _page(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "# Report document"
     yield ""
-    yield f"{text(schema['description'])} A report that lacks a footer was cut off and is refused, not averaged."
+    yield f"{text(schema['description'])} A report without a footer was cut off, and is rejected."
     yield ""
     yield (
         f"`conformance run --report FILE` writes it, `--json` prints it, `conformance merge` joins shards. "
