@@ -89,7 +89,9 @@ def clause(
         if known is not None:
             raise CatalogueError(f"clause {id} is registered twice: {known.cases[0].name} and {_name(function)}")
         if not proofs:
-            raise CatalogueError(f"clause {id} names no fault that proves it: a clause nobody can fail is not a test")
+            raise CatalogueError(
+                f"clause {id} names no fault that proves it; give proved_by the id of a fault that makes it fail"
+            )
         try:
             data = Clause(
                 id=id,

@@ -21,12 +21,14 @@ class UsageError(Exception):
 def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
     """Add the options to a parser, in a group of their own."""
     where = parser.add_argument_group("any endpoint, with no file written")
-    where.add_argument("--endpoint", metavar="URL", help="this S3 endpoint; keys come from the environment")
-    where.add_argument("--bucket", metavar="NAME", help="an existing bucket to use; without it one is made and removed")
+    where.add_argument("--endpoint", metavar="URL", help="this S3 endpoint; the credentials come from the environment")
+    where.add_argument(
+        "--bucket", metavar="NAME", help="an existing bucket; without it the run creates one and removes it"
+    )
     where.add_argument("--region", metavar="NAME", help="region to sign for (default: us-east-1)")
     where.add_argument("--virtual", action="store_true", help="bucket in the host name instead of the path")
     where.add_argument("--ca-file", metavar="PEM", help="certificates to trust instead of the system's")
-    where.add_argument("--env", action="store_true", help="what the AP_S3_* variables name")
+    where.add_argument("--env", action="store_true", help="the endpoint in the AP_S3_* variables")
 
 
 def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix: str = "--") -> dict[str, Any] | None:
@@ -40,7 +42,7 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
     if args.env:
         for option in ("bucket", "region", "virtual"):
             if getattr(args, option):
-                raise UsageError(f"--{option} goes with --endpoint; --env takes all from the AP_S3_* variables")
+                raise UsageError(f"--{option} goes with --endpoint; --env reads everything from the AP_S3_* variables")
         return {**_of_settings(environ), "ca_file": _file(args.ca_file)}
     if not args.endpoint:
         for option in ("bucket", "region", "ca_file", "virtual"):
@@ -121,7 +123,7 @@ def _of_settings(environ: Mapping[str, str]) -> dict[str, Any]:
         print(f"conformance: --env: warning: {warning}", file=sys.stderr)
     if settings.use_irsa:
         raise UsageError(
-            "--env: AP_S3_USE_IRSA is true, but the clauses sign requests of their own and need keys: unset it and "
+            "--env: AP_S3_USE_IRSA is true, but the clauses sign their own requests and need credentials: unset it and "
             "give AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY"
         )
     region = settings.region or "us-east-1"

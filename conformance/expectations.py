@@ -102,7 +102,7 @@ def read_expectations(path: Path) -> dict[str, Expectation]:
     for entry in entries:
         expectation = _expectation(entry, path)
         if expectation.clause in found:
-            raise ExpectationError(f"{path}: clause {expectation.clause} is expected twice")
+            raise ExpectationError(f"{path}: there are two expectations for clause {expectation.clause}; keep one")
         found[expectation.clause] = expectation
     return found
 
@@ -122,7 +122,7 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
         if type(since) is not date or type(review_by) is not date:
             raise ExpectationError(f"{where}: since and review_by are dates, such as 2026-11-22 (without quotes)")
         if not str(entry["reason"]).strip():
-            raise ExpectationError(f"{where}: a reason must be given")
+            raise ExpectationError(f"{where}: the reason is empty; write one sentence")
         told, harm = entry.get("upstream_told"), str(entry.get("harm", ""))
         if not (told is None or type(told) is date):
             raise ExpectationError(f"{where}: upstream_told is a date, such as 2026-11-22 (without quotes)")
@@ -150,7 +150,7 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
 def _conditions(given: object, where: str) -> tuple[tuple[str, object], ...]:
     known = "; ".join(f"{name}: {' or '.join(str(value) for value in values)}" for name, values in CONDITIONS.items())
     if not isinstance(given, dict):
-        raise ExpectationError(f"{where}: when is {given!r}, and is to be a table of {known}")
+        raise ExpectationError(f"{where}: when is {given!r}; it must be a table of {known}")
     for name, value in given.items():
         # True == 1, so compare by identity.
         if not any(value is each or (isinstance(each, str) and value == each) for each in CONDITIONS.get(name, ())):

@@ -45,15 +45,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-provider", action="append", default=[], metavar="ID", help="judge this provider; repeatable"
     )
     group.addoption(
-        "--conformance-provider-file", action="append", default=[], metavar="FILE", help="a provider of your own"
+        "--conformance-provider-file", action="append", default=[], metavar="FILE", help="your own provider"
     )
     group.addoption(
-        "--conformance-storage", metavar="MODULE:FACTORY", help="judge the storages that this callable returns"
+        "--conformance-storage", metavar="MODULE:FACTORY", help="judge the storage that this callable returns"
     )
     group.addoption(
-        "--conformance-capability", action="append", default=[], metavar="NAME", help="what that storage can do"
+        "--conformance-capability",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a capability of that storage; repeatable",
     )
-    group.addoption("--conformance-endpoint", metavar="URL", help="judge this S3 endpoint; keys from the environment")
+    group.addoption(
+        "--conformance-endpoint",
+        metavar="URL",
+        help="judge this S3 endpoint; the credentials come from the environment",
+    )
     group.addoption("--conformance-bucket", metavar="NAME", help="existing bucket at the endpoint")
     group.addoption("--conformance-region", metavar="NAME", help="region to sign for")
     group.addoption(
@@ -65,14 +73,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-profile", action="append", default=[], choices=("core", "s3"), help="judge only this profile"
     )
     group.addoption(
-        "--conformance-mode", default="default", choices=("quick", "default"), help="how hard to try (default: default)"
+        "--conformance-mode",
+        default="default",
+        choices=("quick", "default"),
+        help="number of generated examples (default: default)",
     )
     group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="seed of the generated data")
     group.addoption("--conformance-report", metavar="FILE", help="write the report document (JSON Lines)")
     group.addoption(
         "--conformance-public",
         action="store_true",
-        help="leave the evidence of attacks that are not disclosed out of the report and of what fails",
+        help="withhold the evidence of undisclosed attacks from the report and from the output",
     )
 
 
@@ -131,7 +142,7 @@ class ClauseItem(pytest.Item):
                 pytest.xfail(f"{level}: {_sentence(shown)}")
             raise ClauseFailure(_text(shown))
         if verdict == "error":
-            raise ClauseFailure(f"the harness failed, which says nothing about the backend: {reason}")
+            raise ClauseFailure(f"the suite failed, which says nothing about the backend: {reason}")
         if verdict != "conforms":
             pytest.skip(f"{verdict}: {reason}")
 

@@ -21,7 +21,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise TomlError(f"{path}: more than {MAX_BYTES} bytes; this is no file of ours")
+        raise TomlError(f"{path}: more than {MAX_BYTES} bytes; a file of this suite is smaller")
     try:
         return parse_toml(content.decode("utf-8"), name=str(path))
     except UnicodeDecodeError as error:

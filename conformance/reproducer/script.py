@@ -168,21 +168,21 @@ def _docstring(clause: str, statement: str, promised: str, observed: str, exampl
     if notes:
         paragraphs.append("This script is partial: " + "; ".join(notes) + ".")
     paragraphs.append(
-        "It sends the recorded requests again, one after another, signed anew, and holds each answer against the "
-        "recorded one: status, error code, and what is stable of the content."
+        "It sends the recorded requests again, one after another and newly signed, and compares each response with the "
+        "recorded one: status, error code, and the stable parts of the content."
     )
     text = "\n\n".join(
         textwrap.fill(_printable(item), 110, break_long_words=False, break_on_hyphens=False) for item in paragraphs
     )
     usage = """
 
-How to run it, with Python 3.9 or later and nothing else, on a bucket for trials that exists:
+Run it with Python 3.9 or later and nothing else, on an existing bucket for tests:
 
     S3_ENDPOINT=http://127.0.0.1:9000 S3_BUCKET=trials AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... python3 FILE
 
-AWS_SESSION_TOKEN, AWS_REGION and S3_CA_FILE (PEM, for https) are optional. What it wrote it removes at the end.
+AWS_SESSION_TOKEN, AWS_REGION and S3_CA_FILE (PEM, for https) are optional. It removes what it wrote.
 Exit code: 1 the deviation is still there, 0 it is gone, 2 wrong usage, 3 the endpoint cannot be reached,
-4 the script failed itself, 5 cannot tell: the deciding requests could not be kept, or once ran side by side.
+4 an error in the script, 5 cannot tell: the deciding requests could not be kept, or ran in parallel.
 """
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') + usage
 

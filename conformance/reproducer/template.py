@@ -525,7 +525,7 @@ def run(client: Client) -> int:
         print(f"cannot tell: {OTHER_TELLS_NOTHING}. First difference: {first}")
         return 5
     if first:
-        print(f"gone: the answers are not those recorded. First difference: {first}")
+        print(f"gone: the answers differ from the recorded ones. First difference: {first}")
         return 0
     if SAME_TELLS_NOTHING:
         print(f"cannot tell: every answer is as recorded, but {SAME_TELLS_NOTHING}")
@@ -570,15 +570,18 @@ def main() -> int:
     missing = [name for name in wanted if not env.get(name)]
     if missing:
         return stop(
-            2, f"not set: {', '.join(missing)}. Set the endpoint (http(s)://host:port), a bucket for trials, and keys."
+            2,
+            f"not set: {', '.join(missing)}. Set the endpoint (http(s)://host:port), a test bucket, and credentials.",
         )
     if not re.match(r"https?://[^/?#@]+(/[^?#]*)?$", env["S3_ENDPOINT"]):
-        return stop(2, f"S3_ENDPOINT is {env['S3_ENDPOINT']!r}; it must be http(s)://host:port, with a path at most.")
+        return stop(
+            2, f"S3_ENDPOINT is {env['S3_ENDPOINT']!r}; it must be http(s)://host:port, optionally with a path."
+        )
     client = Client(env)
     try:
         return checked(client, env)
     except Exception as error:  # exit code 1 is reserved for the deviation
-        return stop(4, f"this script failed itself: {traceback.format_exc()}{error}")
+        return stop(4, f"an error in this script: {traceback.format_exc()}{error}")
     finally:
         client.close()
 
@@ -587,10 +590,11 @@ def checked(client: Client, env: Any) -> int:
     """Check the endpoint, the bucket, the credentials and the clock with one list request; then run."""
     status, headers, body, problem = client.send({"method": "GET", "query": "list-type=2&max-keys=1"})
     if status is None:
-        return stop(3, f"{env['S3_ENDPOINT']} does not answer: {problem}")
+        return stop(3, f"{env['S3_ENDPOINT']} does not respond: {problem}")
     if status == 404 or error_code(body) in ("NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
         return stop(
-            2, f"bucket {env['S3_BUCKET']!r} cannot be listed: {status} {error_code(body)}. Check bucket and keys."
+            2,
+            f"bucket {env['S3_BUCKET']!r} cannot be listed: {status} {error_code(body)}. Check bucket and credentials.",
         )
     date = next((value for name, value in headers if name.lower() == "date"), "")
     if date:

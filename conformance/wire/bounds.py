@@ -236,7 +236,7 @@ def timed_out(error: BaseException | None) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong. Where the cause is a bound of ours, which libraries wrap, use our own text."""
+    """Return what went wrong. Where the cause is one of our bounds, which libraries wrap, use our own text."""
     ours = cause_of(error, PatienceEnded) or cause_of(error, ResponseTooLong) or error
     return f"{type(ours).__name__}: {ours}"
 
