@@ -98,6 +98,7 @@ class ClauseFile(pytest.File):
     """One file of clauses: each clause once per selected backend."""
 
     def collect(self) -> Iterator[pytest.Item]:
+        """Yield a test for each clause in this file and each backend."""
         from bucket_conformance.conformance.catalogue import select
         from bucket_conformance.conformance.contract import Profile
 
@@ -108,7 +109,7 @@ class ClauseFile(pytest.File):
             if entry.cases[0].function.__module__ == module:
                 for backend in backends.names:
                     name = f"{entry.clause.id}[{backend}]"
-                    # Set explicitly, because pytest's cache expects the bracket to be part of the node id.
+                    # A string, so that pytest parses it like the ids in its cache, with a separate bracket.
                     nodeid = f"{self.nodeid}::{name}"
                     yield ClauseItem.from_parent(self, name=name, nodeid=nodeid, entry=entry, backend=backend)
 
@@ -132,6 +133,7 @@ class ClauseItem(pytest.Item):
         )
 
     def runtest(self) -> None:
+        """Judge the clause. Raises :class:`ClauseFailure` for a deviation from a MUST, and for an error."""
         self.result = _backends(self.config).judge(self.backend, self.entry)
         shown = self._shown()
         verdict, level, reason = shown["verdict"], shown["level"], shown.get("reason", "")

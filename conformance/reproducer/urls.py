@@ -26,6 +26,7 @@ def pairs(query: str) -> list[Pair]:
 
 
 def value_of(query: Sequence[Pair], name: str) -> str | None:
+    """Return the raw value of a parameter, or ``None`` where it is missing or has no value."""
     return next((value for given, value in query if given == name), None)
 
 

@@ -45,6 +45,7 @@ class Seen:
     target: str
 
     def mark(self, form: str, number: Callable[[int], int]) -> str:
+        """Return the mark that stands for the value in a script; ``form`` says how to write it there."""
         return f"⟦{form} {self.name} {number(self.source)} {self.index}⟧"
 
 
@@ -75,6 +76,7 @@ class Values:
         self.used: set[int] = set()
 
     def learn(self, source: int) -> None:
+        """Add the values in the response of this exchange."""
         self._seen = seen_in(self._exchanges[source], source) + self._seen
 
     def _known(self, target: str, *, short: bool = False) -> list[Seen]:

@@ -58,7 +58,7 @@ def _kept(history: Sequence[Event], look: Look, settle_s: float) -> Harm | None:
         return Harm.STORES_WRONG_DATA
     if not _has_order(writes):
         return Harm.LOSES_DATA if _replaced_a_value(writes) else None
-        # A value that returns after its delete loses no data; a missing one does, where a put had to be the last write.
+    # A value that returns after its delete loses no data; a missing one does, where a put had to be the last write.
     return None if _leads_to(writes, None) else Harm.LOSES_DATA
 
 

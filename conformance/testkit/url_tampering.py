@@ -47,9 +47,11 @@ class SignedUrl:
         return cls(place=path[: len(path) - len(encoded)], key=encoded, pairs=pairs)
 
     def text(self) -> str:
+        """Return the URL."""
         return self.build(self.pairs)
 
     def build(self, pairs: tuple[tuple[str, str], ...], *, place: str | None = None, key: str | None = None) -> str:
+        """Return the URL with these parameters, and with another place or key where given."""
         query = "&".join(f"{quote(name, safe='-._~')}={quote(value, safe='-._~')}" for name, value in pairs)
         return (self.place if place is None else place) + (self.key if key is None else key) + "?" + query
 
@@ -59,6 +61,7 @@ class SignedUrl:
         return next((value for name, value in self.pairs if name.lower().endswith("signature")), "")
 
     def with_value(self, at: int, value: str) -> str:
+        """Return the URL with another value of the parameter with index ``at``."""
         pairs = list(self.pairs)
         pairs[at] = (pairs[at][0], value)
         return self.build(tuple(pairs))

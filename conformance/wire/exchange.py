@@ -98,6 +98,7 @@ class Exchange:
 
     @property
     def request_class(self) -> RequestClass:
+        """The class by which providers bill this request."""
         if self.method == "DELETE":
             return RequestClass.FREE
         if self.method in ("PUT", "POST"):
@@ -283,7 +284,7 @@ class Redactor:
 
 
 def render(exchanges: Sequence[Exchange], redactor: Redactor, *, limit: int = 40) -> str:
-    """Return a transcript for people: requests and responses without secrets, at most ``limit`` of them."""
+    """Return a transcript without secrets, for people. Of more than ``limit`` exchanges, the middle is left out."""
     shown: list[Exchange | None] = list(exchanges)
     if len(shown) > limit:
         shown = [*exchanges[: limit // 2], None, *exchanges[-limit // 2 :]]

@@ -49,7 +49,7 @@ class _PayloadAuth(S3SigV4Auth):
         return self._payload_hash
 
     def headers_to_sign(self, request: Any) -> Any:
-        # Called twice per signature; without the cache it takes half of the time.
+        # Called twice per signature, and half of its cost; so keep the result.
         if "headers_to_sign" not in request.context:
             request.context["headers_to_sign"] = super().headers_to_sign(request)
         return request.context["headers_to_sign"]
