@@ -85,11 +85,16 @@ class DeleteError(StorageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What ``check`` found: permissions that worked, in the order tried, and how long it took, in seconds."""
+    """What ``check`` found: permissions that worked, in the order tried, and how long it took, in seconds.
+
+    ``warnings``: sentences on what could not be tried and is no error, such as a public endpoint that does not answer
+    here.
+    """
 
     location: str
     permissions: tuple[str, ...]
     duration_s: float
+    warnings: tuple[str, ...] = ()
 
 
 class CredentialsEndBeforeUrl(UserWarning):
@@ -186,6 +191,9 @@ class Storage(Protocol):
 
     def check(self) -> CheckResult:
         """Write, read, list and remove one probe object; raise naming the missing permission.
+
+        Where readers use another address than this storage (``AP_S3_PUBLIC_ENDPOINT``), the probe is also fetched there
+        by a signed URL: a wrong response is an error that names the variable, no response is a warning in the result.
 
         Errors: ``ACCESS_DENIED`` with the permission's name (``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject``,
         ``s3:ListBucket``) in ``hint``; every other one as the failing step raised it, with what was being tried.

@@ -14,14 +14,20 @@ from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 PROBE_PREFIX: Final = "storage-check/"
 """Probe objects lie below this prefix, outside the key layout, each under a random name of its own."""
 
+PROBE_URL_LIFE_S: Final = 300
+"""Seconds that the signed URL of the probe lives; the probe itself is removed long before."""
+
 _DENIED: Final = frozenset({ErrorCode.ACCESS_DENIED})
 
 
-def run_check(storage: Storage, location: str) -> CheckResult:
+def run_check(
+    storage: Storage, location: str, *, try_url: Callable[[str, bytes], str | None] | None = None
+) -> CheckResult:
     """Write, read, list and remove one probe object, in that order; see :meth:`check`.
 
     The first step that fails ends the check, named by its permission in ``hint``. The probe is removed in any case
-    where the backend allows it.
+    where the backend allows it. ``try_url`` gets a signed URL of the probe and its bytes while the probe exists, and
+    returns a warning or ``None``; a ``StorageError`` of it ends the check too.
     """
     key = f"{PROBE_PREFIX}{secrets.token_hex(16)}"
     body = secrets.token_bytes(64)
@@ -33,6 +39,7 @@ def run_check(storage: Storage, location: str) -> CheckResult:
         ("s3:DeleteObject", lambda: _remove(storage, key)),
     )
     worked: list[str] = []
+    warning: str | None = None
     try:
         for permission, step in steps:
             try:
@@ -40,12 +47,19 @@ def run_check(storage: Storage, location: str) -> CheckResult:
             except StorageError as error:
                 raise _explained(error, permission, worked) from None
             worked.append(permission)
+            if try_url is not None and permission == "s3:GetObject":
+                warning = try_url(storage.signed_url(key, expires_in=PROBE_URL_LIFE_S), body)
     except BaseException:
         # Whatever becomes of it: what went wrong first is what must be heard.
         with contextlib.suppress(Exception):
             storage.delete_files([key])
         raise
-    return CheckResult(location=location, permissions=tuple(worked), duration_s=time.perf_counter() - started)
+    return CheckResult(
+        location=location,
+        permissions=tuple(worked),
+        duration_s=time.perf_counter() - started,
+        warnings=() if warning is None else (warning,),
+    )
 
 
 def _write(storage: Storage, key: str, body: bytes) -> None:

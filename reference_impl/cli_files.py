@@ -23,7 +23,14 @@ PIECE_BYTES: Final = 1024 * 1024
 
 def check(storage: Storage, args: argparse.Namespace, console: Console) -> int:
     found = storage.check()
-    document = {"location": found.location, "permissions": found.permissions, "duration_s": round(found.duration_s, 3)}
+    document = {
+        "location": found.location,
+        "permissions": found.permissions,
+        "duration_s": round(found.duration_s, 3),
+        "warnings": found.warnings,
+    }
+    for warning in found.warnings:
+        console.note(f"warning: {warning}")
     console.result(document, [f"{plain(found.location)}: ok ({', '.join(found.permissions)})"])
     return 0
 

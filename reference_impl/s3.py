@@ -29,6 +29,7 @@ from bucket_conformance.reference_impl.api import (
 from bucket_conformance.reference_impl.check import run_check
 from bucket_conformance.reference_impl.disposition import attachment
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.public_endpoint import try_public_url
 from bucket_conformance.reference_impl.s3_answers import required
 from bucket_conformance.reference_impl.s3_client import credentials_end, secrets_of
 from bucket_conformance.reference_impl.s3_delete import delete_keys
@@ -286,7 +287,8 @@ class S3Storage:
 
     def check(self) -> CheckResult:
         """See ``api.Storage.check``."""
-        return run_check(self, f"s3://{self._bucket}")
+        apart = self._url_client is not self._client
+        return run_check(self, f"s3://{self._bucket}", try_url=try_public_url if apart else None)
 
 
 def _require_content_type(content_type: str, operation: str, key: str) -> str:
