@@ -150,6 +150,53 @@ def test_a_listing_of_other_keys_than_were_asked_for_is_not_believed(storage: S3
     assert caught.value.code is ErrorCode.INTEGRITY
 
 
+REQUEST_ID = {"x-amz-request-id": "R1"}
+
+
+def test_the_root_that_rclone_gives_a_begun_upload_is_taken(storage: S3Storage, script: Script) -> None:
+    script.begin = answer(200, b"<InitiateMultipartUpload><UploadId>u</UploadId></InitiateMultipartUpload>")
+    script.reply = answer(200, headers={**OBJECT, "ETag": '"900150983cd24fb0d6963f7d28e17f72"'})
+    # The parts are acknowledged; the join is then answered with nothing, which is what fails.
+    with pytest.raises(StorageError, match="CompleteMultipartUpload"):
+        storage.upload("k", large())
+
+
+def test_another_root_is_taken_where_the_fields_are_those_of_the_operation(storage: S3Storage, script: Script) -> None:
+    script.reply = answer(200, PAGE.replace(b"ListBucketResult", b"ListObjectsV2Output"))
+    assert list(storage.list("k")) == []
+    script.reply = answer(200, b"<DeleteObjectsOutput><Deleted><Key>k</Key></Deleted></DeleteObjectsOutput>")
+    assert storage.delete_files(["k"]).deleted == ("k",)
+    for root in (b"ListVersionsResult", b"html"):
+        script.reply = answer(200, PAGE.replace(b"ListBucketResult", root))
+        with pytest.raises(StorageError, match="instead of ListBucketResult"):
+            list(storage.list("k"))
+
+
+@pytest.mark.parametrize(("operation", "status"), [("delete_files, alone", 200), ("upload", 201), ("upload", 204)])
+def test_another_status_of_success_counts_with_a_header_of_s3_and_without_a_body(
+    storage: S3Storage, script: Script, operation: str, status: int
+) -> None:
+    sound = {**OBJECT, "ETag": '"900150983cd24fb0d6963f7d28e17f72"'}
+    script.reply = answer(status, headers=sound | REQUEST_ID)
+    OPERATIONS[operation](storage)
+    pages = [answer(status, headers=sound)]
+    pages += [answer(status, HTML, headers=sound | REQUEST_ID)] if status != 204 else []
+    for reply in pages:
+        script.reply = reply
+        with pytest.raises(StorageError):
+            OPERATIONS[operation](storage)
+
+
+def test_an_object_without_an_etag_counts_with_a_header_of_s3_only(storage: S3Storage, script: Script) -> None:
+    fields = {"Last-Modified": "Sun, 01 Nov 2026 10:00:00 GMT"}
+    script.reply = answer(200, b"abc", headers=fields | REQUEST_ID)
+    assert (storage.download("k"), storage.stat("k").etag) == (b"abc", None)
+    script.reply = answer(200, b"abc", headers=fields)
+    for operation in ("download", "stat"):
+        with pytest.raises(StorageError, match="without etag"):
+            OPERATIONS[operation](storage)
+
+
 # --- any answer ---------------------------------------------------------------------------------------------------
 
 NAMES = (
