@@ -231,6 +231,19 @@ def require_collection(keys: Iterable[str]) -> Iterable[str]:
     return keys
 
 
+def is_content_type(value: str) -> bool:
+    """Return whether ``value`` can stand in a Content-Type header: 1 to 255 printable ASCII characters, not padded."""
+    return 0 < len(value) <= 255 and value.isascii() and value.isprintable() and value == value.strip()
+
+
+def require_content_type(value: object, operation: str, key: str) -> str:
+    """Return ``value`` if it is a content type, the same for every backend; raise ``INVALID_ARGUMENT`` otherwise."""
+    if not isinstance(value, str) or not is_content_type(value):
+        hint = f"content type {value!r} is not 1 to 255 printable ASCII characters; pass one such as 'text/plain'"
+        raise StorageError(ErrorCode.INVALID_ARGUMENT, operation, key, hint)
+    return value
+
+
 def require_url_life(expires_in: object, operation: str, key: str) -> int:
     """Return ``expires_in`` if it is a whole number from 1 to 604800; raise ``INVALID_ARGUMENT`` otherwise."""
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or not 1 <= expires_in <= MAX_URL_LIFE_S:

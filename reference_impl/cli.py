@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A terminal that cannot show a key must not end the command.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        args = _parser().parse_args(argv)
+        args = _parser().parse_args(argv, argparse.Namespace(json=False, quiet=False))
         code = _run(args, Console(as_json=args.json, quiet=args.quiet))
         sys.stdout.flush()
         return code
@@ -209,7 +209,6 @@ def _parser() -> argparse.ArgumentParser:
         ("--request-timeout", 3600, "seconds that one request may take in all"),
     ):
         made.add_argument(name, metavar="N", type=_positive, default=default, help=f"{what} (default: {default})")
-    parser.set_defaults(json=False, quiet=False)
     return parser
 
 

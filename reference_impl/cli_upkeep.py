@@ -85,7 +85,13 @@ def migrate(args: argparse.Namespace, console: Console) -> int:
         console.note(f"failed ({failure.stage.value}) {failure.key!r}: {failure.code.value}: {failure.hint}")
     if report.stopped is not None:
         console.note(f"stopped early: {report.stopped}")
-    return 0 if report.complete else 1
+    if report.outside:
+        console.note(
+            f"left: {count(len(report.outside), 'name')} outside the key layout; --include-outside copies them too"
+        )
+    for entry in report.unlisted:
+        console.note(f"left {entry.path!r}: {entry.why}, which no key can name; move it by other means")
+    return 0 if report.complete and (report.dry_run or not report.stayed) else 1
 
 
 def _side(location: str, root: str | None, option: str) -> Storage:

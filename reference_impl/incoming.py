@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bucket_conformance.reference_impl.api import is_content_type
 from bucket_conformance.reference_impl.confined import (
     INCOMING,
     NameFoldedError,
@@ -169,8 +170,3 @@ def kept_content_type(file: int) -> str:
             if is_content_type(noted):
                 return noted
     return DEFAULT_CONTENT_TYPE
-
-
-def is_content_type(value: str) -> bool:
-    """Whether ``value`` can stand in a Content-Type header: 1 to 255 printable ASCII characters, not padded."""
-    return 0 < len(value) <= 255 and value.isascii() and value.isprintable() and value == value.strip()

@@ -19,6 +19,7 @@ from bucket_conformance.reference_impl.api import (
     DeleteResult,
     ObjectStat,
     require_collection,
+    require_content_type,
     require_key,
     require_url_life,
 )
@@ -39,7 +40,6 @@ from bucket_conformance.reference_impl.incoming import (
     DEFAULT_CONTENT_TYPE,
     UnsyncedError,
     Upload,
-    is_content_type,
     keep_content_type,
     kept_content_type,
     new_upload,
@@ -194,7 +194,7 @@ class LocalStorage:
         threads, one after the other. Errors as of ``upload``.
         """
         path = segments_of(key, "upload")
-        kind = _require_content_type(content_type, "upload", key) or DEFAULT_CONTENT_TYPE
+        kind = require_content_type(DEFAULT_CONTENT_TYPE if content_type is None else content_type, "upload", key)
         with self._opened("upload", key) as (root_fd, exact):
             temporary = new_upload(root_fd)
             with _disk("upload", key):
@@ -319,19 +319,13 @@ class LocalStorage:
     ) -> str:
         segments_of(require_key(key, operation), operation)
         life = require_url_life(self._url_life if expires_in is None else expires_in, operation, key)
-        _require_content_type(content_type, operation, key)
+        if content_type is not None:
+            require_content_type(content_type, operation, key)
         signer = self._require_signer(operation, key)
         return signer.sign(method, key, expires_in=life, disposition=disposition, content_type=content_type)
 
     def check(self) -> CheckResult:
         return run_check(self, str(self.root))
-
-
-def _require_content_type(value: str | None, operation: str, key: str) -> str | None:
-    if value is not None and not is_content_type(value):
-        hint = f"content type {value!r} is not 1 to 255 printable ASCII characters; pass one such as 'text/plain'"
-        raise StorageError(ErrorCode.INVALID_ARGUMENT, operation, key, hint)
-    return value
 
 
 def _errno_name(error: OSError) -> str:

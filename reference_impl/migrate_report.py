@@ -82,6 +82,11 @@ class MigrationReport:
         """Whether nothing failed and nothing was stopped. Names outside the layout do not count."""
         return not self.failed and self.stopped is None and (self.dry_run or not self.left)
 
+    @property
+    def stayed(self) -> int:
+        """How many entries of the source are not at the target because no key of the layout names them."""
+        return len(self.outside) + len(self.unlisted)
+
 
 @dataclass(slots=True, kw_only=True)
 class Tally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import io
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from bucket_conformance.reference_impl.api import (
     DeleteResult,
     ObjectStat,
     require_collection,
+    require_content_type,
     require_key,
     require_url_life,
 )
@@ -45,8 +45,6 @@ PARALLEL_BATCHES: Final = 4
 
 MOST_EMPTY_PAGES: Final = 1000
 """Pages of a listing in a row that may hold no key and say that there is more: what was deleted may take a few."""
-
-_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class S3Storage:
@@ -95,7 +93,7 @@ class S3Storage:
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
         """See ``api.Storage.upload``. A failed upload leaves no parts if the server allows."""
         require_key(key, "upload")
-        kind = _require_content_type(DEFAULT_CONTENT_TYPE if content_type is None else content_type, "upload", key)
+        kind = require_content_type(DEFAULT_CONTENT_TYPE if content_type is None else content_type, "upload", key)
         if isinstance(body, bytes | bytearray | memoryview):
             return self._uploader.put(key, bytes(body), kind)
         if not hasattr(body, "read"):
@@ -253,7 +251,7 @@ class S3Storage:
         """See ``api.Storage.signed_upload_url``."""
         typed = {}
         if content_type is not None:
-            typed = {"ContentType": _require_content_type(content_type, "signed_upload_url", key)}
+            typed = {"ContentType": require_content_type(content_type, "signed_upload_url", key)}
         return self._sign("put_object", "signed_upload_url", key, expires_in, typed)
 
     def _sign(
@@ -289,11 +287,3 @@ class S3Storage:
         """See ``api.Storage.check``."""
         apart = self._url_client is not self._client
         return run_check(self, f"s3://{self._bucket}", try_url=try_public_url if apart else None)
-
-
-def _require_content_type(content_type: str, operation: str, key: str) -> str:
-    if not _HEADER_VALUE.fullmatch(content_type):
-        raise StorageError(
-            ErrorCode.INVALID_ARGUMENT, operation, key, f"content_type {content_type!r} is not printable ASCII"
-        )
-    return content_type

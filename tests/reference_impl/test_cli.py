@@ -218,14 +218,38 @@ def test_migrate_goes_on_from_its_own_journal_and_fails_by_exit_code(
     code, out, err = run("migrate", "--dry-run", variables=variables, home=tmp_path)
     assert (code, f"  {KEY}\n" in out, "outside: stray" in out, bucket.sends()) == (0, True, True, {})
     code, out, err = run("migrate", "--json", variables=variables, home=tmp_path)
-    assert (code, json.loads(out)["moved"], json.loads(out)["outside"][0]["key"]) == (0, 1, "stray")
+    assert (code, json.loads(out)["moved"], json.loads(out)["outside"][0]["key"]) == (1, 1, "stray")
     assert "journal: " in err
+    assert "left: 1 name outside the key layout" in err
+    (local.root / "stray").unlink()
+    (local.root / "link").symlink_to(local.root / KEY)
+    code, out, err = run("migrate", variables=variables, home=tmp_path)
+    assert (code, "left 'link': a symbolic link" in err) == (1, True)
+    (local.root / "link").unlink()
     code, out, err = run("migrate", "--json", variables=variables, home=tmp_path)
     assert (code, json.loads(out)["moved"], json.loads(out)["journalled"]) == (0, 0, 1)
     away = variables | {"AP_S3_BUCKET": "absent"}
     code, out, err = run("migrate", "--json", variables=away, home=tmp_path)
     assert (code, json.loads(out)["left"]) == (1, [KEY])
     assert f"failed (move) '{KEY}': bucket_not_found" in err
+
+
+@pytest.mark.parametrize(
+    "command", [("ls",), ("retention", "sweep", "--days", "FILE=1")], ids=["ls", "retention sweep"]
+)
+def test_options_of_every_command_count_before_and_after_it(
+    local: LocalStorage, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    local.upload(KEY, b"1")
+    for arguments in (
+        ("--json", "--quiet", *command),
+        (*command, "--json", "--quiet"),
+        ("--json", *command, "--quiet"),
+    ):
+        code, out, _ = run(*arguments, variables=on_disk(local), home=tmp_path)
+        assert (code, [type(json.loads(line)) for line in out.splitlines()]) == (0, [dict])
+    code, out, _ = run(*command, variables=on_disk(local), home=tmp_path)
+    assert (code, out.startswith("{")) == (0, False)
 
 
 def test_migrate_between_two_folders_needs_two_folders(local: LocalStorage, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import xml.sax.saxutils
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -139,6 +140,28 @@ def test_a_server_without_batches_is_told_as_such(storage: S3Storage, script: Sc
     with pytest.raises(DeleteError, match="no batch delete here") as caught:
         storage.delete_files(["k"])
     assert caught.value.code is ErrorCode.UNSUPPORTED
+
+
+def test_a_batch_that_takes_too_long_names_the_variable_for_smaller_ones() -> None:
+    waiting = threading.Event()
+
+    def silent(request: Request) -> bytes:
+        waiting.wait(10)
+        return answer(200)
+
+    with running(silent) as stub:
+        client = make_client(
+            endpoint=stub.url,
+            region="us-east-1",
+            access_key="key-of-the-test",
+            secret_key="secret-of-the-test",
+            read_timeout_s=0.2,
+            retries=RetryBudget(max_attempts=1),
+        )
+        with pytest.raises(DeleteError, match="AP_S3_DELETE_BATCH_SIZE below 2") as caught:
+            S3Storage(client, BUCKET).delete_files(["k", "l"])
+        waiting.set()
+    assert caught.value.result.unknown == ("k", "l")
 
 
 def test_a_listing_of_other_keys_than_were_asked_for_is_not_believed(storage: S3Storage, script: Script) -> None:
