@@ -14,6 +14,7 @@ from typing import Any
 
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.providers import discover
 
 
@@ -26,6 +27,15 @@ def session_on(provider_id: str) -> Iterator[Session]:
         open_session(running.target, capabilities=provider.capabilities) as session,
     ):
         yield session
+
+
+@contextmanager
+def endpoint_of(provider_id: str) -> Iterator[S3Endpoint]:
+    """Start a provider and yield its endpoint, without a session."""
+    with discover()[provider_id].choose().start(lambda _: None) as running:
+        if not isinstance(running.target, S3Endpoint):
+            raise SystemExit(f"{provider_id} is no S3 endpoint; name one that is")
+        yield running.target
 
 
 def timed_run(*words: str) -> tuple[float, list[dict[str, Any]]]:

@@ -16,6 +16,7 @@ from typing import Final
 from bucket_conformance.reference_impl import keys
 from bucket_conformance.reference_impl.api import DeleteError, ObjectStat, Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.migrate_index import TargetIndex
 from bucket_conformance.reference_impl.migrate_journal import Journal
 from bucket_conformance.reference_impl.migrate_report import (
     Failure,
@@ -54,8 +55,9 @@ def migrate(
 ) -> MigrationReport:
     """Bring every file of ``source`` below ``prefix`` into ``target`` under the same key, and report on each.
 
-    A file counts as moved once the target has been shown to hold the very bytes that were read: by size and ETag
-    where the ETag is their MD5, otherwise by reading them back (``read_back``: always so). What the target holds
+    A file counts as moved once the target has been shown to hold the very bytes that were read: by the size and
+    the ETag of its response where the ETag is their MD5, otherwise by reading them back (``read_back``: always so). The
+    target is listed once, next to the source; only where that fails is it asked for each file. What the target holds
     already with the same bytes is not sent. Other bytes there are replaced only if they are older than the source's,
     or with ``overwrite``. A source that changes meanwhile is noticed and sent again.
 
@@ -161,10 +163,11 @@ class _Run:
 
     def all(self, prefix: str, workers: int) -> MigrationReport:
         pending: dict[Future[Transfer], ObjectStat] = {}
+        index = TargetIndex(self.mover.target, prefix)
         with ThreadPoolExecutor(workers, thread_name_prefix="migrate") as pool:
             try:
                 for stat in self._files(prefix):
-                    pending[pool.submit(self.mover.move, stat)] = stat
+                    pending[pool.submit(self.mover.move, stat, index.find(stat.key))] = stat
                     while len(pending) >= 2 * workers:
                         self._settle(pending)
                 while pending:

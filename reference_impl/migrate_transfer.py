@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 from bucket_conformance.reference_impl.api import ObjectStat, Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.migrate_index import ASK, Unlisted
 
 ATTEMPTS: Final = 3
 """Times one file is sent before it is given up, where it changes under way or arrives changed."""
 
 PIECE_BYTES: Final = 1024 * 1024
+SMALL_BYTES: Final = 1024 * 1024
+"""Size of a file, in bytes, below which it is read whole before it is sent."""
 
 
 class Proof(enum.StrEnum):
@@ -70,18 +77,23 @@ class Mover:
     read_back: bool = False
     strict: bool = False
 
-    def move(self, stat: ObjectStat) -> Transfer:
+    def move(self, stat: ObjectStat, there: ObjectStat | Unlisted | None = ASK) -> Transfer:
         """Bring one file to the target unless the same bytes lie there already.
+
+        ``stat`` is what the source listed, ``there`` what the target listed for the key: ``None`` where nothing was.
 
         Raises ``StorageError`` of either storage, and ``CONFLICT`` where the target holds other bytes not older than
         the source's, or the source keeps changing, or ``INTEGRITY`` where the target keeps giving back other bytes.
         """
         key = stat.key
+        if there is None and not self.dry_run:
+            return self._send_new(stat)
         before = stat_or_none(self.source, key)
         if before is None:
             return Transfer(outcome=Outcome.VANISHED, stat=stat)
-        there = stat_or_none(self.target, key)
-        if there is not None:
+        if there is ASK or (there is not None and self.strict):
+            there = stat_or_none(self.target, key)
+        if isinstance(there, ObjectStat):
             if there.size == before.size:
                 digest = digest_of(self.source, key)
                 proof = self._prove(there, digest)
@@ -97,15 +109,43 @@ class Mover:
             return Transfer(outcome=Outcome.WOULD_MOVE, stat=before)
         return self._send(before)
 
+    def _send_new(self, stat: ObjectStat) -> Transfer:
+        """Send a file that the target does not have; ``VANISHED`` where the source lost it before it was opened."""
+        before: ObjectStat | None = stat
+        if not isinstance(self.source, LocalStorage):
+            before = stat_or_none(self.source, stat.key)
+        try:
+            return self._send(before) if before is not None else Transfer(outcome=Outcome.VANISHED, stat=stat)
+        except _VanishedError:
+            return Transfer(outcome=Outcome.VANISHED, stat=stat)
+
+    @contextmanager
+    def _opened(self, before: ObjectStat) -> Iterator[tuple[ObjectStat, BinaryIO]]:
+        """Open the source and yield its stat and its bytes: on local disk both are of one open file."""
+        if isinstance(self.source, LocalStorage):
+            with self.source.reader(before.key) as (stat, stream):
+                yield stat, stream
+            return
+        with self.source.open(before.key) as stream:
+            yield before, stream
+
     def _send(self, before: ObjectStat) -> Transfer:
         key, wrong = before.key, False
-        for _ in range(ATTEMPTS):
-            with self.source.open(key) as stream:
+        for attempt in range(ATTEMPTS):
+            with contextlib.ExitStack() as stack:
+                try:
+                    before, stream = stack.enter_context(self._opened(before))
+                except StorageError as error:
+                    if error.code is ErrorCode.NOT_FOUND and attempt == 0:
+                        raise _VanishedError from None
+                    raise
                 reading = HashingReader(stream)
-                self.target.upload(key, cast(BinaryIO, reading), content_type=before.content_type)
+                # A small file is sent as bytes: the upload then needs no further read to find its end.
+                small = isinstance(self.source, LocalStorage) and before.size < SMALL_BYTES
+                body = reading.read(SMALL_BYTES) if small else cast(BinaryIO, reading)
+                sent = self.target.upload(key, body, content_type=before.content_type)
             digest = reading.digest()
-            there = self.target.stat(key)
-            proof = self._prove(there, digest)
+            proof = self._prove_sent(sent, digest)
             wrong = proof is None
             if proof is not None and self._unchanged(before, digest):
                 return Transfer(outcome=Outcome.MOVED, stat=before, sha256=digest.sha256, proof=proof)
@@ -119,6 +159,12 @@ class Mover:
             raise StorageError(ErrorCode.INTEGRITY, "migrate", key, hint)
         hint = f"the source changed while it was moved, {ATTEMPTS} times; run again when nothing writes to it"
         raise StorageError(ErrorCode.CONFLICT, "migrate", key, hint)
+
+    def _prove_sent(self, sent: ObjectStat, digest: Digest) -> Proof | None:
+        """Return how the response to the upload proves the bytes; without such proof, ask the target."""
+        if not self.read_back and sent.size == digest.size and sent.etag == digest.md5:
+            return Proof.ETAG
+        return self._prove(self.target.stat(sent.key), digest)
 
     def _prove(self, there: ObjectStat, digest: Digest) -> Proof | None:
         if there.size != digest.size:
@@ -135,6 +181,10 @@ class Mover:
         if after is None or not same_version(before, after):
             return False
         return not self.strict or digest_of(self.source, before.key) == digest
+
+
+class _VanishedError(Exception):
+    """The source no longer has the file that was to be sent."""
 
 
 def same_version(one: ObjectStat, other: ObjectStat) -> bool:

@@ -8,8 +8,10 @@ import os
 import random
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,6 +22,7 @@ from bucket_conformance.reference_impl.api import ObjectStat, Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import LocalStorage
 from bucket_conformance.reference_impl.migrate import STOP_AFTER, describe, migrate
+from bucket_conformance.reference_impl.migrate_index import ASK, TargetIndex
 from bucket_conformance.reference_impl.migrate_journal import Journal
 from bucket_conformance.reference_impl.migrate_report import Progress, Stage
 from bucket_conformance.reference_impl.s3 import S3Storage
@@ -130,19 +133,20 @@ def test_an_etag_that_looks_like_an_md5_but_is_another_is_no_proof_against_equal
 ) -> None:
     fill(local, KEYS[:2])
 
-    def other_etag(key: str) -> ObjectStat:
-        found = bucket.storage.stat(key)
-        return ObjectStat(key=key, size=found.size, last_modified=found.last_modified, etag="0" * 32)
+    def other_etag(key: str, body: bytes, *, content_type: str | None = None) -> ObjectStat:
+        return replace(bucket.storage.upload(key, body, content_type=content_type), etag="0" * 32)
 
-    report = migrate(local, meddle(bucket.storage, stat=other_etag))
+    def stat(key: str) -> ObjectStat:
+        return replace(bucket.storage.stat(key), etag="0" * 32)
+
+    report = migrate(local, meddle(bucket.storage, upload=other_etag, stat=stat))
     assert (report.moved, report.proved_by_etag, report.proved_by_reading_back) == (2, 0, 2)
 
 
 def test_a_target_that_keeps_other_bytes_than_it_was_sent_is_found_out(local: LocalStorage, bucket: Bucket) -> None:
     fill(local, KEYS[:3])
 
-    def corrupt(key: str, body: BinaryIO, *, content_type: str | None = None) -> ObjectStat:
-        data = body.read()
+    def corrupt(key: str, data: bytes, *, content_type: str | None = None) -> ObjectStat:
         if key == KEYS[1]:
             data = data[:-1] + bytes([data[-1] ^ 1])
         return bucket.storage.upload(key, data, content_type=content_type)
@@ -285,6 +289,72 @@ def test_a_dry_run_says_what_would_be_sent_and_writes_nothing_anywhere(
     assert bucket.sends() == {KEYS[2]: 1}
     assert held(local) == bodies
     assert not (tmp_path / "j").exists()
+
+
+def counting(bucket: Bucket) -> Counter[str]:
+    sent: Counter[str] = Counter()
+    bucket.client.meta.events.register(
+        "before-send.s3.*", lambda event_name, **_: sent.update([event_name.split(".")[2]])
+    )
+    return sent
+
+
+def test_each_file_costs_one_request_and_the_target_is_listed_once(local: LocalStorage, bucket: Bucket) -> None:
+    bodies = fill(local)
+    sent = counting(bucket)
+    migrate(local, bucket.storage)
+    assert sent == {"ListObjectsV2": 1, "PutObject": len(bodies)}
+    sent.clear()
+    report = migrate(local, bucket.storage)
+    assert (sent, report.already_there) == ({"ListObjectsV2": 1}, len(bodies))
+
+
+@pytest.mark.parametrize("fault", ["refused", "unsorted"])
+def test_a_listing_that_fails_or_is_not_sorted_hides_no_object(local: LocalStorage, bucket: Bucket, fault: str) -> None:
+    fill(local)
+    for key in KEYS:
+        bucket.storage.upload(key, b"of the product")
+        written = bucket.storage.stat(key).last_modified.timestamp()
+        os.utime(local.root / key, (written - 60, written - 60))
+
+    def listing(prefix: str = "") -> Iterator[ObjectStat]:
+        if fault == "refused":
+            raise StorageError(ErrorCode.ACCESS_DENIED, "list", None, "no")
+        yield from sorted(bucket.storage.list(prefix), key=lambda stat: stat.key, reverse=True)
+
+    report = migrate(local, meddle(bucket.storage, list=listing))
+    assert {failure.code for failure in report.failed} == {ErrorCode.CONFLICT}
+    assert set(held(bucket.storage).values()) == {b"of the product"}
+    assert len(report.failed) == len(KEYS)
+
+
+class Listed:
+    """Only the listing of a storage, in the order given."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self._stats = [ObjectStat(key=key, size=n, last_modified=datetime.now(UTC)) for n, key in enumerate(keys)]
+
+    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+        return iter(self._stats)
+
+
+def answers(keys: list[str], asked: list[str], held: int) -> list[object]:
+    index = TargetIndex(cast(Storage, Listed(keys)), "", held=held)
+    return [found.key if isinstance(found := index.find(key), ObjectStat) else found for key in asked]
+
+
+@pytest.mark.parametrize("held", [1, 2, 3, 6, 7, 100])
+def test_an_index_tells_every_key_of_a_sorted_listing_however_much_it_holds(held: int) -> None:
+    keys = ["a", "a/b", "b", "d", "z", "\ue000", "\U0001f600"]
+    asked = ["", "a", "a/a", "a/b", "c", "d", "\ue000", "\U0001f600", "\U0001f601", "\U0001f602"]
+    assert answers(keys, asked, held) == [key if key in keys else None for key in asked]
+
+
+def test_an_index_of_an_unsorted_listing_asks_unless_it_holds_all() -> None:
+    assert answers(["c", "b", "a"], ["a", "b", "c", "d"], 3) == ["a", "b", "c", None]
+    assert answers(["c", "b", "a"], ["a", "b"], 2) == [ASK, ASK]
+    assert answers(["a", "c", "b"], ["d", "e"], 1) == [ASK, ASK]
+    assert answers(["a", "b", "c"], ["b", "a", "c"], 1) == ["b", ASK, ASK]
 
 
 def test_removal_leaves_the_source_empty_and_the_target_full(
