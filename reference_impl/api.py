@@ -7,6 +7,10 @@ says so with ``ErrorCode.INVALID_KEY`` before anything is sent or written. The k
 Every method may raise :class:`StorageError` with ``ACCESS_DENIED``, ``INVALID_CREDENTIALS``,
 ``BUCKET_NOT_FOUND``, ``UNAVAILABLE`` or ``UNKNOWN``; further codes are named per method. No other exception leaves
 a storage, except one raised by the caller's own stream. All methods may be called from several threads at once.
+
+A request may succeed although its response is lost. The storage then repeats it by itself for some time, and raises
+``UNAVAILABLE`` (no response) or ``INTEGRITY`` (a part of one) if no whole response comes. "After such an error" below
+says what is known then and what is safe to repeat.
 """
 
 from __future__ import annotations
@@ -113,6 +117,11 @@ class Storage(Protocol):
         is never held whole in memory; it need not be seekable. If the stream raises, that exception is re-raised,
         nothing is stored and the old value stays. ``content_type`` defaults to ``application/octet-stream``.
 
+        After such an error: ``key`` holds the old value or the new value, each whole. Repeating with the same bytes is
+        safe as long as nobody else writes the key; a value that another client wrote in between is replaced, also by
+        the storage's own repeats. A stream must be opened anew. Parts of an unfinished upload may stay at the server,
+        where no listing shows them; a lifecycle rule removes them.
+
         Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (a body that gives no bytes, a content type that is no header),
         ``NO_SPACE``, ``TOO_LARGE``, ``CONFLICT``, ``INTEGRITY``, ``UNSUPPORTED`` (the key lies on another file system).
         """
@@ -120,6 +129,8 @@ class Storage(Protocol):
 
     def download(self, key: str) -> bytes:
         """Return the whole value. Never short: a body cut off under way is ``INTEGRITY`` (after bounded retries).
+
+        After such an error: nothing has changed; repeating is always safe.
 
         Errors: ``NOT_FOUND``, ``INVALID_KEY``, ``INTEGRITY``.
         """
@@ -131,18 +142,25 @@ class Storage(Protocol):
         The bytes are those of one version, also when the key is overwritten or deleted meanwhile. Reading past a
         cut-off raises ``INTEGRITY`` and never looks like the end. ``NOT_FOUND`` and ``INVALID_KEY`` are raised by
         entering the context.
+
+        After such an error: nothing has changed, and the bytes that were read are those of the value. Repeating is
+        always safe, but begins at the first byte, perhaps of a newer version.
         """
         ...
 
     def stat(self, key: str) -> ObjectStat:
         """Return the stat of ``key``. Agrees with ``download`` about existence.
 
+        After such an error: nothing has changed; repeating is always safe.
+
         Errors: ``NOT_FOUND``, ``INVALID_KEY``, ``INTEGRITY`` (an answer that was cut off).
         """
         ...
 
     def exists(self, key: str) -> bool:
-        """Whether ``key`` is stored. A backend that refuses to say raises; that is never ``False``.
+        """Return whether ``key`` is stored. A backend that refuses to say raises; that is never ``False``.
+
+        After such an error: nothing has changed, and the key may or may not exist; repeating is always safe.
 
         Errors: those of ``stat`` but ``NOT_FOUND``.
         """
@@ -155,7 +173,10 @@ class Storage(Protocol):
         created or deleted meanwhile may or may not. ``prefix`` is a plain string, not a folder: ``"a"`` also matches
         ``"ab"``. One that no key can start with lists nothing.
 
-        Errors: ``INTEGRITY`` (a page that was cut off); what was yielded before stays true.
+        After such an error: nothing has changed, and what was yielded before stays true. Repeating is always safe, but
+        begins at the first key.
+
+        Errors: ``INTEGRITY`` (a page that was cut off).
         """
         ...
 
@@ -166,6 +187,10 @@ class Storage(Protocol):
         refused (with code) and the unknown; all batches are tried first. Requests name at most ``batch_size``
         distinct keys each. ``INVALID_KEY`` for any key is raised before anything is deleted, and so is
         ``INVALID_ARGUMENT`` for a single string, which would otherwise mean its characters.
+
+        After such an error: the keys in ``result.unknown`` may or may not be gone. Repeating with these keys is safe as
+        long as nobody else writes them; a value that another client stored in between is deleted, also by the storage's
+        own repeats.
         """
         ...
 
@@ -173,7 +198,8 @@ class Storage(Protocol):
         """Return a URL that serves ``key`` by GET without credentials for ``expires_in`` seconds (1 … 604800).
 
         The URL is bound to method, key, expiry and, where ``file_name`` is given, to a ``Content-Disposition:
-        attachment`` with that name (RFC 6266, RFC 8187). Existence is not checked. Warns with
+        attachment`` with that name (RFC 6266, RFC 8187). Existence is not checked and nothing is sent to the bucket, so
+        repeating is always safe. Warns with
         :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier. A storage may be configured with
         another life to start from; given none, it is seven days.
 
@@ -185,7 +211,8 @@ class Storage(Protocol):
     def signed_upload_url(self, key: str, *, expires_in: int = MAX_URL_LIFE_S, content_type: str | None = None) -> str:
         """Return a URL that stores the body of one PUT under ``key``, for ``expires_in`` seconds (1 … 604800).
 
-        Where ``content_type`` is given the PUT must send exactly that header. Warnings and errors as ``signed_url``.
+        Where ``content_type`` is given the PUT must send exactly that header. Nothing is sent to the bucket. Whoever
+        uses the URL and loses the response knows what ``upload`` says of it. Warnings and errors as ``signed_url``.
         """
         ...
 
@@ -194,6 +221,9 @@ class Storage(Protocol):
 
         Where readers use another address than this storage (``AP_S3_PUBLIC_ENDPOINT``), the probe is also fetched there
         by a signed URL: a wrong response is an error that names the variable, no response is a warning in the result.
+
+        After such an error: a probe may remain below ``storage-check/``, if its removal failed too. Repeating is always
+        safe, because every probe has a random name of its own.
 
         Errors: ``ACCESS_DENIED`` with the permission's name (``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject``,
         ``s3:ListBucket``) in ``hint``; every other one as the failing step raised it, with what was being tried.
