@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from bucket_conformance.conformance.report.document import Section, counts
+from bucket_conformance.conformance.report.document import Header, Result, Section, footer
 from bucket_conformance.conformance.report.merge import document
 
 PROVIDERS: Final = 30
@@ -92,15 +92,16 @@ def _section(provider: str, drawn: random.Random, word: Callable[[random.Random]
     clauses = [f"{family}-{number:03}" for family in FAMILIES for number in range(1, CLAUSES_EACH + 1)]
     results = [_result(clause, provider, drawn, word) for clause in clauses]
     header = {
-        "type": "header", "schema": 1, "suite": "0", "contract": "0", "provider": provider,
+        "schema": 1, "suite": "0", "contract": "0", "provider": provider,
         "backend": {"name": provider, "version": "1"}, "launch": "process", "sdk": "none", "settings": {}, "seed": 1,
         "mode": "quick", "clauses": len(results), "started": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
-    footer = {"type": "footer", "counts": counts(results), "duration_s": 1.0, "complete": True}
-    return Section(header=header, results=results, footer=footer)
+    return Section(
+        header=Header.from_json({"type": "header", **header}), results=results, footer=footer(results, duration_s=1.0)
+    )
 
 
-def _result(clause: str, provider: str, drawn: random.Random, word: Callable[[random.Random], str]) -> dict[str, Any]:
+def _result(clause: str, provider: str, drawn: random.Random, word: Callable[[random.Random], str]) -> Result:
     deviates = drawn.random() < DEVIATING
     value: dict[str, Any] = {
         "type": "result", "provider": provider, "clause": clause, "level": "MUST", "profile": "s3",
@@ -114,4 +115,4 @@ def _result(clause: str, provider: str, drawn: random.Random, word: Callable[[ra
             "transcript": "\n".join(f"> GET /{word(drawn)}" for _ in range(60)),
             "reproducer": "\n".join(f"send('{word(drawn)}')" for _ in range(150)),
         }
-    return value
+    return Result.from_json(value)

@@ -61,18 +61,6 @@ class Expectation:
         """Return whether a run with these settings must show it. A setting that a run does not state counts as met."""
         return all(settings.get(name, value) == value for name, value in self.when)
 
-    def as_data(self) -> dict[str, str]:
-        """Return the fields for a report. Empty ones are left out, except for the link."""
-        told = self.upstream_told.isoformat() if self.upstream_told else ""
-        given = {"harm": self.harm, "protection": self.protection, "upstream_told": told, "finding": self.finding}
-        return {
-            "reason": self.reason,
-            "link": self.link,
-            "since": self.since.isoformat(),
-            "review_by": self.review_by.isoformat(),
-            **{name: text for name, text in given.items() if text},
-        }
-
     def is_due(self, today: date) -> bool:
         """Return whether the review date has passed."""
         return today > self.review_by

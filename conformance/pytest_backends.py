@@ -19,8 +19,9 @@ from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, endpoint_of
-from bucket_conformance.conformance.engine.run import Plan, error_line, header, judge_unless_dead, result_line
+from bucket_conformance.conformance.engine.run import Plan, header, judge_unless_dead, result_of, unjudged
 from bucket_conformance.conformance.expectations import Expectation, ExpectationError, read_expectations
+from bucket_conformance.conformance.report.document import Header, Result
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.target import S3Endpoint, StorageFactory, Target
 from bucket_conformance.conformance.wire.exchange import Recorder
@@ -45,7 +46,7 @@ class Left:
 class _Open:
     session: Session
     target: Target
-    header: dict[str, Any]
+    header: Header
     plan: Plan
     dead: str = ""
 
@@ -115,16 +116,16 @@ class Backends:
             keep_versions=bool(options.conformance_keep_versions),
         )
 
-    def judge(self, name: str, entry: Entry) -> dict[str, Any]:
+    def judge(self, name: str, entry: Entry) -> Result:
         """Return the result of one clause, as in a report. It is an ``error`` where the backend cannot be opened."""
         try:
             opened = self._opened(name)
         except BackendsError as error:
-            return error_line(entry, str(error), provider=name)
+            return unjudged(entry, str(error), provider=name)
         judgement, opened.dead = judge_unless_dead(entry, opened.session, opened.plan, opened.dead)
-        return result_line(entry, judgement, opened.session, opened.target, opened.plan, provider=name)
+        return result_of(entry, judgement, opened.session, opened.target, opened.plan, provider=name)
 
-    def header(self, name: str) -> dict[str, Any]:
+    def header(self, name: str) -> Header:
         """Return the header of the report for one backend."""
         if name in self._open:
             return self._open[name].header

@@ -18,6 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from bucket_conformance.conformance.catalogue import Entry
     from bucket_conformance.conformance.pytest_backends import Backends
+    from bucket_conformance.conformance.report.document import Result
 
 CLAUSES: Final = Path(__file__).parent / "clauses"
 
@@ -121,7 +122,7 @@ class ClauseItem(pytest.Item):
         super().__init__(**kwargs)
         self.entry = entry
         self.backend = backend
-        self.result: dict[str, Any] = {}
+        self.result: Result | None = None
         clause = entry.clause
         self.extra_keyword_matches.update(
             {
@@ -135,11 +136,11 @@ class ClauseItem(pytest.Item):
     def runtest(self) -> None:
         """Judge the clause. Raises :class:`ClauseFailure` for a deviation from a MUST, and for an error."""
         self.result = _backends(self.config).judge(self.backend, self.entry)
-        shown = self._shown()
-        verdict, level, reason = shown["verdict"], shown["level"], shown.get("reason", "")
+        shown = self._shown(self.result)
+        verdict, level, reason = shown.verdict, shown.level, shown.reason
         if verdict == "deviates":
-            if shown["expected"]:
-                pytest.xfail(f"expected: {shown['expectation']['reason']}")
+            if shown.expected:
+                pytest.xfail(f"expected: {shown.known}")
             if level != "MUST":
                 pytest.xfail(f"{level}: {_sentence(shown)}")
             raise ClauseFailure(_text(shown))
@@ -148,13 +149,13 @@ class ClauseItem(pytest.Item):
         if verdict != "conforms":
             pytest.skip(f"{verdict}: {reason}")
 
-    def _shown(self) -> dict[str, Any]:
+    def _shown(self, result: Result) -> Result:
         """Return the result in the form that pytest may print. It is printed before the other clauses are judged."""
         if not self.config.getoption("--conformance-public"):
-            return self.result
+            return result
         from bucket_conformance.conformance.report.disclosure import published_alone
 
-        return published_alone(self.result)
+        return published_alone(result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, ClauseFailure):
@@ -169,23 +170,23 @@ class ClauseFailure(Exception):
     """A deviation, in the form in which pytest prints it."""
 
 
-def _sentence(result: dict[str, Any]) -> str:
-    seen = result.get("observation", {})
-    return f"promised {seen.get('promised', '?')}, observed {seen.get('observed', '?')}"
+def _sentence(result: Result) -> str:
+    seen = result.observation
+    return f"promised {seen.promised}, observed {seen.observed}" if seen is not None else "promised ?, observed ?"
 
 
-def _text(result: dict[str, Any]) -> str:
-    evidence, seen = result.get("evidence", {}), result.get("observation", {})
-    why = "" if evidence else result.get("reason", "")
+def _text(result: Result) -> str:
+    seen = result.observation
+    why = "" if result.evidence is not None else result.reason
     lines = [
-        f"{result['clause']} ({result['level']}): {result['statement']}",
-        f"  promised   {seen.get('promised')}",
-        f"  observed   {seen.get('observed')}",
-        f"  because    {why}" if why else f"  example    {evidence.get('example') or 'the only one'}",
-        *(f"  source     {source}" for source in result["sources"]),
+        f"{result.clause} ({result.level}): {result.statement}",
+        f"  promised   {seen.promised if seen is not None else '?'}",
+        f"  observed   {seen.observed if seen is not None else '?'}",
+        f"  because    {why}" if why else f"  example    {result.example or 'the only one'}",
+        *(f"  source     {source}" for source in result.sources),
     ]
-    if evidence.get("transcript"):
-        lines += ["", evidence["transcript"]]
+    if result.transcript:
+        lines += ["", result.transcript]
     return "\n".join(lines)
 
 
@@ -194,11 +195,11 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if isinstance(item, ClauseItem) and call.when == "call" and item.result:
-        # pytest-xdist sends attributes of a report from its workers to the process that writes the report.
+    if isinstance(item, ClauseItem) and call.when == "call" and item.result is not None:
+        # pytest-xdist sends attributes of a report, as plain data, from its workers to the process that writes it.
         report.conformance = {  # type: ignore[attr-defined]
-            "header": _backends(item.config).header(item.backend),
-            "result": item.result,
+            "header": _backends(item.config).header(item.backend).to_json(),
+            "result": item.result.to_json(),
         }
     return report
 
@@ -286,8 +287,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     sections = session.config.stash.get(_SECTIONS, {})
     if not path or hasattr(session.config, "workerinput"):
         return
+    from msgspec.structs import replace
+
     from bucket_conformance.conformance.report.disclosure import published
-    from bucket_conformance.conformance.report.document import Section, footer, line
+    from bucket_conformance.conformance.report.document import DocumentError, Header, Result, Section, footer, line
 
     public = session.config.getoption("--conformance-public")
     # Clauses that -k or -m excluded are the operator's choice; clauses that were never reached are missing.
@@ -295,11 +298,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
     try:
         with Path(path).open("w", encoding="ascii") as out:
             for header, found in sections.values():
-                results = published(Section(header=header, results=found)).results if public else found
-                out.write(line({**header, "clauses": len(results)}))
+                section = Section(header=Header.from_json(header), results=[Result.from_json(each) for each in found])
+                results = published(section).results if public else section.results
+                out.write(line(replace(section.header, clauses=len(results))))
                 out.writelines(line(result) for result in results)
-                duration = sum(result["duration_s"] for result in results)
-                said = session.config.stash.get(_LEFT, {}).get(header["provider"], {})
+                duration = sum(result.duration_s for result in results)
+                said = session.config.stash.get(_LEFT, {}).get(section.header.provider, {})
                 closing = footer(
                     results,
                     duration_s=duration,
@@ -309,9 +313,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
                     note=said.get("note", ""),
                 )
                 out.write(line(closing))
-    except OSError as error:
+    except (OSError, DocumentError) as error:
         # An exception here would hide the failures; an exit code of success would hide that the report is missing.
-        session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {error.strerror}", red=True)
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        session.config.get_terminal_writer().line(f"\n--conformance-report {path}: {why}", red=True)
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 

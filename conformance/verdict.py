@@ -50,21 +50,24 @@ def share(counts: dict[Verdict, int]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was promised and what was observed, each as one short text; ``harm`` where the deviation does any."""
+    """What was promised and what was seen, each as one short text; ``harm`` where what was seen does some.
+
+    ``measured``: what was seen, as a number, where the clause measures one.
+    """
 
     promised: str
     observed: str
     harm: Harm | None = None
+    measured: int | None = None
 
 
 class Deviation(Exception):
     """Raised by a clause: the backend did not do what is promised.
 
-    - ``promised``, ``observed``: one short text each.
-    - ``example``: replaces the generated arguments in the evidence, where the clause knows a better text (for
-      instance, the steps of a sequence).
-    - ``history``: the operations of concurrent clients that show the deviation.
-    - ``harm``: the harm that the observed behaviour does; ``None`` where it is only different from what is promised.
+    ``example`` replaces the generated arguments in the evidence where the clause knows a better one (the steps of a
+    sequence, say). ``history``: what concurrent clients did, as far as it shows the deviation. ``harm``: what was
+    observed does this harm, and is not only another answer than promised. ``measured``: the number that was observed,
+    where others decide by it.
     """
 
     def __init__(
@@ -75,9 +78,10 @@ class Deviation(Exception):
         example: str | None = None,
         history: Iterable[Event] = (),
         harm: Harm | None = None,
+        measured: int | None = None,
     ) -> None:
         super().__init__(f"promised: {promised}; observed: {observed}")
-        self.observation = Observation(promised, observed, harm)
+        self.observation = Observation(promised, observed, harm, measured)
         self.example = example
         self.history = tuple(history)
 

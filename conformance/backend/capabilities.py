@@ -73,11 +73,6 @@ def _ask(session: Session, capability: Capability) -> Claim:
         session.recorder.clear()
 
 
-def claims_data(claims: dict[Capability, Claim]) -> dict[str, dict[str, str]]:
-    """Return the claims as they stand in a report's result."""
-    return {capability.value: {"outcome": c.outcome.value, "said": c.said} for capability, c in claims.items()}
-
-
 _WORDS: Final = {
     Outcome.REFUSED: "refused as declared",
     Outcome.SERVED: "not declared, but the server does it",

@@ -12,7 +12,7 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import bodies, examples, file_types, ids
-from bucket_conformance.conformance.testkit.layout import ACCEPTED, LOG, Name, outcome, pairs_of_names
+from bucket_conformance.conformance.testkit.layout import LOG, CallOutcome, Name, outcome, pairs_of_names
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, OBJECT_KEYS
 from bucket_conformance.conformance.verdict import compare
 from bucket_conformance.reference_impl.errors import ErrorCode
@@ -73,29 +73,29 @@ class Tenants:
         for key in [*self.own, *self.others.values()]:
             session.storage.upload(key, key.encode())
 
-    def harmed(self) -> list[str]:
-        """Return the files of other owners that have changed."""
+    def harmed(self) -> dict[str, CallOutcome]:
+        """Return which of the other owners' files are no longer what they were, and what became of them."""
         storage = self.session.storage
-        return [
-            f"{who}: {seen}"
+        return {
+            who: seen
             for who, key in self.others.items()
             if (seen := outcome(lambda key=key: storage.download(key))) != outcome(key.encode)  # type: ignore[misc]
-        ]
+        }
 
     def require_others_unharmed(self, doing: str) -> None:
         harmed = self.harmed()
         compare(
-            harmed,
+            [f"{who}: {seen}" for who, seen in harmed.items()],
             [],
             f"other owners' files after {doing} files of project {TENANT!r}",
             promise="as before",
-            harm=Harm.CROSSES_TENANTS if any(_tells(each.partition(": ")[2]) for each in harmed) else None,
+            harm=Harm.CROSSES_TENANTS if any(map(_tells, harmed.values())) else None,
         )
 
 
-def _tells(seen: str) -> bool:
-    """Return whether the :func:`outcome` of a download says what is stored: bytes, or that there is nothing."""
-    return seen == ErrorCode.NOT_FOUND.value or seen.startswith(ACCEPTED)
+def _tells(seen: CallOutcome) -> bool:
+    """Whether the :func:`outcome` of a download says what is stored: bytes, or that there is nothing."""
+    return seen.accepted or seen.code is ErrorCode.NOT_FOUND
 
 
 def _list(tenants: Tenants) -> object:

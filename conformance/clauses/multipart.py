@@ -144,8 +144,8 @@ WRONG_COMPLETIONS: Final = {
 def test_a_wrong_completion_is_refused(session: Session, wrong: str) -> None:
     with Upload(session) as upload:
         upload.part(1, pattern_bytes(LEAST_PART, salt=1))
-        # As the last of the named parts it may be small.
-        upload.part(2, pattern_bytes(1000 if wrong.endswith(("ETag", "ETags")) else LEAST_PART, salt=2))
+        # Where it is named as the last of all, it may be small.
+        upload.part(2, pattern_bytes(1000 if wrong in ("wrong ETag", "swapped ETags") else LEAST_PART, salt=2))
         first, second = upload.etags.get(1, ""), upload.etags.get(2, "")
         answer = upload.complete(
             {

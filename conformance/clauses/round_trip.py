@@ -25,7 +25,7 @@ from bucket_conformance.conformance.testkit.sources import (
     PUT_OBJECT,
 )
 from bucket_conformance.conformance.testkit.streams import OneWay, StreamBroke
-from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.verdict import compare, require, show
 from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
@@ -312,18 +312,18 @@ def test_a_stream_that_breaks_stores_nothing(session: Session, after: int, old: 
     before = None if old is None else pattern_bytes(old, salt=9)
     if before is not None:
         session.storage.upload(key, before)
-    outcome = "the upload succeeds"
+    outcome, own = "the upload succeeds", False
     try:
         session.storage.upload(key, OneWay(after + 1, breaks_after=after).as_file())
     except StreamBroke:
-        outcome = "the stream's own exception"
+        own = True
     except StorageError as error:
         outcome = str(error)
-    observed = (outcome, stored_at(session.another_storage(), key))
-    promised = ("the stream's own exception", before)
-    compare(observed[0], promised[0], f"what an upload says whose stream breaks after {after} bytes")
+    left = stored_at(session.another_storage(), key)
+    said = f"what an upload says whose stream breaks after {after} bytes"
+    require(own, promised=f"{said}: the stream's own exception", observed=f"{said}: {show(outcome)}")
     what = f"stored after the stream broke after {after} bytes"
-    compare(observed[1], promised[1], what, promise=_promise(before), harm=Harm.STORES_WRONG_DATA)
+    compare(left, before, what, promise=_promise(before), harm=Harm.STORES_WRONG_DATA)
 
 
 def _promise(before: bytes | None) -> str:

@@ -21,8 +21,11 @@ from bucket_conformance.conformance.strategies import (
 from bucket_conformance.conformance.testkit import content_disposition
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, GET_OBJECT, PRESIGNED_URLS, QUERY_AUTH
 from bucket_conformance.conformance.testkit.url_outcomes import (
+    AS_BEFORE,
+    CHANGED,
     REFUSED,
     SERVED,
+    Outcome,
     bypass,
     leaked,
     outcome,
@@ -123,9 +126,9 @@ def test_a_url_for_get_does_nothing_else(session: Session) -> None:
         for name, there in ((key, content), (missing, None)):
             body = b"" if method == "DELETE" else b"overwritten"
             answer = session.fetch(session.signed_url(name), method=method, body=body)
-            left = "as before" if _bytes_of(session, name) == there else "changed"
+            left = AS_BEFORE if _bytes_of(session, name) == there else CHANGED
             seen[f"{method} on {'an object' if there else 'a missing key'}"] = (_refused(answer, content), left)
-    require_each(seen, (REFUSED, "as before"), "a URL for GET, used otherwise", harm=bypass(*seen.values()))
+    require_each(seen, (REFUSED, AS_BEFORE), "a URL for GET, used otherwise", harm=bypass(*seen.values()))
 
 
 @also("URL-010", requires=(*URLS, Capability.SIGNED_UPLOADS))
@@ -134,13 +137,13 @@ def test_a_url_for_put_does_nothing_else(session: Session) -> None:
     for method in ("GET", "POST", "DELETE"):
         key, content = stored(session)
         answer = session.fetch(session.signed_upload_url(key), method=method, body=b"" if method != "POST" else b"no")
-        left = "as before" if _bytes_of(session, key) == content else "changed"
+        left = AS_BEFORE if _bytes_of(session, key) == content else CHANGED
         seen[method] = (_refused(answer, content), left)
-    require_each(seen, (REFUSED, "as before"), "a URL for PUT, used otherwise", harm=bypass(*seen.values()))
+    require_each(seen, (REFUSED, AS_BEFORE), "a URL for PUT, used otherwise", harm=bypass(*seen.values()))
 
 
-def _refused(answer: Answer, content: bytes) -> str:
-    """Return the same as ``outcome``; here a server may also respond that it does not know the operation (501)."""
+def _refused(answer: Answer, content: bytes) -> Outcome:
+    """Like ``outcome``; here a server may also say that it knows no such operation at all (501)."""
     seen = outcome(answer, content)
     return REFUSED if answer.status == 501 and not leaked(answer, [content]) else seen
 

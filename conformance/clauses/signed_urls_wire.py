@@ -15,8 +15,11 @@ from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, bodies, examples, pattern_bytes
 from bucket_conformance.conformance.testkit.sources import ERRORS, GET_OBJECT, PRESIGNED_UPLOADS, PUT_OBJECT, QUERY_AUTH
 from bucket_conformance.conformance.testkit.url_outcomes import (
+    AS_BEFORE,
+    CHANGED,
     REFUSED,
     SERVED,
+    STORED,
     bypass,
     outcome,
     require_each,
@@ -266,7 +269,7 @@ def test_a_refused_put_stores_nothing(session: Session) -> None:
                 _, there = stored(session, key)
             answer_and_left = _refused_put(session, how, key, there)
             seen[how + (", over an object" if occupied else "")] = answer_and_left
-    require_each(seen, (REFUSED, "as before"), "a PUT that must change nothing", harm=bypass(*seen.values()))
+    require_each(seen, (REFUSED, AS_BEFORE), "a PUT that must change nothing", harm=bypass(*seen.values()))
 
 
 def _refused_put(session: Session, how: str, key: str, there: bytes | None) -> tuple[str, str]:
@@ -287,7 +290,7 @@ def _refused_put(session: Session, how: str, key: str, there: bytes | None) -> t
         keys = wire.wrong_secret() if how == "a wrong secret" else wire.unknown_key()
         answer = wire.fetch_presigned("PUT", key, keys=keys, body=body)
     left = session.view.read(key)
-    return outcome(answer, body), "as before" if left == there else "changed" if there else "stored"
+    return outcome(answer, body), AS_BEFORE if left == there else CHANGED if there else STORED
 
 
 def _sha256(body: bytes) -> str:
@@ -325,7 +328,7 @@ def _bound(body: bytes, other: bytes) -> dict[str, tuple[Headers, Headers, bytes
 def test_a_signed_put_enforces_what_it_binds(session: Session) -> None:
     body, other = secret_content(session), secret_content(session)
     seen: dict[str, tuple[str, str]] = {}
-    promised = {}
+    promised: dict[str, tuple[str, str]] = {}
     harms: set[Harm] = set()
     for how, (signed, sent, sent_body) in _bound(body, other).items():
         key = session.fresh_key()

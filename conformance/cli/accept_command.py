@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     def wanted(clause: str) -> bool:
         return not patterns or any(fnmatch.fnmatchcase(clause, p) or clause.startswith(p + "-") for p in patterns)
 
-    if not any(wanted(result["clause"]) for section in sections for result in section.results):
+    if not any(wanted(result.clause) for section in sections for result in section.results):
         raise UsageError("no result of the report is of these clauses and providers; nothing was accepted")
     path = Path(args.baseline)
     baseline: Baseline = read(args.baseline) if path.exists() else {}

@@ -13,6 +13,7 @@ from bucket_conformance.conformance.cli import report_files
 from bucket_conformance.conformance.cli.exit_codes import ExitCode
 from bucket_conformance.conformance.report.compare import Change, Comparison, Direction, alone, compare_sections, pairs
 from bucket_conformance.conformance.report.terminal import show
+from bucket_conformance.conformance.verdict import Verdict
 
 
 def add_parser(commands: Any) -> None:
@@ -52,8 +53,8 @@ def _as_json(comparison: Comparison, change: Change) -> dict[str, Any]:
         "provider": comparison.new.provider,
         "clause": change.clause,
         "direction": change.direction.value,
-        "old": change.old["verdict"] if change.old else None,
-        "new": change.new["verdict"] if change.new else None,
+        "old": change.old.verdict if change.old else None,
+        "new": change.new.verdict if change.new else None,
         "reason": _why(change),
     }
 
@@ -65,8 +66,8 @@ def _show(comparison: Comparison, console: Console) -> None:
     for direction in Direction:
         for change in comparison.changes:
             if change.direction is direction:
-                was = change.old["verdict"] if change.old else "not judged"
-                now = change.new["verdict"] if change.new else "not judged"
+                was = change.old.verdict if change.old else "not judged"
+                now = change.new.verdict if change.new else "not judged"
                 show(console, f"  {direction.value:6} {change.clause}: {was} → {now}{_why(change)}")
     seen = Counter(change.direction for change in comparison.changes)
     parts = [f"{seen[direction]} {direction.value}" for direction in Direction if seen[direction]]
@@ -75,9 +76,9 @@ def _show(comparison: Comparison, console: Console) -> None:
 
 def _why(change: Change) -> str:
     """Name what is wrong now; what is right needs no words."""
-    if change.new is None or change.new["verdict"] == "conforms":
+    if change.new is None or change.new.verdict is Verdict.CONFORMS:
         return ""
-    seen = change.new.get("observation")
-    text = f"promised {seen['promised']}, observed {seen['observed']}" if seen else change.new.get("reason", "")
-    text = " ".join(str(text).split())
+    seen = change.new.observation
+    text = f"promised {seen.promised}, observed {seen.observed}" if seen is not None else change.new.reason
+    text = " ".join(text.split())
     return f": {text if len(text) <= 240 else text[:240] + '…'}" if text else ""

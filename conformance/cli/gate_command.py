@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from bucket_conformance.conformance.cli import gate_markdown, report_files
@@ -18,8 +19,8 @@ from bucket_conformance.conformance.endpoint_options import UsageError
 from bucket_conformance.conformance.gate.baseline import Baseline, BaselineError, read_baseline
 from bucket_conformance.conformance.gate.comparison import Finding, Standing, compare_with_baseline, tally
 from bucket_conformance.conformance.report.disclosure import published
-from bucket_conformance.conformance.report.document import Section
-from bucket_conformance.conformance.report.reproducers import reproducer_of, write_reproducers
+from bucket_conformance.conformance.report.document import Section, expectation_record
+from bucket_conformance.conformance.report.reproducers import write_reproducers
 from bucket_conformance.conformance.report.terminal import show
 
 LONGEST_LINE: Final = 300
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     if args.provider:
         baseline = {name: accepted for name, accepted in baseline.items() if name in args.provider}
     history = [report_files.one(path) for path in args.history]
-    history.sort(key=lambda report: max(str(section.header["started"]) for section in report), reverse=True)
+    history.sort(key=lambda report: max(section.header.started for section in report), reverse=True)
     compare = partial(
         compare_with_baseline,
         baseline=baseline,
@@ -152,10 +153,10 @@ def _with_links(sections: list[Section], baseline: Baseline) -> list[Section]:
     for section in sections:
         entries = baseline[section.provider].entries if section.provider in baseline else {}
         results = [
-            {**result, "expectation": entry.expectation.as_data()}
-            if "expectation" not in result
-            and (entry := entries.get(result["clause"])) is not None
-            and result["verdict"] in entry.expectation.verdicts
+            replace(result, expectation=expectation_record(entry.expectation))
+            if result.expectation is None
+            and (entry := entries.get(result.clause)) is not None
+            and result.verdict in entry.expectation.verdicts
             else result
             for result in section.results
         ]
@@ -168,13 +169,11 @@ def _notes(sections: list[Section], baseline: Baseline) -> list[str]:
     notes = []
     for section in sections:
         accepted = baseline.get(section.provider)
-        backend = f"{section.header['backend']['name']} {section.header['backend']['version']}"
+        backend = section.header.backend.title
         if accepted is not None and accepted.backend and accepted.backend != backend:
             notes.append(f"{section.provider}: {backend}; the baseline was accepted with {accepted.backend}")
-        if accepted is not None and accepted.contract and accepted.contract != section.header["contract"]:
-            notes.append(
-                f"{section.provider}: contract {section.header['contract']}; accepted under {accepted.contract}"
-            )
+        if accepted is not None and accepted.contract and accepted.contract != section.header.contract:
+            notes.append(f"{section.provider}: contract {section.header.contract}; accepted under {accepted.contract}")
     return notes
 
 
@@ -209,6 +208,6 @@ def _line(finding: Finding, written: dict[tuple[str, str], Path]) -> str:
     path = written.get((finding.provider, finding.clause))
     if path is not None:
         tail = f" [{path}]"
-    elif finding.fails and finding.result is not None and reproducer_of(finding.result):
+    elif finding.fails and finding.result is not None and finding.result.reproducer:
         tail = " [reproducer in the report; --reproducers DIR writes it]"
     return f"{'✗' if finding.fails else ' '} {finding.standing.value:17} {where}: {reason}{tail}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from msgspec.structs import replace
 
 from bucket_conformance.conformance.expectations import Expectation, read_expectations
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import Result, Section, expectation_record
 from bucket_conformance.providers import expectations
 
 
@@ -21,13 +22,13 @@ def known_today(sections: Iterable[Section]) -> list[Section]:
 def _annotated(section: Section) -> Section:
     path = expectations.path_of(section.provider)
     known = read_expectations(path) if path else {}
-    settings = section.header["settings"]
+    settings = section.header.settings.to_json()
     known = {clause: known[clause] for clause in known if known[clause].holds_under(settings)}
-    results = [_with(result, known.get(str(result["clause"]))) for result in section.results]
+    results = [_with(result, known.get(result.clause)) for result in section.results]
     return Section(header=section.header, results=results, footer=section.footer)
 
 
-def _with(result: dict[str, Any], expectation: Expectation | None) -> dict[str, Any]:
-    if expectation is None or result["verdict"] not in expectation.verdicts:
+def _with(result: Result, expectation: Expectation | None) -> Result:
+    if expectation is None or result.verdict not in expectation.verdicts:
         return result
-    return {**result, "expectation": expectation.as_data()}
+    return replace(result, expectation=expectation_record(expectation))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from bucket_conformance.conformance.report import document
 from bucket_conformance.conformance.report.terminal import SIGNS, show
 from bucket_conformance.conformance.report.untrusted import line
 from bucket_conformance.conformance.verdict import Verdict
@@ -22,7 +23,7 @@ LOG_EVERY_S: Final = 5.0
 class _Row:
     total: int
     text: str = "waiting"
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[Verdict, int] = field(default_factory=dict)
     logged: float = 0.0
 
     @property
@@ -32,7 +33,7 @@ class _Row:
     def summary(self, *, styled: bool) -> str:
         parts = []
         for verdict, (sign, style) in SIGNS.items():
-            if n := self.counts.get(verdict.value, 0):
+            if n := self.counts.get(verdict, 0):
                 parts.append(f"[{style}]{sign}{n}[/]" if styled else f"{n} {verdict.value}")
         return (" " if styled else ", ").join(parts)
 
@@ -54,21 +55,19 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(None, None, None)
 
-    def tell(self, provider: str, told: dict[str, Any]) -> None:
+    def tell(self, provider: str, told: document.Message) -> None:
         """Take in one line of a worker."""
         row = self._rows[provider]
-        kind = told["type"]
-        if kind == "progress":
-            row.text = str(told["text"])
+        if isinstance(told, document.Progress):
+            row.text = told.text
             self._log_text(provider, row)
-        elif kind == "header":
-            row.text = f"{told['backend']['name']} {told['backend']['version']} ({told['launch']})"
+        elif isinstance(told, document.Header):
+            row.text = f"{told.backend.title} ({told.launch})"
             if self._live is None:
                 show(self._console, f"{provider}: judging {row.text}")
-        elif kind == "result":
-            verdict = Verdict(told["verdict"]).value
-            row.counts[verdict] = row.counts.get(verdict, 0) + 1
-            row.text = str(told["clause"])
+        elif isinstance(told, document.Result):
+            row.counts[told.verdict] = row.counts.get(told.verdict, 0) + 1
+            row.text = told.clause
             self._log(provider, row)
         self._draw()
 

@@ -13,12 +13,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from msgspec.structs import replace
+
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import UnknownClause
 from bucket_conformance.conformance.cli import consoles
 from bucket_conformance.conformance.cli.exit_codes import ExitCode
 from bucket_conformance.conformance.cli.progress import Progress
 from bucket_conformance.conformance.cli.selection import add_selection_options, wanted
+from bucket_conformance.conformance.cli.worker.job_record import EndpointRecord, Job
 from bucket_conformance.conformance.cli.worker.pool import (
     STOPPED,
     Event,
@@ -27,13 +30,13 @@ from bucket_conformance.conformance.cli.worker.pool import (
     run_workers,
     start_idle,
 )
-from bucket_conformance.conformance.contract import Level, Profile
+from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
 from bucket_conformance.conformance.expectations import ExpectationError, fails, read_expectations
 from bucket_conformance.conformance.report import footnotes, terminal
 from bucket_conformance.conformance.report.disclosure import published
-from bucket_conformance.conformance.report.document import Section, line
+from bucket_conformance.conformance.report.document import Footer, Header, Message, Opening, Result, Section, line
 from bucket_conformance.conformance.report.reproducers import write_reproducers
 from bucket_conformance.conformance.report.untrusted import echo
 from bucket_conformance.conformance.verdict import Verdict
@@ -92,23 +95,21 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    orders = _orders(args, os.environ)
-    at_once = args.jobs or _at_once(len(orders))
-    for order in orders:
-        order["siblings"] = _siblings(args, at_once, backends=len(orders))
+    jobs = _jobs(args, os.environ)
+    at_once = args.jobs or _at_once(len(jobs))
+    siblings = _siblings(args, at_once, backends=len(jobs))
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     remedies: dict[str, str] = {}
     crashed: list[str] = []
     with ExitStack() as stack:
         report = stack.enter_context(ReportFile(args.report))
-        names = [order["provider"] for order in orders]
-        slow_first = sorted(orders, key=lambda order: not order["slow"])
+        names = [job.provider for job in jobs]
         # Of few clauses none are shared, and a pattern may choose few.
-        worker = stack.enter_context(start_idle(siblings=0 if args.clause else slow_first[0]["siblings"]))
+        worker = stack.enter_context(start_idle(siblings=0 if args.clause else siblings))
         clauses = _clauses(worker, args)
-        for order in orders:
-            order["clauses"] = clauses
+        jobs = [replace(job, clauses=tuple(clauses), siblings=siblings) for job in jobs]
+        slow_first = sorted(jobs, key=lambda job: not job.slow)
         progress = stack.enter_context(Progress(names, len(clauses), consoles.errors()))
         try:
             for event in run_workers(slow_first, at_once=at_once, first=worker):
@@ -119,12 +120,11 @@ def run(args: argparse.Namespace) -> ExitCode:
                     if event.exit_code not in (0, STOPPED):
                         crashed.append(event.provider)
                     continue
-                if event.line["type"] == "opening":
-                    remedies[event.provider] = event.line["remove_with"]
+                if isinstance(event.line, Opening):
+                    remedies[event.provider] = event.line.remove_with
                     continue
                 progress.tell(event.provider, event.line)
-                if event.line["type"] != "progress":
-                    _collect(sections, event.provider, event.line)
+                _collect(sections, event.provider, event.line)
         except Interrupted as interrupt:
             # Without a footer: whoever reads the report is told that it is cut off.
             for name in interrupt.killed:
@@ -176,15 +176,18 @@ def _say_left_behind(sections: Mapping[str, Section], lost: Mapping[str, str]) -
     """
     told = False
     for section in sections.values():
-        footer = section.footer or {}
-        if footer.get("note"):
-            echo(f"conformance: {section.provider}: note: {footer['note']}", file=sys.stderr)
-        if footer.get("left_behind"):
+        footer = section.footer
+        if footer is None:
+            continue
+        if footer.note:
+            echo(f"conformance: {section.provider}: note: {footer.note}", file=sys.stderr)
+        if footer.left_behind:
             told = True
-            echo(f"conformance: {section.provider}: could not be removed: {footer['left_behind']}", file=sys.stderr)
-            _say_command(footer.get("remove_with", ""))
+            echo(f"conformance: {section.provider}: could not be removed: {footer.left_behind}", file=sys.stderr)
+            _say_command(footer.remove_with)
     for provider, command in lost.items():
-        if (sections[provider].footer or {}).get("remove_with") if provider in sections else False:
+        closed = sections[provider].footer if provider in sections else None
+        if closed is not None and closed.remove_with:
             continue
         told = True
         echo(f"conformance: {provider}: what its run made may be left, as it did not end in order", file=sys.stderr)
@@ -200,8 +203,8 @@ def _say_command(command: str) -> None:
             echo(f"    {each}", file=sys.stderr)
 
 
-def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what each provider's worker is told, all but the clauses and who shares them."""
+def _jobs(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Job]:
+    """Return what each provider's worker is to do, all but the clauses and who shares them."""
     for option, value in (("--max-requests", args.max_requests), ("--jobs", args.jobs)):
         if value is not None and value < 1:
             raise UsageError(f"{option} is {value}; at least 1 is needed")
@@ -215,38 +218,37 @@ def _orders(args: argparse.Namespace, environ: Mapping[str, str]) -> list[dict[s
     mode = Mode.QUICK if args.quick else Mode.DEEP if args.deep else Mode.DEFAULT
     if args.expectations:
         _check_expectations(Path(args.expectations), must_exist=True)
-    common: dict[str, Any] = {
-        "seed": seed,
-        "mode": mode.value,
-        "budget_s": args.deep,
-        "max_requests": args.max_requests,
-        "limits": args.limits,
-        "provider_files": args.provider_file,
-        "launch": args.launch,
-        "tls": args.tls,
-        "checksums": args.checksums,
-        "keep_versions": args.keep_versions,
-        "install": args.install,
-        "skip_missing": args.skip_missing or args.all,
-        "expectations": args.expectations,
-        "slow": False,
-    }
+    common = Job(
+        provider="endpoint",
+        seed=seed,
+        mode=mode,
+        budget_s=args.deep,
+        max_requests=args.max_requests,
+        limits=args.limits,
+        provider_files=tuple(args.provider_file),
+        launch=args.launch,
+        tls=args.tls,
+        checksums=args.checksums,
+        keep_versions=args.keep_versions,
+        install=args.install,
+        skip_missing=args.skip_missing or args.all,
+        expectations=args.expectations,
+    )
     endpoint = endpoint_of(args, environ)
     if endpoint is not None:
         if args.providers or args.launch or args.all or args.tls:
             raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
-        common |= {"provider": "endpoint", "endpoint": endpoint, "launch": None, "run_id": new_run_id()}
-        return [common]
+        return [replace(common, endpoint=EndpointRecord(**endpoint), launch=None, run_id=new_run_id())]
     known = discover([Path(path) for path in args.provider_file])
-    orders = []
+    jobs = []
     for name in wanted(args, known):
         path = expectations.of(known[name])
         if path is not None:
             _check_expectations(path, must_exist=known[name].expectations is not None)
         chosen_file = args.expectations or (str(path) if path else None)
         own = {"expectations": chosen_file, "slow": known[name].slow}
-        orders.append({**common, **own, "provider": name, "run_id": new_run_id()})
-    return orders
+        jobs.append(replace(common, provider=name, run_id=new_run_id(), **own))
+    return jobs
 
 
 def _at_once(backends: int) -> int:
@@ -322,20 +324,20 @@ def _write(report: ReportFile, args: argparse.Namespace, sections: Mapping[str, 
     if provider not in sections:
         return
     section = _shown(sections[provider], args)
-    lines = [line(value) for value in (section.header, *section.results, section.footer) if value is not None]
+    lines = [line(record) for record in section.lines()]
     report.write(lines)
     if args.json:
         sys.stdout.writelines(lines)
         sys.stdout.flush()
 
 
-def _collect(sections: dict[str, Section], provider: str, value: dict[str, Any]) -> None:
-    if value["type"] == "header":
-        sections[provider] = Section(header=value)
-    elif value["type"] == "result":
-        sections[provider].results.append(value)
-    else:
-        sections[provider].footer = value
+def _collect(sections: dict[str, Section], provider: str, told: Message) -> None:
+    if isinstance(told, Header):
+        sections[provider] = Section(header=told)
+    elif isinstance(told, Result):
+        sections[provider].results.append(told)
+    elif isinstance(told, Footer):
+        sections[provider].footer = told
 
 
 def _note_end(event: Event, sections: dict[str, Section], broken: dict[str, str]) -> None:
@@ -346,9 +348,9 @@ def _note_end(event: Event, sections: dict[str, Section], broken: dict[str, str]
 
 def _exit_code(sections: list[Section], broken: dict[str, str]) -> ExitCode:
     results = [result for section in sections for result in section.results]
-    if broken or any(result["verdict"] == Verdict.ERROR for result in results):
-        mistaken = sections and all((section.footer or {}).get("usage_error") for section in sections)
+    if broken or any(result.verdict is Verdict.ERROR for result in results):
+        mistaken = sections and all(section.footer is not None and section.footer.usage_error for section in sections)
         return ExitCode.USAGE if mistaken and not broken else ExitCode.HARNESS
-    if any(fails(verdict=Verdict(r["verdict"]), level=Level(r["level"]), expected=r["expected"]) for r in results):
+    if any(fails(verdict=r.verdict, level=r.level, expected=r.expected) for r in results):
         return ExitCode.REGRESSION
     return ExitCode.OK

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import botocore
 from botocore.config import Config
+from msgspec.structs import replace as changed
 
-from bucket_conformance.conformance.backend.capabilities import Outcome, as_reason, claims_data, probe_claims
+from bucket_conformance.conformance.backend.capabilities import Outcome, as_reason, probe_claims
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.limits import find_limits, limits_as_data
 from bucket_conformance.conformance.backend.opening import open_session
@@ -27,16 +28,34 @@ from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.release import suite_version
 from bucket_conformance.conformance.expectations import Expectation, is_expected
 from bucket_conformance.conformance.history import as_data
-from bucket_conformance.conformance.report.document import SCHEMA
-from bucket_conformance.conformance.report.document import footer as footer_line
+from bucket_conformance.conformance.report.document import (
+    SCHEMA,
+    Backend,
+    ClaimRecord,
+    EvidenceRecord,
+    ExpectationRecord,
+    Footer,
+    FoundLimit,
+    Header,
+    HistoryEvent,
+    ObservationRecord,
+    Record,
+    Result,
+    Settings,
+    expectation_record,
+)
+from bucket_conformance.conformance.report.document import footer as footer_of
 from bucket_conformance.conformance.reproducer.script import reproducer
 from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.target import S3Endpoint, Target
 from bucket_conformance.conformance.verdict import Verdict
-from bucket_conformance.conformance.wire.exchange import Recorder, render
+from bucket_conformance.conformance.wire.exchange import Recorder, Redactor, render
 from bucket_conformance.conformance.wire.health import Finding, Health
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[Record], None]
+"""Writes a record as the next line of a report."""
+Done = Callable[[Result], None]
+"""Takes a result in."""
 LOG_TAIL_BYTES: Final = 2000
 
 
@@ -58,10 +77,10 @@ class Plan:
 class Sharing(Protocol):
     """Others that judge clauses of the same plan on the same backend, at the same time."""
 
-    footers: list[dict[str, Any]]
+    footers: list[Footer]
     """How each of them ended: the footer of what it judged."""
 
-    def entries(self, done: Emit) -> Iterator[Entry]:
+    def entries(self, done: Done) -> Iterator[Entry]:
         """Yield the clauses that are to be judged here; meanwhile pass on the results of the others."""
         ...
 
@@ -76,42 +95,41 @@ class Sharing(Protocol):
 
 def header(
     *, provider: str, backend: str, backend_version: str, launch: str, plan: Plan, target: Target | None
-) -> dict[str, Any]:
-    """Return the header line of a section. ``settings`` are what the client needed; never credentials."""
-    return {
-        "type": "header",
-        "schema": SCHEMA,
-        "suite": suite_version(),
-        "contract": CONTRACT_VERSION,
-        "provider": provider,
+) -> Header:
+    """Return the header of a section. ``settings`` are what the client needed; never credentials."""
+    return Header(
+        schema=SCHEMA,
+        suite=suite_version(),
+        contract=CONTRACT_VERSION,
+        provider=provider,
         # A server says what it likes of itself.
-        "backend": {"name": _one_line(backend), "version": _one_line(backend_version)},
-        "launch": launch,
-        "sdk": f"botocore {botocore.__version__}",
-        "settings": settings_of(target),
-        **({"declared": dict(plan.declared)} if plan.declared else {}),
-        "seed": plan.seed,
-        "mode": plan.effort.mode.value,
-        "clauses": len(plan.entries),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        backend=Backend(name=_one_line(backend), version=_one_line(backend_version)),
+        launch=launch,
+        sdk=f"botocore {botocore.__version__}",
+        settings=settings_of(target),
+        declared=dict(plan.declared),
+        seed=plan.seed,
+        mode=plan.effort.mode,
+        clauses=len(plan.entries),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
-def settings_of(target: Target | None) -> dict[str, Any]:
+def settings_of(target: Target | None) -> Settings:
     """Return what the client of a target is set to, as the header tells it."""
     if not isinstance(target, S3Endpoint):
-        return {}
-    return {
-        "region": target.region,
-        "addressing": target.addressing,
-        "checksums": target.checksums if _sdk_adds_checksums() else "unknown to this SDK",
-        "tls": target.url.startswith("https:"),
-    }
+        return Settings()
+    return Settings(
+        region=target.region,
+        addressing=target.addressing,
+        checksums=target.checksums if _sdk_adds_checksums() else "unknown to this SDK",
+        tls=target.url.startswith("https:"),
+    )
 
 
 def _sdk_adds_checksums() -> bool:
@@ -139,12 +157,12 @@ def run(
     Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
     """
     started = time.monotonic()
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     recorder = Recorder(budget=plan.max_requests)
     complete, dead, opened = False, "", True
-    found: dict[str, Any] = {}
+    found: dict[str, FoundLimit] = {}
 
-    def done(result: dict[str, Any]) -> None:
+    def done(result: Result) -> None:
         results.append(result)
         emit(result)
 
@@ -161,7 +179,8 @@ def run(
                     sharing.stop()  # they remove what is theirs while we remove what is ours
                 raise
             if plan.search_limits and not dead and _health(session).health is not Health.DEAD:
-                found = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
+                limits = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
+                found = {name: FoundLimit.from_json(limit) for name, limit in limits.items()}
         complete = True
     except OpeningError as error:
         error.left_behind, opened = recorder.left_behind, False
@@ -171,37 +190,33 @@ def run(
         if sharing is not None and not complete and opened:
             sharing.end()  # what they left is told too
         others = sharing.footers if sharing is not None else []
-        if complete or results or (opened and (recorder.left_behind or any(map(_left, others)))):
+        if complete or results or (opened and (recorder.left_behind or any(other.left_behind for other in others))):
             if dead and not recorder.left_behind:
                 # Whatever it answered to the deletes.
                 recorder.left_behind = f"perhaps what bears {MARK}{run_id}: the backend stopped working before the end"
             mine = removal_command(target, [run_id]) if recorder.left_behind else ""
             emit(
-                footer_line(
+                footer_of(
                     results,
                     duration_s=time.monotonic() - started,
                     complete=complete,
                     requests={
-                        kind.value: count + sum(other.get("requests", {}).get(kind.value, 0) for other in others)
+                        kind.value: count + sum(other.requests.get(kind.value, 0) for other in others)
                         for kind, count in recorder.by_class.items()
                     },
                     limits=found,
-                    left_behind=joined([recorder.left_behind, *map(_left, others)], "; "),
-                    remove_with=joined([mine, *(other.get("remove_with", "") for other in others)], "\n"),
-                    note=joined([recorder.note, *(other.get("note", "") for other in others)], "; "),
+                    left_behind=joined([recorder.left_behind, *(other.left_behind for other in others)], "; "),
+                    remove_with=joined([mine, *(other.remove_with for other in others)], "\n"),
+                    note=joined([recorder.note, *(other.note for other in others)], "; "),
                 )
             )
-
-
-def _left(footer: Mapping[str, Any]) -> str:
-    return str(footer.get("left_behind", ""))
 
 
 def judge_all(
     session: Session,
     target: Target,
     plan: Plan,
-    done: Emit,
+    done: Done,
     *,
     provider: str,
     entries: Iterable[Entry] | None = None,
@@ -218,7 +233,7 @@ def judge_all(
         judgement, dead = judge_unless_dead(entry, session, plan, dead)
         if dead and lived and log is not None:
             judgement = replace(judgement, reason=f"{dead}; its log ends:\n{_end_of(log)}")
-        done(result_line(entry, judgement, session, target, plan, provider=provider))
+        done(result_of(entry, judgement, session, target, plan, provider=provider))
     return dead
 
 
@@ -299,56 +314,78 @@ def _with_claims(entry: Entry, judgement: Judgement, session: Session) -> Judgem
 _DOUBTFUL_CLAIMS: Final = frozenset({Outcome.HALF_DONE, Outcome.NOT_PROBED})
 
 
-def result_line(
+def result_of(
     entry: Entry, judgement: Judgement, session: Session, target: Target, plan: Plan, *, provider: str
-) -> dict[str, Any]:
-    """Return the line of a report for one judgement, redacted."""
-    clause, redactor = entry.clause, session.redactor
-    expectation = plan.expectations.get(clause.id)
-    if expectation is not None and not expectation.holds_under(settings_of(target)):
+) -> Result:
+    """Return the result of a report for one judgement; what the backend had a part in is redacted."""
+    redactor = session.redactor
+    expectation = plan.expectations.get(entry.clause.id)
+    if expectation is not None and not expectation.holds_under(settings_of(target).to_json()):
         expectation = None
-    value: dict[str, Any] = {
-        "type": "result",
-        "provider": provider,
-        "clause": clause.id,
-        "level": clause.level.value,
-        "profile": clause.profile.value,
-        "statement": clause.statement,
-        "sources": list(clause.sources),
-        "verdict": judgement.verdict.value,
-        "expected": is_expected(judgement.verdict, expectation),
-        "duration_s": round(judgement.duration_s, 3),
-        "requests": judgement.requests,
-    }
-    if expectation is not None:
-        value["expectation"] = expectation.as_data()
-    if judgement.reason:
-        value["reason"] = judgement.reason
-    if judgement.verdict is Verdict.UNSUPPORTED:
-        value["missing"] = sorted({lack.value for case in entry.cases for lack in case.requires - session.capabilities})
-        # Asked already by then, and remembered.
-        claims = claims_data(probe_claims(session, entry.required))
-        if claims:
-            value["claims"] = claims
-    if judgement.observation is not None:
-        value["observation"] = {
-            "promised": judgement.observation.promised,
-            "observed": judgement.observation.observed,
-        }
-        if judgement.observation.harm is not None:
-            value["observation"]["harm"] = judgement.observation.harm.value
-    if judgement.evidence is not None:
-        value["evidence"] = {
-            "example": _shortened(judgement.evidence.example),
-            "transcript": render(judgement.evidence.exchanges, redactor),
-        }
-        if judgement.evidence.history:
-            value["evidence"]["history"] = as_data(judgement.evidence.history)
-    cleaned: dict[str, Any] = redactor.data(value)
-    if judgement.evidence is not None and isinstance(target, S3Endpoint):
-        # Redacted literal by literal as it was built; once more over the whole could break its code.
-        cleaned["evidence"]["reproducer"] = _reproducer(entry, judgement, session, target)
-    return cleaned
+    unsupported = judgement.verdict is Verdict.UNSUPPORTED
+    lacking = {lack for case in entry.cases for lack in case.requires - session.capabilities} if unsupported else ()
+    # Asked already by then, and remembered.
+    claims = probe_claims(session, entry.required) if unsupported else {}
+    return Result(
+        provider=provider,
+        clause=entry.clause.id,
+        level=entry.clause.level,
+        profile=entry.clause.profile,
+        statement=entry.clause.statement,
+        sources=entry.clause.sources,
+        verdict=judgement.verdict,
+        expected=is_expected(judgement.verdict, expectation),
+        duration_s=round(judgement.duration_s, 3),
+        requests=judgement.requests,
+        expectation=_known(expectation, redactor),
+        reason=redactor.text(judgement.reason),
+        missing=tuple(sorted(lacking)),
+        claims={
+            capability.value: ClaimRecord(outcome=claim.outcome.value, said=redactor.text(claim.said))
+            for capability, claim in claims.items()
+        },
+        observation=_observation(judgement, redactor),
+        evidence=_evidence(entry, judgement, session, target),
+    )
+
+
+def _known(expectation: Expectation | None, redactor: Redactor) -> ExpectationRecord | None:
+    if expectation is None:
+        return None
+    record = expectation_record(expectation)
+    return changed(
+        record,
+        reason=redactor.text(record.reason),
+        link=redactor.text(record.link),
+        protection=redactor.text(record.protection),
+        finding=redactor.text(record.finding),
+    )
+
+
+def _observation(judgement: Judgement, redactor: Redactor) -> ObservationRecord | None:
+    seen = judgement.observation
+    if seen is None:
+        return None
+    return ObservationRecord(
+        promised=redactor.text(seen.promised),
+        observed=redactor.text(seen.observed),
+        harm=seen.harm,
+        measured=seen.measured,
+    )
+
+
+def _evidence(entry: Entry, judgement: Judgement, session: Session, target: Target) -> EvidenceRecord | None:
+    evidence, redactor = judgement.evidence, session.redactor
+    if evidence is None:
+        return None
+    # A reproducer is redacted literal by literal as it is built; once more over the whole could break its code.
+    script = _reproducer(entry, judgement, session, target) if isinstance(target, S3Endpoint) else None
+    return EvidenceRecord(
+        example=redactor.text(_shortened(evidence.example)),
+        transcript=redactor.text(render(evidence.exchanges, redactor)),
+        reproducer=script,
+        history=tuple(HistoryEvent.from_json(redactor.data(event)) for event in as_data(evidence.history)),
+    )
 
 
 def _shortened(example: str, limit: int = 2000) -> str:
@@ -374,7 +411,7 @@ def _reproducer(entry: Entry, judgement: Judgement, session: Session, target: S3
 
 
 def unusable(
-    header_line: dict[str, Any],
+    head: Header,
     plan: Plan,
     emit: Emit,
     error: Exception,
@@ -384,31 +421,28 @@ def unusable(
 ) -> None:
     """Emit a whole section for a backend that cannot be judged: every clause ``verdict``, with the reason."""
     if not header_sent:
-        emit(header_line)
-    outcome = {"verdict": verdict.value, "expected": is_expected(verdict, None)}
-    results = [{**error_line(entry, str(error), provider=header_line["provider"]), **outcome} for entry in plan.entries]
+        emit(head)
+    results = [unjudged(entry, str(error), provider=head.provider, verdict=verdict) for entry in plan.entries]
     for result in results:
         emit(result)
     usage = isinstance(error, OpeningError) and error.usage
     left = error.left_behind if isinstance(error, OpeningError) else ""
     remedy = error.remove_with if isinstance(error, OpeningError) and left else ""
-    emit(footer_line(results, duration_s=0.0, usage_error=usage, left_behind=left, remove_with=remedy))
+    emit(footer_of(results, duration_s=0.0, usage_error=usage, left_behind=left, remove_with=remedy))
 
 
-def error_line(entry: Entry, reason: str, *, provider: str) -> dict[str, Any]:
-    """Return the line of a report for a clause that could not be judged at all."""
-    clause = entry.clause
-    return {
-        "type": "result",
-        "provider": provider,
-        "clause": clause.id,
-        "level": clause.level.value,
-        "profile": clause.profile.value,
-        "statement": clause.statement,
-        "sources": list(clause.sources),
-        "verdict": Verdict.ERROR.value,
-        "expected": False,
-        "duration_s": 0.0,
-        "requests": 0,
-        "reason": reason,
-    }
+def unjudged(entry: Entry, reason: str, *, provider: str, verdict: Verdict = Verdict.ERROR) -> Result:
+    """Return the result of a report for a clause that could not be judged at all."""
+    return Result(
+        provider=provider,
+        clause=entry.clause.id,
+        level=entry.clause.level,
+        profile=entry.clause.profile,
+        statement=entry.clause.statement,
+        sources=entry.clause.sources,
+        verdict=verdict,
+        expected=is_expected(verdict, None),
+        duration_s=0.0,
+        requests=0,
+        reason=reason,
+    )

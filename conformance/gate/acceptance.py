@@ -62,13 +62,13 @@ def accept(
     for section in sections:
         head = section.header
         provider = baseline.setdefault(section.provider, ProviderBaseline(backend="", contract=""))
-        provider.backend = f"{head['backend']['name']} {head['backend']['version']}"
-        provider.contract = str(head["contract"])
+        provider.backend = head.backend.title
+        provider.contract = head.contract
         for result in section.results:
-            if wanted(result["clause"]):
-                _take(section.provider, provider, str(result["clause"]), Verdict(result["verdict"]), terms, changes)
+            if wanted(result.clause):
+                _take(section.provider, provider, result.clause, result.verdict, terms, changes)
         if whole:
-            judged = {result["clause"] for result in section.results}
+            judged = {result.clause for result in section.results}
             for clause in sorted(provider.clauses() - judged, key=clause_position):
                 provider.plain.pop(clause, None)
                 provider.entries.pop(clause, None)
@@ -82,13 +82,11 @@ def _check(sections: Sequence[Section], baseline: Baseline, terms: Terms, wanted
     for section in sections:
         entries = baseline[section.provider].entries if section.provider in baseline else {}
         undecided = [
-            result["clause"]
+            result.clause
             for result in section.results
-            if result["verdict"] == Verdict.INCONCLUSIVE
-            and wanted(result["clause"])
-            and not (
-                result["clause"] in entries and Verdict.INCONCLUSIVE in entries[result["clause"]].expectation.verdicts
-            )
+            if result.verdict is Verdict.INCONCLUSIVE
+            and wanted(result.clause)
+            and not (result.clause in entries and Verdict.INCONCLUSIVE in entries[result.clause].expectation.verdicts)
         ]
         if undecided:
             raise AcceptError(

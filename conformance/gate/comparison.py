@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+
+from msgspec.structs import replace
 
 from bucket_conformance.conformance.contract import Level
+from bucket_conformance.conformance.expectations import is_expected
 from bucket_conformance.conformance.gate.baseline import Accepted, Baseline, ProviderBaseline, verdict_text
 from bucket_conformance.conformance.report.compare import BADNESS, is_worse
 from bucket_conformance.conformance.report.disclosure import is_withheld
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import Result, Section, expectation_record
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -42,14 +44,16 @@ class Finding:
     verdict: Verdict | None = None
     overdue: bool = False
     """Accepted, but the day to look again is past."""
-    result: Mapping[str, Any] | None = None
+    result: Result | None = None
 
     @property
     def quiet(self) -> bool:
         """Whether there is nothing to say about it: as accepted, or new and as promised."""
         if self.fails or self.overdue:
             return False
-        return self.standing is Standing.EXPECTED or (self.standing is Standing.NEW and self.verdict == "conforms")
+        return self.standing is Standing.EXPECTED or (
+            self.standing is Standing.NEW and self.verdict is Verdict.CONFORMS
+        )
 
 
 def tally(findings: Sequence[Finding]) -> str:
@@ -105,13 +109,13 @@ def _of_section(
 ) -> list[Finding]:
     found = []
     for result in section.results:
-        clause, verdict = str(result["clause"]), Verdict(result["verdict"])
+        clause, verdict = result.clause, result.verdict
         overdue = False
         if verdict is Verdict.ERROR:
-            standing, reason, fails = Standing.ERROR, f"could not be judged: {result.get('reason', 'no reason')}", True
+            standing, reason, fails = Standing.ERROR, f"could not be judged: {result.reason or 'no reason'}", True
         elif accepted is None or clause not in accepted.clauses():
             standing, reason = Standing.NEW, f"{verdict}, not in the baseline{_seen(result)}"
-            fails = verdict is Verdict.DEVIATES and result["level"] == Level.MUST
+            fails = verdict is Verdict.DEVIATES and result.level is Level.MUST
         elif clause in accepted.entries:
             entry = accepted.entries[clause]
             standing, reason = _against_entry(verdict, entry, clause, earlier, result)
@@ -137,7 +141,7 @@ def _of_section(
     return found
 
 
-def _against_plain(verdict: Verdict, before: Verdict, result: Mapping[str, Any]) -> tuple[Standing, str]:
+def _against_plain(verdict: Verdict, before: Verdict, result: Result) -> tuple[Standing, str]:
     if verdict is before:
         return Standing.EXPECTED, f"{verdict}, as accepted"
     if is_worse(verdict, before):
@@ -146,7 +150,7 @@ def _against_plain(verdict: Verdict, before: Verdict, result: Mapping[str, Any])
 
 
 def _against_entry(
-    verdict: Verdict, entry: Accepted, clause: str, earlier: list[Section], result: Mapping[str, Any]
+    verdict: Verdict, entry: Accepted, clause: str, earlier: list[Section], result: Result
 ) -> tuple[Standing, str]:
     expectation = entry.expectation
     if verdict in expectation.verdicts:
@@ -174,7 +178,7 @@ def _earlier_verdicts(earlier: list[Section], clause: str) -> list[Verdict]:
 
 
 def _vanished(section: Section, accepted: ProviderBaseline) -> list[Finding]:
-    judged = {str(result["clause"]) for result in section.results}
+    judged = {result.clause for result in section.results}
     return [
         Finding(
             provider=section.provider,
@@ -187,11 +191,10 @@ def _vanished(section: Section, accepted: ProviderBaseline) -> list[Finding]:
     ]
 
 
-def _seen(result: Mapping[str, Any]) -> str:
-    seen = result.get("observation")
-    if seen:
-        return f": promised {seen['promised']}, observed {seen['observed']}"
-    return f": {result['reason']}" if result.get("reason") else ""
+def _seen(result: Result) -> str:
+    if (seen := result.observation) is not None:
+        return f": promised {seen.promised}, observed {seen.observed}"
+    return f": {result.reason}" if result.reason else ""
 
 
 def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
@@ -205,17 +208,14 @@ def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
         accepted = baseline.get(section.provider)
         results = []
         for result in section.results:
-            verdict = Verdict(result["verdict"])
+            entry = accepted.entries.get(result.clause) if accepted is not None else None
+            expectation = entry.expectation if entry is not None else None
+            expected = is_expected(result.verdict, expectation)
+            if accepted is not None and (before := accepted.plain.get(result.clause)) is not None:
+                expected = not is_worse(result.verdict, before)
             # What is withheld says nothing further, whatever a baseline has on it.
-            value = {key: item for key, item in result.items() if key != "expectation" or is_withheld(result)}
-            value["expected"] = verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
-            if accepted is not None and (before := accepted.plain.get(result["clause"])) is not None:
-                value["expected"] = not is_worse(verdict, before)
-            elif accepted is not None and (entry := accepted.entries.get(result["clause"])) is not None:
-                expectation = entry.expectation
-                value["expected"] = verdict in expectation.verdicts
-                if not is_withheld(result):
-                    value["expectation"] = expectation.as_data()
-            results.append(value)
+            known = expectation_record(expectation) if expectation is not None else None
+            shown = result.expectation if is_withheld(result) else known
+            results.append(replace(result, expected=expected, expectation=shown))
         out.append(Section(header=section.header, results=results, footer=section.footer))
     return out

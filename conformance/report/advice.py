@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from msgspec import UNSET
 
 from bucket_conformance.conformance.contract import Capability, Harm
 from bucket_conformance.conformance.report.disclosure import harm_of
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import Result, Section, Settings
 from bucket_conformance.conformance.verdict import Verdict
 
 MAX_BATCH: Final = 1000
 DEFAULT_BATCH: Final = 100
 MAX_URL_LIFE_S: Final = 604_800
-
-
-_LARGEST_BATCH: Final = re.compile(r"largest batch taken: (?:at least )?(\d+) keys")
-"""As DEL-015 tells it where it is not the declared one."""
 
 
 class Kind(enum.StrEnum):
@@ -45,13 +42,14 @@ class Facts:
 
     def __init__(self, section: Section) -> None:
         self.section = section
-        self.results: dict[str, Mapping[str, Any]] = {str(result["clause"]): result for result in section.results}
-        self.settings: Mapping[str, Any] = section.header["settings"]
+        self.results: dict[str, Result] = {result.clause: result for result in section.results}
+        self.settings: Settings = section.header.settings
+        self.on_s3 = not self.settings.empty
 
     def verdict(self, clause: str) -> Verdict | None:
         """Return the verdict, ``None`` where the clause was not judged."""
         result = self.results.get(clause)
-        return Verdict(result["verdict"]) if result is not None else None
+        return result.verdict if result is not None else None
 
     def holds(self, *clauses: str) -> bool:
         return all(self.verdict(clause) is Verdict.CONFORMS for clause in clauses)
@@ -66,18 +64,19 @@ class Facts:
         """Whether a deviation is of the kind that cautions warn of; a refused upload mixes no tenants."""
         return clause != "KEY-008" or harm_of(self.results[clause]) is not None
 
-    def _observed(self, clause: str) -> str:
-        return str((self.results.get(clause, {}).get("observation") or {}).get("observed", ""))
-
     def limit(self, name: str) -> int | None:
         """Return a limit: as found by search or by its clause, else as declared; ``None`` where none is known."""
-        found = ((self.section.footer or {}).get("limits") or {}).get(name) or {}
-        if found.get("found") is not None:
-            return int(found["found"])
-        if name == "batch_keys" and (seen := _LARGEST_BATCH.search(self._observed("DEL-015"))):
-            return int(seen[1])
-        declared = found.get("declared", (self.section.header.get("declared") or {}).get(name))
-        return int(declared) if declared is not None else None
+        footer = self.section.footer
+        found = footer.limits.get(name) if footer is not None else None
+        if found is not None and found.found is not None:
+            return found.found
+        if name == "batch_keys" and self.verdict("DEL-015") is Verdict.DEVIATES:
+            # Another one than declared; a report of an earlier release tells no number.
+            seen = self.results["DEL-015"].observation
+            return seen.measured if seen is not None else None
+        if found is not None and found.declared is not UNSET:
+            return found.declared
+        return self.section.header.declared.get(name)
 
 
 def advise(section: Section) -> list[Advice]:
@@ -93,33 +92,33 @@ def advise(section: Section) -> list[Advice]:
 
 
 def _location(facts: Facts) -> Iterator[Advice]:
-    where = "s3" if facts.settings else "local"
+    where = "s3" if facts.on_s3 else "local"
     judged = tuple(clause for clause in ("CFG-002", "RT-001") if facts.holds(clause))
     if judged:
         yield Advice(
             kind=Kind.SET,
-            text="Kept on S3." if facts.settings else "Kept on local disk.",
+            text="Kept on S3." if facts.on_s3 else "Kept on local disk.",
             clauses=judged[:1],
             variables=(("AP_FILE_STORAGE_LOCATION", where),),
         )
 
 
 def _region(facts: Facts) -> Iterator[Advice]:
-    region, judged = facts.settings.get("region"), next(iter(facts.results), "")
-    if region and judged:
-        style = facts.settings.get("addressing")
+    region, judged = facts.settings.region, next(iter(facts.results), "")
+    if region is not UNSET and region and judged:
+        style = facts.settings.addressing
         yield Advice(
             kind=Kind.SET,
             text=f"Sign for the region {region!r}; requests were judged with {style}-style addresses"
             + (", which is what an endpoint of one's own gives." if style == "path" else "."),
             clauses=tuple(clause for clause in ("CFG-002", "URL-001") if facts.holds(clause))[:1] or (judged,),
-            variables=(("AP_S3_REGION", str(region)),),
+            variables=(("AP_S3_REGION", region),),
         )
 
 
 def _checksums(facts: Facts) -> Iterator[Advice]:
     broken = facts.deviating("RT-009")
-    required = facts.settings.get("checksums") == "when_required"
+    required = facts.settings.checksums == "when_required"
     if not (broken or required):
         return
     why = "It mishandles the framing that SDKs put around such bodies." if broken else "It was judged so."
@@ -136,7 +135,7 @@ def _checksums(facts: Facts) -> Iterator[Advice]:
 
 
 def _batches(facts: Facts) -> Iterator[Advice]:
-    if not facts.settings:
+    if not facts.on_s3:
         return
     lossy = facts.deviating("DEL-001", "DEL-004")
     size, why, clauses = DEFAULT_BATCH, "nothing larger is known to be taken", facts.judged("DEL-004")
@@ -164,7 +163,7 @@ _GUARDS: Final = ("URL-003", "URL-004", "URL-009", "URL-010", "URL-012", "URL-01
 
 def _urls(facts: Facts) -> Iterator[Advice]:
     # Local disk signs by a secret of its own; whether that is set is not in a report.
-    if not facts.settings:
+    if not facts.on_s3:
         return
     open_doors = tuple(
         clause
@@ -247,11 +246,12 @@ def _unclaimed(facts: Facts) -> Iterator[Advice]:
     """Yield what is not declared, once per capability, with what the backend made of it where that was probed."""
     missing: dict[Capability, list[str]] = {}
     for clause, result in facts.results.items():
-        if result["verdict"] == Verdict.UNSUPPORTED:
-            for name in result.get("missing", ()):
-                if name in _MEANINGS:
-                    missing.setdefault(Capability(name), []).append(clause)
+        if result.verdict is Verdict.UNSUPPORTED:
+            for capability in result.missing:
+                if capability in _MEANINGS:
+                    missing.setdefault(capability, []).append(clause)
     for capability, clauses in missing.items():
-        claim = (facts.results[clauses[0]].get("claims") or {}).get(capability.value) or {}
-        half = ": requests for it are accepted and not carried out" if claim.get("outcome") == "half done" else ""
+        claim = facts.results[clauses[0]].claims.get(capability.value)
+        half_done = claim is not None and claim.outcome == "half done"
+        half = ": requests for it are accepted and not carried out" if half_done else ""
         yield Advice(kind=Kind.NEVER, text=_MEANINGS[capability] + half, clauses=tuple(clauses))

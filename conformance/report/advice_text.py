@@ -19,13 +19,12 @@ _OWN: Final = {
 
 
 def title(section: Section) -> str:
-    head = section.header
-    return f"{head['backend']['name']} {head['backend']['version']}"
+    return section.header.backend.title
 
 
 def text(section: Section, advice: Sequence[Advice]) -> str:
     """Return the advice as plain text, each line with the clauses it follows from."""
-    lines = [f"{title(section)}, as judged on {str(section.header['started'])[:10]}"]
+    lines = [f"{title(section)}, as judged on {section.header.started[:10]}"]
     for kind, heading in HEADINGS.items():
         found = [one for one in advice if one.kind is kind]
         if found:
@@ -38,8 +37,8 @@ def text(section: Section, advice: Sequence[Advice]) -> str:
 
 def environment(section: Section, advice: Sequence[Advice]) -> str:
     """Return lines for an environment file. What only the operator knows stands there without a value, as a comment."""
-    lines = [f"# {comment(title(section))}, as judged on {comment(section.header['started'])[:10]}"]
-    lines += [f"# {name}=" for name in _OWN[bool(section.header["settings"])]]
+    lines = [f"# {comment(title(section))}, as judged on {comment(section.header.started)[:10]}"]
+    lines += [f"# {name}=" for name in _OWN[not section.header.settings.empty]]
     for one in advice:
         if one.variables:
             lines.append(f"# {comment(', '.join(one.clauses))}: {comment(one.text)}")
@@ -51,8 +50,8 @@ def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
     """Return the advice as plain data."""
     return {
         "provider": section.provider,
-        "backend": section.header["backend"],
-        "judged": section.header["started"],
+        "backend": section.header.backend.to_json(),
+        "judged": section.header.started,
         "advice": [
             {
                 "kind": one.kind.value,
@@ -67,7 +66,7 @@ def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
 
 def markdown(section: Section, advice: Sequence[Advice]) -> str:
     """Return the advice as a section of a Markdown page."""
-    parts = [f"## {plain(title(section))}", f"As judged on {plain(str(section.header['started'])[:10])}."]
+    parts = [f"## {plain(title(section))}", f"As judged on {plain(section.header.started[:10])}."]
     for kind in (Kind.NEVER, Kind.KNOW):
         found = [one for one in advice if one.kind is kind]
         if found:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from bucket_conformance.conformance.contract import Level
 from bucket_conformance.conformance.report.columns import Column
 from bucket_conformance.conformance.report.document import counts
 from bucket_conformance.conformance.report.untrusted import html as escape
@@ -21,14 +22,14 @@ def message(column: Column) -> tuple[str, str]:
     Green: nothing deviates. Yellow: all deviations are expected, or of no MUST. Red: a MUST is broken, unexpectedly.
     """
     results = column.section.results
-    seen = {Verdict(name): n for name, n in counts(results).items()}
+    seen = counts(results)
     held = share(seen)
     if held is None:
         return "not judged", "lightgrey"
-    broken = [result for result in results if result["verdict"] == Verdict.DEVIATES]
+    broken = [result for result in results if result.verdict is Verdict.DEVIATES]
     # 199 of 200 is not all of it: round down.
     text = f"{int(100 * held)} % of {seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]}"
-    if any(result["level"] == "MUST" and not result["expected"] for result in broken):
+    if any(result.level is Level.MUST and not result.expected for result in broken):
         return text, "red"
     return text, "yellow" if broken else "brightgreen"
 

@@ -42,7 +42,7 @@ def keyed(sections: Sequence[Section]) -> list[Column]:
     taken: set[str] = set()
     for section in sections:
         name = re.sub(r"[^A-Za-z0-9._-]", "_", section.provider)
-        version = re.sub(r"[^A-Za-z0-9._-]", "_", str(section.header["backend"]["version"]))[:40]
+        version = re.sub(r"[^A-Za-z0-9._-]", "_", section.header.backend.version)[:40]
         candidates = [
             name,
             f"{name}@{version}",

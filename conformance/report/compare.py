@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from bucket_conformance.conformance.report.document import DocumentError, Section
+from bucket_conformance.conformance.report.document import Backend, DocumentError, Header, Result, Section, Settings
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -35,8 +35,8 @@ class Change:
 
     clause: str
     direction: Direction
-    old: Mapping[str, Any] | None
-    new: Mapping[str, Any] | None
+    old: Result | None
+    new: Result | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +57,17 @@ def is_worse(now: Verdict, before: Verdict) -> bool:
 
 def compare_sections(old: Section, new: Section) -> Comparison:
     """Return the changes from one section to the other, in the order of the contract."""
-    before = {str(result["clause"]): result for result in old.results}
-    after = {str(result["clause"]): result for result in new.results}
+    before = {result.clause: result for result in old.results}
+    after = {result.clause: result for result in new.results}
     changes = []
     for clause in sorted({*before, *after}, key=clause_position):
         was, now = before.get(clause), after.get(clause)
         if was is None or now is None:
             direction = Direction.NEW if was is None else Direction.GONE
-        elif was["verdict"] == now["verdict"]:
+        elif was.verdict is now.verdict:
             continue
         else:
-            worse = is_worse(Verdict(now["verdict"]), Verdict(was["verdict"]))
+            worse = is_worse(now.verdict, was.verdict)
             direction = Direction.WORSE if worse else Direction.BETTER
         changes.append(Change(clause=clause, direction=direction, old=was, new=now))
     return Comparison(
@@ -79,27 +79,26 @@ def compare_sections(old: Section, new: Section) -> Comparison:
     )
 
 
-def _circumstances(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    found = []
+def _circumstances(old: Header, new: Header) -> tuple[tuple[str, str, str], ...]:
+    found: list[tuple[str, str, str]] = []
     for name in ("provider", "backend", "launch", "sdk", "suite", "contract", "mode", "seed", "settings", "machine"):
-        was, now = old.get(name), new.get(name)
+        was, now = getattr(old, name), getattr(new, name)
         if name == "settings":
-            found += _settings(was or {}, now or {})
+            found += _settings(was, now)
         elif was != now:
             found.append((name, _text(was), _text(now)))
     return tuple(found)
 
 
-def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _settings(old: Settings, new: Settings) -> list[tuple[str, str, str]]:
     """Return the settings that differ, by their own names. One that an older report did not know is no difference."""
-    shared = [name for name in new if name in old and old[name] != new[name]]
-    return [(name, _text(old[name]), _text(new[name])) for name in shared]
+    before, after = old.to_json(), new.to_json()
+    shared = [name for name in after if name in before and before[name] != after[name]]
+    return [(name, _text(before[name]), _text(after[name])) for name in shared]
 
 
 def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return " ".join(str(item) for item in value.values())
-    return "none" if value is None else str(value)
+    return value.title if isinstance(value, Backend) else str(value) or "none"
 
 
 def pairs(old: Sequence[Section], new: Sequence[Section]) -> list[tuple[Section, Section]]:

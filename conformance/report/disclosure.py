@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
 
 from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.expectations import NO_HARM
 from bucket_conformance.conformance.report.columns import Column
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import ObservationRecord, Result, Section
 from bucket_conformance.conformance.report.protections import protection_of
 from bucket_conformance.conformance.verdict import Verdict
 
 WITHHELD: Final = "withheld until the project of the backend has been told; see SECURITY.md"
 
 
-def harm_of(result: Mapping[str, Any]) -> Harm | None:
+def harm_of(result: Result) -> Harm | None:
     """Return the harm of a deviation: as found by hand where the expectation says so, else as the clause saw it."""
-    if result["verdict"] != Verdict.DEVIATES:
+    if result.verdict is not Verdict.DEVIATES:
         return None
-    by_hand = (result.get("expectation") or {}).get("harm")
-    text = by_hand or (result.get("observation") or {}).get("harm")
-    return Harm(text) if text in set(Harm) else None
+    if result.expectation is not None and (by_hand := result.expectation.harm):
+        return None if by_hand == NO_HARM else Harm(by_hand)
+    return result.observation.harm if result.observation is not None else None
 
 
-def is_disclosed(result: Mapping[str, Any]) -> bool:
+def is_disclosed(result: Result) -> bool:
     """Whether the backend's project knows of it: it was told, or has it written down at the expectation's link."""
-    known = result.get("expectation") or {}
-    return bool(known.get("upstream_told") or known.get("link"))
+    known = result.expectation
+    return known is not None and bool(known.upstream_told or known.link)
 
 
 def withheld(section: Section) -> set[str]:
@@ -36,26 +39,26 @@ def withheld(section: Section) -> set[str]:
     (which code an unsigned request got) may show the same attack.
     """
     attacks = {
-        str(result["clause"])
+        result.clause
         for result in section.results
         if (harm := harm_of(result)) is not None and harm.is_attack and not is_disclosed(result)
     }
     families = {clause.partition("-")[0] for clause in attacks}
     near = {
-        str(result["clause"])
+        result.clause
         for result in section.results
-        if str(result["clause"]).partition("-")[0] in families and _tells(result) and not is_disclosed(result)
+        if result.family in families and _tells(result) and not is_disclosed(result)
     }
     return attacks | near
 
 
-def is_withheld(result: Mapping[str, Any]) -> bool:
+def is_withheld(result: Result) -> bool:
     """Whether a result, as published, had something left out."""
-    return bool(result.get("withheld"))
+    return result.withheld
 
 
-def _tells(result: Mapping[str, Any]) -> bool:
-    return result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)
+def _tells(result: Result) -> bool:
+    return result.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)
 
 
 def published(section: Section) -> Section:
@@ -63,7 +66,7 @@ def published(section: Section) -> Section:
     hidden = withheld(section)
     if not hidden:
         return section
-    results = [_bare(result) if result["clause"] in hidden else result for result in section.results]
+    results = [_bare(result) if result.clause in hidden else result for result in section.results]
     return Section(header=section.header, results=results, footer=section.footer)
 
 
@@ -71,11 +74,11 @@ ATTACKED: Final = frozenset({"SEC", "URL"})
 """The families whose clauses can find an attack."""
 
 
-def published_alone(result: Mapping[str, Any]) -> dict[str, Any]:
+def published_alone(result: Result) -> Result:
     """Return a result as it may be published while those of its neighbours are not known: rather too little."""
     harm = harm_of(result)
-    near = (harm is not None and harm.is_attack) or str(result["clause"]).partition("-")[0] in ATTACKED
-    return _bare(result) if near and _tells(result) and not is_disclosed(result) else dict(result)
+    near = (harm is not None and harm.is_attack) or result.family in ATTACKED
+    return _bare(result) if near and _tells(result) and not is_disclosed(result) else result
 
 
 def published_columns(columns: Iterable[Column]) -> list[Column]:
@@ -83,22 +86,24 @@ def published_columns(columns: Iterable[Column]) -> list[Column]:
     return [Column(key=column.key, section=published(column.section)) for column in columns]
 
 
-_KEPT: Final = (
-    *("type", "provider", "clause", "level", "profile", "statement", "sources"),
-    *("verdict", "expected", "duration_s", "requests"),
-)
-
-
-def _bare(result: Mapping[str, Any]) -> dict[str, Any]:
-    bare = {name: result[name] for name in _KEPT if name in result}
-    protection = protection_of(result, harm_of(result))
-    bare["reason"] = f"{WITHHELD}. {protection}".strip()
-    bare["withheld"] = True
-    if result.get("observation"):
-        bare["observation"] = {"promised": str(result.get("statement", "")), "observed": WITHHELD}
-        if harm := harm_of(result):
-            bare["observation"]["harm"] = harm.value
-    if known := result.get("expectation"):
-        kept = {name: known[name] for name in ("since", "review_by", "harm", "protection", "finding") if name in known}
-        bare["expectation"] = {"reason": WITHHELD, "link": "", **kept}
-    return bare
+def _bare(result: Result) -> Result:
+    """Return what may be known of a withheld result, property by property: what is added to the records stays out."""
+    harm, seen, known = harm_of(result), result.observation, result.expectation
+    return Result(
+        provider=result.provider,
+        clause=result.clause,
+        level=result.level,
+        profile=result.profile,
+        statement=result.statement,
+        sources=result.sources,
+        verdict=result.verdict,
+        expected=result.expected,
+        duration_s=result.duration_s,
+        requests=result.requests,
+        reason=f"{WITHHELD}. {protection_of(result, harm)}".strip(),
+        withheld=True,
+        observation=None
+        if seen is None
+        else ObservationRecord(promised=result.statement, observed=WITHHELD, harm=harm),
+        expectation=None if known is None else replace(known, reason=WITHHELD, link="", upstream_told=None),
+    )

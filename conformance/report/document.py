@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Self, cast
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,9 @@ from msgspec import Meta
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.verdict import Verdict
+
+if TYPE_CHECKING:  # what only writers of reports need is not loaded by every command
+    from bucket_conformance.conformance.expectations import Expectation
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -62,6 +65,20 @@ def _lists(value: Any) -> Any:
     return [_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+KnownHarm = Literal[
+    "",
+    "none",
+    "loses data",
+    "stores wrong data",
+    "serves wrong data",
+    "crosses tenants",
+    "leaks",
+    "bypasses authentication",
+    "breaks out",
+]
+"""A harm as an expectation names it."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The base of all records of a report: immutable, slotted, strictly checked on reading.
 
@@ -88,6 +105,11 @@ class Backend(Record, frozen=True, kw_only=True):
     name: Short
     version: Annotated[Short, Meta(description="As the backend tells it; 'unknown' where it does not.")]
 
+    @property
+    def title(self) -> str:
+        """Name and version in one text."""
+        return f"{self.name} {self.version}"
+
 
 class Settings(Record, frozen=True, kw_only=True):
     """What the client needed; never credentials. Empty for local disk."""
@@ -96,6 +118,11 @@ class Settings(Record, frozen=True, kw_only=True):
     addressing: Annotated[Short, Meta(description="path or virtual.")] | msgspec.UnsetType = msgspec.UNSET
     checksums: Annotated[Short, Meta(description="When the client added them.")] | msgspec.UnsetType = msgspec.UNSET
     tls: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is none: the backend has no client, as local disk."""
+        return self == Settings()
 
 
 class Header(Record, frozen=True, kw_only=True, tag_field="type", tag="header"):
@@ -132,7 +159,7 @@ class Header(Record, frozen=True, kw_only=True, tag_field="type", tag="header"):
             raise ValueError(f"started is {self.started!r}; expected a year from 1970 on")
 
 
-class Observation(Record, frozen=True, kw_only=True):
+class ObservationRecord(Record, frozen=True, kw_only=True):
     """What was promised and what was seen."""
 
     promised: str
@@ -141,6 +168,13 @@ class Observation(Record, frozen=True, kw_only=True):
         Annotated[
             Harm,
             Meta(description="What the deviation does to those who rely on the backend; most do none of it."),
+        ]
+        | None
+    ) = None
+    measured: (
+        Annotated[
+            int,
+            Meta(ge=0, le=MAX_COUNT, description="What was seen as a number, such as DEL-015's largest batch."),
         ]
         | None
     ) = None
@@ -164,17 +198,7 @@ class ExpectationRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     since: Day
     review_by: Day
     harm: Annotated[
-        Literal[
-            "",
-            "none",
-            "loses data",
-            "stores wrong data",
-            "serves wrong data",
-            "crosses tenants",
-            "leaks",
-            "bypasses authentication",
-            "breaks out",
-        ],
+        KnownHarm,
         Meta(description="As found by hand, where that is not what the clause saw; none where there is none."),
     ] = ""
     protection: Annotated[str, Meta(description="How an operator protects the application.")] = ""
@@ -234,13 +258,43 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
     withheld: Annotated[
         bool, Meta(description="Whether evidence was left out, as the backend's project does not know of it yet.")
     ] = False
-    observation: Observation | None = None
+    observation: ObservationRecord | None = None
     claims: Annotated[
         dict[Name, ClaimRecord],
         Meta(description="What the backend makes of the capabilities that are missing, by capability."),
     ] = {}
     expectation: ExpectationRecord | None = None
     evidence: EvidenceRecord | None = None
+
+    @property
+    def family(self) -> str:
+        """The family of the clause, such as ``URL``."""
+        return self.clause.partition("-")[0]
+
+    @property
+    def observed(self) -> str:
+        """What was seen, ``""`` where nothing was noted."""
+        return self.observation.observed if self.observation is not None else ""
+
+    @property
+    def known(self) -> str:
+        """The reason of the expectation, ``""`` where there is none."""
+        return self.expectation.reason if self.expectation is not None else ""
+
+    @property
+    def example(self) -> str:
+        """The smallest input that deviates, ``""`` where there is none."""
+        return self.evidence.example if self.evidence is not None else ""
+
+    @property
+    def transcript(self) -> str:
+        """Requests and answers of that example, ``""`` where there are none."""
+        return self.evidence.transcript if self.evidence is not None else ""
+
+    @property
+    def reproducer(self) -> str:
+        """The script that shows the deviation, ``""`` where there is none."""
+        return (self.evidence.reproducer or "") if self.evidence is not None else ""
 
 
 class FoundLimit(Record, frozen=True, kw_only=True):
@@ -392,62 +446,86 @@ def schema_text() -> str:
 
 @dataclass(slots=True)
 class Section:
-    """The part of a document that one provider's run wrote; the three kinds of line as they are in the file."""
+    """The part of a document that one provider's run wrote. ``footer`` is ``None`` while the run goes on."""
 
-    header: dict[str, Any]
-    results: list[dict[str, Any]] = field(default_factory=list)
-    footer: dict[str, Any] | None = None
+    header: Header
+    results: list[Result] = field(default_factory=list)
+    footer: Footer | None = None
 
     @property
     def provider(self) -> str:
-        return str(self.header["provider"])
+        return self.header.provider
+
+    def lines(self) -> list[Line]:
+        """Return the records in the order of the file."""
+        return [self.header, *self.results, *([self.footer] if self.footer is not None else [])]
 
     def verdicts(self) -> dict[str, Verdict]:
         """Return the verdict by clause."""
-        return {result["clause"]: Verdict(result["verdict"]) for result in self.results}
+        return {result.clause: result.verdict for result in self.results}
+
+    def requests(self) -> dict[str, int]:
+        """Return the number of requests by billing class; none where the run did not end."""
+        return self.footer.requests if self.footer is not None else {}
 
 
-def line(value: Mapping[str, Any]) -> str:
+def line(value: Record | Mapping[str, Any]) -> str:
     """Return one line of a document, newline included. ASCII only, so that no encoding can spoil it."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
+    data = value.to_json() if isinstance(value, Record) else value
+    return json.dumps(data, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
-def common_errors(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def common_errors(results: Iterable[Result]) -> dict[str, int]:
     """Return the reasons that made more than one clause an error, each with the number of these clauses."""
-    reasons = Counter(str(result.get("reason", "")) for result in results if result["verdict"] == Verdict.ERROR)
+    reasons = Counter(result.reason for result in results if result.verdict is Verdict.ERROR)
     return {reason: clauses for reason, clauses in reasons.items() if clauses > 1}
 
 
-def counts(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def counts(results: Iterable[Result]) -> dict[Verdict, int]:
     """Return how often each verdict occurs, every verdict named."""
-    seen = Counter(result["verdict"] for result in results)
-    return {verdict.value: seen.get(verdict.value, 0) for verdict in Verdict}
+    seen = Counter(result.verdict for result in results)
+    return {verdict: seen.get(verdict, 0) for verdict in Verdict}
 
 
 def footer(
-    results: Iterable[Mapping[str, Any]],
+    results: Iterable[Result],
     *,
     duration_s: float,
     complete: bool = True,
     requests: Mapping[str, int] | None = None,
-    limits: Mapping[str, Any] | None = None,
+    limits: Mapping[str, FoundLimit] | None = None,
     left_behind: str = "",
     remove_with: str = "",
     note: str = "",
     usage_error: bool = False,
-) -> dict[str, Any]:
-    """Return the footer line that closes a section of these results."""
+) -> Footer:
+    """Return the footer that closes a section of these results."""
     return Footer(
-        counts={Verdict(name): number for name, number in counts(results).items()},
+        counts=counts(results),
         duration_s=round(duration_s, 3),
         complete=complete,
         requests=dict(requests or {}),
-        limits={name: FoundLimit.from_json(value) for name, value in (limits or {}).items()},
+        limits=dict(limits or {}),
         left_behind=left_behind,
         remove_with=remove_with,
         note=note,
         usage_error=usage_error,
-    ).to_json()
+    )
+
+
+def expectation_record(expectation: Expectation) -> ExpectationRecord:
+    """Return what a report tells of an expectation, whether a provider's file or a baseline holds it."""
+    told = expectation.upstream_told
+    return ExpectationRecord(
+        reason=expectation.reason,
+        link=expectation.link,
+        since=expectation.since.isoformat(),
+        review_by=expectation.review_by.isoformat(),
+        harm=cast(KnownHarm, expectation.harm),  # checked where it was read
+        protection=expectation.protection,
+        upstream_told=told.isoformat() if told is not None else None,
+        finding=expectation.finding,
+    )
 
 
 def read(path: Path) -> list[Section]:
@@ -481,7 +559,7 @@ def parse(lines: Iterable[str], *, name: str = "report") -> list[Section]:
                     )
                 providers.add(record.provider)
                 judged = set()
-                sections.append(Section(header=record.to_json()))
+                sections.append(Section(header=record))
             elif open_section is None:
                 raise DocumentError(f"a {type(record).__name__.lower()} without a header before it")
             elif isinstance(record, Result):
@@ -513,11 +591,14 @@ def _add_result(section: Section, record: Result, judged: set[str]) -> None:
     judged.add(record.clause)
     if record.verdict is Verdict.UNSUPPORTED and not record.missing:
         record = msgspec.structs.replace(record, missing=_missing_in(record.reason))
-    section.results.append(record.to_json())
+    section.results.append(record)
 
 
 def _missing_in(reason: str) -> tuple[Capability, ...]:
-    """Return the capabilities that earlier releases told in the reason alone."""
+    """Return the capabilities of a report whose release told them in the reason alone.
+
+    The one place where a sentence is read: reports of schema 1 were written so before ``missing`` was a property.
+    """
     names = reason.removeprefix("not declared: ").partition(";")[0].split(", ")
     return tuple(Capability(name) for name in names if name in set(Capability))
 
@@ -525,17 +606,17 @@ def _missing_in(reason: str) -> tuple[Capability, ...]:
 def _close(section: Section, record: Footer) -> None:
     if not record.complete:
         raise DocumentError(f"the run of {section.provider!r} was interrupted; its report is not complete")
-    announced = section.header.get("clauses", len(section.results))
-    if announced != len(section.results):
+    announced = section.header.clauses
+    if announced is not msgspec.UNSET and announced != len(section.results):
         raise DocumentError(
             f"the header of {section.provider!r} announces {announced} results, there are "
             f"{len(section.results)}: inconsistent"
         )
-    found = {verdict: n for verdict, n in counts(section.results).items() if n}
+    found = {verdict.value: n for verdict, n in counts(section.results).items() if n}
     claimed = {verdict.value: n for verdict, n in record.counts.items() if n}
     if found != claimed:
         raise DocumentError(f"the footer counts {claimed}, the results are {found}: inconsistent")
-    section.footer = record.to_json()
+    section.footer = record
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.report.columns import Column
 from bucket_conformance.conformance.report.disclosure import harm_of, published, withheld
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.report.protections import protection_of
 
@@ -25,7 +25,7 @@ class Finding:
     slug: str
     column: Column
     harm: Harm
-    results: tuple[Mapping[str, Any], ...]
+    results: tuple[Result, ...]
     withheld: bool
 
     @property
@@ -34,15 +34,15 @@ class Finding:
 
     @property
     def backend(self) -> str:
-        return str(self.column.section.header["backend"]["name"])
+        return self.column.section.header.backend.name
 
     @property
     def version(self) -> str:
-        return str(self.column.section.header["backend"]["version"])
+        return self.column.section.header.backend.version
 
     @property
     def clauses(self) -> tuple[str, ...]:
-        return tuple(sorted((str(result["clause"]) for result in self.results), key=clause_position))
+        return tuple(sorted((result.clause for result in self.results), key=clause_position))
 
     @property
     def protection(self) -> tuple[str, ...]:
@@ -51,14 +51,14 @@ class Finding:
 
     @property
     def links(self) -> tuple[str, ...]:
-        found = (str((result.get("expectation") or {}).get("link") or "") for result in self.results)
+        found = (result.expectation.link for result in self.results if result.expectation is not None)
         return tuple(dict.fromkeys(link for link in found if link))
 
     @property
     def upstream_told(self) -> str:
         """The day on which the backend's project was told, ``""`` where that is not on record."""
-        days = [str((result.get("expectation") or {}).get("upstream_told") or "") for result in self.results]
-        return max(days)
+        known = (result.expectation for result in self.results)
+        return max((each.upstream_told or "" for each in known if each is not None), default="")
 
 
 def collect(columns: Iterable[Column]) -> list[Finding]:
@@ -71,9 +71,9 @@ def collect(columns: Iterable[Column]) -> list[Finding]:
     told: set[str] = set()
     for column in columns:
         head = column.section.header
-        key = first.setdefault((str(head["provider"]), str(head["backend"]["version"])), column).key
+        key = first.setdefault((head.provider, head.backend.version), column).key
         hidden, shown = withheld(column.section), published(column.section)
-        groups: dict[str, list[Mapping[str, Any]]] = {}
+        groups: dict[str, list[Result]] = {}
         for result in shown.results:
             if harm_of(result) is not None:
                 groups.setdefault(_name(result), []).append(result)
@@ -91,23 +91,22 @@ def collect(columns: Iterable[Column]) -> list[Finding]:
                     column=Column(key=key, section=column.section),
                     harm=harm,
                     results=tuple(results),
-                    withheld=any(result["clause"] in hidden for result in results),
+                    withheld=any(result.clause in hidden for result in results),
                 )
             )
     return sorted(found, key=lambda finding: (finding.column.key, clause_position(finding.clauses[0])))
 
 
-def _name(result: Mapping[str, Any]) -> str:
-    given = str((result.get("expectation") or {}).get("finding") or "")
+def _name(result: Result) -> str:
+    given = result.expectation.finding if result.expectation is not None else ""
     if not given:
         # A check of signatures that is not there is seen by many clauses, and is one thing.
-        given = "authentication" if harm_of(result) is Harm.BYPASSES_AUTHENTICATION else str(result["clause"])
+        given = "authentication" if harm_of(result) is Harm.BYPASSES_AUTHENTICATION else result.clause
     return re.sub(r"[^A-Za-z0-9-]+", "-", given)[:60]
 
 
-def _size_of_evidence(result: Mapping[str, Any]) -> tuple[bool, int]:
-    transcript = (result.get("evidence") or {}).get("transcript") or ""
-    return not transcript, len(transcript)
+def _size_of_evidence(result: Result) -> tuple[bool, int]:
+    return not result.transcript, len(result.transcript)
 
 
 _RUN = r"conformance-[0-9a-f]{6,10}-[0-9a-f]{6}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bucket_conformance.conformance.report.disclosure import WITHHELD
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.report.findings import Finding, listed, told_short, without_names
 from bucket_conformance.conformance.report.untrusted import markdown as plain
 from bucket_conformance.conformance.report.untrusted import (
@@ -69,8 +70,8 @@ def page(finding: Finding) -> str:
     head, lead = finding.column.section.header, finding.results[0]
     rows = [
         ("backend", f"{finding.backend} {finding.version}"),
-        ("provider", f"`{head['provider']}`, launched as {head['launch']}"),
-        ("judged", f"{str(head['started'])[:10]}, suite {head['suite']}, contract {head['contract']}"),
+        ("provider", f"`{head.provider}`, launched as {head.launch}"),
+        ("judged", f"{head.started[:10]}, suite {head.suite}, contract {head.contract}"),
         ("clauses", ", ".join(finding.clauses)),
     ]
     parts = [
@@ -85,7 +86,7 @@ def page(finding: Finding) -> str:
             ]
         ),
         "## What happens",
-        f"Promised: {plain(str(lead.get('statement', '')))}",
+        f"Promised: {plain(lead.statement)}",
     ]
     if finding.withheld:
         parts.append(f"The backend deviates from it. How is {WITHHELD.replace('SECURITY.md', '`SECURITY.md`')}.")
@@ -103,38 +104,36 @@ def _upstream(finding: Finding) -> str:
     return ", ".join([*links, *([plain(told)] if told else [])]) or "no report of it is known to us"
 
 
-def _summary(result: Mapping[str, Any]) -> str:
-    known = str((result.get("expectation") or {}).get("reason") or "")
-    return known or without_names(str((result.get("observation") or {}).get("observed", "")))
+def _summary(result: Result) -> str:
+    return result.known or without_names(result.observed)
 
 
-def _observed(result: Mapping[str, Any]) -> str:
-    seen, known = result.get("observation") or {}, str((result.get("expectation") or {}).get("reason") or "")
-    lead = f"**{plain(result['clause'])}**"
+def _observed(result: Result) -> str:
+    seen, known = result.observation, result.known
+    lead = f"**{plain(result.clause)}**"
     lines = [f"{lead}: {markdown_prose(known)}" if known else lead]
     lines += (
-        [f"- promised: {code(without_names(seen['promised']))}", f"- observed: {code(without_names(seen['observed']))}"]
-        if seen
+        [f"- promised: {code(without_names(seen.promised))}", f"- observed: {code(without_names(seen.observed))}"]
+        if seen is not None
         else []
     )
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])
 
 
-def _reproduction(finding: Finding, lead: Mapping[str, Any]) -> list[str]:
-    evidence = lead.get("evidence") or {}
-    if not evidence.get("transcript"):
+def _reproduction(finding: Finding, lead: Result) -> list[str]:
+    if not lead.transcript:
         return []
-    exchange = told_short(str(evidence["transcript"]))
+    exchange = told_short(lead.transcript)
     parts = [
         "## Over plain HTTP",
         "Requests (`>`) and answers (`<`), without the headers that every signed request has. Each is signed by "
         "Signature Version 4 unless its URL says otherwise.",
         markdown_block(exchange, "http"),
     ]
-    if evidence.get("reproducer"):
+    if lead.reproducer:
         parts.append(
             "As a script that needs Python alone, and signs for itself: judge it again and take the script from the "
-            f"report.\n\n```sh\nconformance run {finding.column.section.provider} --clause {lead['clause']} "
+            f"report.\n\n```sh\nconformance run {finding.column.section.provider} --clause {lead.clause} "
             "--report report.jsonl\nconformance report report.jsonl --reproducers scripts\n```"
         )
     return parts

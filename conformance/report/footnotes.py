@@ -27,7 +27,7 @@ def limits(sections: Sequence[Section], console: Console) -> None:
 
 def costs(sections: Sequence[Section], console: Console) -> None:
     """Print what the requests of each provider's run would cost where requests are billed; nothing without any."""
-    billed = [(section.provider, (section.footer or {}).get("requests") or {}) for section in sections]
+    billed = [(section.provider, section.requests()) for section in sections]
     billed = [(provider, requests) for provider, requests in billed if sum(requests.values())]
     if not billed:
         return

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bucket_conformance.conformance.report.compare import Comparison, Direction, compare_sections
 from bucket_conformance.conformance.report.document import DocumentError, Section, line, read
 from bucket_conformance.conformance.report.merge import document, merge
@@ -23,7 +25,7 @@ class Run:
 
     @property
     def started(self) -> str:
-        return str(self.section.header["started"])
+        return self.section.header.started
 
     @property
     def day(self) -> str:
@@ -43,7 +45,7 @@ def runs_of(sections: Iterable[Section]) -> list[Run]:
 
 
 def _moment(section: Section) -> datetime:
-    text = str(section.header["started"])
+    text = section.header.started
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -94,12 +96,12 @@ class Store:
                     [section] = read(path)
                 except (DocumentError, ValueError):
                     continue  # named where the stored runs are read
-                if any("evidence" in result for result in section.results):
-                    light = [{key: item for key, item in r.items() if key != "evidence"} for r in section.results]
+                if any(result.evidence is not None for result in section.results):
+                    light = [replace(result, evidence=None) for result in section.results]
                     text = document([Section(header=section.header, results=light, footer=section.footer)])
                     path.write_text(text, encoding="ascii", newline="\n")
 
 
 def _digest(section: Section) -> str:
-    verdicts = "".join(line({"c": result["clause"], "v": result["verdict"]}) for result in section.results)
+    verdicts = "".join(line({"c": result.clause, "v": result.verdict}) for result in section.results)
     return hashlib.sha256((line(section.header) + verdicts).encode("ascii")).hexdigest()[:10]

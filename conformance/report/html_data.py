@@ -13,6 +13,7 @@ from bucket_conformance.conformance.catalogue import FAMILIES
 from bucket_conformance.conformance.report.advice import advise
 from bucket_conformance.conformance.report.columns import Column
 from bucket_conformance.conformance.report.disclosure import harm_of
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.report.limits import limits_of
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.report.protections import protection_of
@@ -36,16 +37,15 @@ _SCRIPT: Final = 4
 _CUTS: Final = (200_000, 24_000, 6_000, 1_500, 400, 0)
 
 
-def why(result: Mapping[str, Any]) -> str:
+def why(result: Result) -> str:
     """Return in few words what is wrong, or ``""`` where nothing is."""
-    if result["verdict"] == Verdict.CONFORMS:
+    if result.verdict is Verdict.CONFORMS:
         return ""
-    seen = result.get("observation")
-    text = str(result.get("reason", ""))
-    if seen and (not text or result["verdict"] == Verdict.DEVIATES):
-        text = str(seen["observed"])
+    seen, text = result.observation, result.reason
+    if seen is not None and (not text or result.verdict is Verdict.DEVIATES):
+        text = seen.observed
         if len(text) <= _TERSE:
-            text += f" (promised: {seen['promised']})"
+            text += f" (promised: {seen.promised})"
     text = " ".join(text.split())
     return text if len(text) <= WHY_LENGTH else text[: WHY_LENGTH - 1] + "…"
 
@@ -55,25 +55,25 @@ def matrix(columns: Sequence[Column], *, histories: Mapping[str, str] = MappingP
 
     ``histories`` says by key which page tells of a column's earlier runs.
     """
-    stated: dict[str, Mapping[str, Any]] = {}
+    stated: dict[str, Result] = {}
     for column in columns:
         for result in column.section.results:
-            stated.setdefault(str(result["clause"]), result)
+            stated.setdefault(result.clause, result)
     ids = sorted(stated, key=clause_position)
     place = {clause: at for at, clause in enumerate(ids)}
     sources: dict[str, int] = {}
     clauses = []
     for clause in ids:
         about = stated[clause]
-        cited = [sources.setdefault(str(source), len(sources)) for source in about.get("sources", [])]
-        clauses.append([clause, about["level"], about["profile"], about.get("statement", ""), cited])
+        cited = [sources.setdefault(source, len(sources)) for source in about.sources]
+        clauses.append([clause, about.level, about.profile, about.statement, cited])
     verdicts, reasons = [], []
     for column in columns:
         letters, short = [" "] * len(ids), dict[int, str]()
         for result in column.section.results:
-            at = place[result["clause"]]
-            letter = LETTERS[Verdict(result["verdict"])]
-            letters[at] = letter if result["expected"] else letter.upper()
+            at = place[result.clause]
+            letter = LETTERS[result.verdict]
+            letters[at] = letter if result.expected else letter.upper()
             if text := why(result):
                 short[at] = text
         verdicts.append("".join(letters))
@@ -90,25 +90,25 @@ def matrix(columns: Sequence[Column], *, histories: Mapping[str, str] = MappingP
 
 
 def _head(column: Column, history: str) -> dict[str, Any]:
-    head, foot = column.section.header, column.section.footer or {}
+    head, foot = column.section.header, column.section.footer
     return {
         "key": column.key,
-        "provider": head["provider"],
-        "backend": head["backend"]["name"],
-        "version": head["backend"]["version"],
+        "provider": head.provider,
+        "backend": head.backend.name,
+        "version": head.backend.version,
         "history": history,
         "facts": [
             [name, _fact(value)]
             for name, value in (
-                ("launch", head["launch"]),
-                ("judged", head["started"]),
-                ("mode", f"{head['mode']}, seed {head['seed']}"),
-                ("client", head["sdk"]),
-                ("settings", head["settings"]),
-                ("machine", head.get("machine", "")),
-                ("suite", f"{head['suite']}, contract {head['contract']}"),
-                ("took", f"{foot.get('duration_s', 0):.1f} s"),
-                ("requests", foot.get("requests", {})),
+                ("launch", head.launch),
+                ("judged", head.started),
+                ("mode", f"{head.mode}, seed {head.seed}"),
+                ("client", head.sdk),
+                ("settings", head.settings.to_json()),
+                ("machine", head.machine),
+                ("suite", f"{head.suite}, contract {head.contract}"),
+                ("took", f"{foot.duration_s if foot is not None else 0:.1f} s"),
+                ("requests", column.section.requests()),
             )
             if value
         ],
@@ -143,18 +143,18 @@ def packed_details(columns: Sequence[Column]) -> str:
     return packed
 
 
-def _longest(result: Mapping[str, Any]) -> int:
+def _longest(result: Result) -> int:
     """Return the smallest cut that leaves a result whole."""
-    seen, evidence = result.get("observation") or {}, result.get("evidence") or {}
-    texts = (result.get("reason"), *seen.values(), evidence.get("example"), evidence.get("transcript"))
-    script = -(-len(evidence.get("reproducer") or "") // _SCRIPT)
-    return max(script, *(len(str(text or "")) for text in texts))
+    promised = result.observation.promised if result.observation is not None else ""
+    texts = (result.reason, promised, result.observed, result.example, result.transcript)
+    script = -(-len(result.reproducer) // _SCRIPT)
+    return max(script, *map(len, texts))
 
 
 def _packed(columns: Sequence[Column], most: int) -> str:
     lines: dict[str, int] = {}
     cells = {
-        f"{column.key}/{result['clause']}": _cell(result, lines, most)
+        f"{column.key}/{result.clause}": _cell(result, lines, most)
         for column in columns
         for result in column.section.results
     }
@@ -162,29 +162,26 @@ def _packed(columns: Sequence[Column], most: int) -> str:
     return base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
 
 
-def _cell(result: Mapping[str, Any], lines: dict[str, int], most: int) -> dict[str, Any]:
-    value: dict[str, Any] = {"s": result["duration_s"], "n": result["requests"]}
-    if result.get("reason"):
-        value["reason"] = _cut(str(result["reason"]), max(most, 1000))
-    if seen := result.get("observation"):
-        value["promised"], value["observed"] = (
-            _cut(str(seen[key]), max(most, 600)) for key in ("promised", "observed")
-        )
-    if known := result.get("expectation"):
-        value["known"] = known
+def _cell(result: Result, lines: dict[str, int], most: int) -> dict[str, Any]:
+    value: dict[str, Any] = {"s": result.duration_s, "n": result.requests}
+    if result.reason:
+        value["reason"] = _cut(result.reason, max(most, 1000))
+    if (seen := result.observation) is not None:
+        value["promised"], value["observed"] = (_cut(text, max(most, 600)) for text in (seen.promised, seen.observed))
+    if result.expectation is not None:
+        value["known"] = result.expectation.to_json()
     if harm := harm_of(result):
         value["harm"] = harm.value
         value["protection"] = protection_of(result, harm)
-    evidence = result.get("evidence") or {}
-    for name in ("example", "transcript"):
-        if evidence.get(name):
-            value[name] = _runs(_cut(str(evidence[name]), most), lines)
-    script = evidence.get("reproducer")
+    for name, text in (("example", result.example), ("transcript", result.transcript)):
+        if text:
+            value[name] = _runs(_cut(text, most), lines)
+    script = result.reproducer
     if script:
         # Half a script is of no use: it is whole or it is not there.
         value["reproducer"] = _runs(script, lines) if len(script) <= max(most * _SCRIPT, 2000) else []
-    if evidence.get("history"):
-        value["history"] = evidence["history"][:500]
+    if result.evidence is not None and result.evidence.history:
+        value["history"] = [event.to_json() for event in result.evidence.history[:500]]
     return value
 
 

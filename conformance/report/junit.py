@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from xml.etree import ElementTree as Xml
 
 from bucket_conformance.conformance.contract import Level
 from bucket_conformance.conformance.report.columns import Column
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.report.untrusted import xml
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -29,52 +29,49 @@ def render(columns: Sequence[Column]) -> str:
 
 def _suite(column: Column) -> Xml.Element:
     head, results = column.section.header, column.section.results
-    suite = Xml.Element("testsuite", name=xml(column.key), timestamp=xml(str(head["started"])[:19]))
+    suite = Xml.Element("testsuite", name=xml(column.key), timestamp=xml(head.started[:19]))
     properties = Xml.SubElement(suite, "properties")
     for name in ("contract", "suite", "launch", "sdk", "mode", "seed"):
-        Xml.SubElement(properties, "property", name=name, value=xml(str(head[name])))
-    backend = f"{head['backend']['name']} {head['backend']['version']}"
-    Xml.SubElement(properties, "property", name="backend", value=xml(backend))
+        Xml.SubElement(properties, "property", name=name, value=xml(str(getattr(head, name))))
+    Xml.SubElement(properties, "property", name="backend", value=xml(head.backend.title))
     cases = [_case(column, result) for result in results]
     suite.extend(cases)
     suite.set("tests", str(len(cases)))
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
-    suite.set("time", f"{sum(result['duration_s'] for result in results):.3f}")
+    suite.set("time", f"{sum(result.duration_s for result in results):.3f}")
     return suite
 
 
-def _case(column: Column, result: dict[str, Any]) -> Xml.Element:
-    family = str(result["clause"]).partition("-")[0]
+def _case(column: Column, result: Result) -> Xml.Element:
     case = Xml.Element(
         "testcase",
-        classname=xml(f"{column.key}.{family}"),
-        name=xml(f"{result['clause']} {result.get('statement', '')}".strip()),
-        time=f"{result['duration_s']:.3f}",
+        classname=xml(f"{column.key}.{result.family}"),
+        name=xml(f"{result.clause} {result.statement}".strip()),
+        time=f"{result.duration_s:.3f}",
     )
-    verdict, seen = Verdict(result["verdict"]), result.get("observation") or {}
-    reason = str(result.get("reason", ""))
-    if seen:
-        reason = f"promised {seen['promised']}, observed {seen['observed']}"
+    verdict, seen, reason = result.verdict, result.observation, result.reason
+    if seen is not None:
+        reason = f"promised {seen.promised}, observed {seen.observed}"
     if verdict is Verdict.CONFORMS:
         return case
     if verdict is Verdict.ERROR:
         Xml.SubElement(case, "error", message=xml(reason or "could not be judged"), type="harness")
-    elif verdict is Verdict.DEVIATES and not result["expected"] and result["level"] == Level.MUST:
+    elif verdict is Verdict.DEVIATES and not result.expected and result.level is Level.MUST:
         failure = Xml.SubElement(case, "failure", message=xml(reason), type="deviation")
         failure.text = xml(_evidence(result))
     else:
-        known = (result.get("expectation") or {}).get("reason", "")
         why = (
-            f"expected: {known}"
-            if result["expected"] and known
-            else f"{result['level']} {verdict}: {reason}".rstrip(": ")
+            f"expected: {result.known}"
+            if result.expected and result.known
+            else f"{result.level} {verdict}: {reason}".rstrip(": ")
         )
         Xml.SubElement(case, "skipped", message=xml(why))
     return case
 
 
-def _evidence(result: dict[str, Any]) -> str:
-    evidence = result.get("evidence") or {}
-    parts = [f"{name}:\n{evidence[name]}" for name in ("example", "transcript") if evidence.get(name)]
-    return "\n\n".join([*parts, *(f"source: {source}" for source in result.get("sources", []))])
+def _evidence(result: Result) -> str:
+    parts = [
+        f"{name}:\n{text}" for name, text in (("example", result.example), ("transcript", result.transcript)) if text
+    ]
+    return "\n\n".join([*parts, *(f"source: {source}" for source in result.sources)])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from msgspec import UNSET
 
 from bucket_conformance.conformance.backend.limits import LIMITS
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import FoundLimit, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundLimit:
+class ShownLimit:
     """One limit: its title, what was found and what is declared in words; ``agrees`` is ``None`` where it is open."""
 
     title: str
@@ -23,21 +23,25 @@ class FoundLimit:
         return {True: "✓", False: "✗", None: " "}[self.agrees]
 
 
-def limits_of(section: Section) -> list[FoundLimit]:
+def limits_of(section: Section) -> list[ShownLimit]:
     """Return the limits in the order of every report; none where the run did not search."""
-    found: Mapping[str, Mapping[str, Any]] = (section.footer or {}).get("limits") or {}
+    found = section.footer.limits if section.footer is not None else {}
     return [
-        FoundLimit(title=limit.title, words=_words(found[limit.name]), agrees=found[limit.name].get("agrees"))
+        ShownLimit(title=limit.title, words=_words(found[limit.name]), agrees=_agrees(found[limit.name]))
         for limit in LIMITS
         if limit.name in found
     ]
 
 
-def _words(seen: Mapping[str, Any]) -> str:
-    if seen["found"] is None:
-        text = f"not found: {seen.get('note', '')}"
+def _agrees(seen: FoundLimit) -> bool | None:
+    return None if seen.agrees is UNSET else seen.agrees
+
+
+def _words(seen: FoundLimit) -> str:
+    if seen.found is None:
+        text = f"not found: {seen.note}"
     else:
-        text = f"{'at least ' if seen['open_end'] else ''}{seen['found']} {seen['unit']}"
-    if "declared" not in seen:
+        text = f"{'at least ' if seen.open_end else ''}{seen.found} {seen.unit}"
+    if seen.declared is UNSET:
         return f"{text} (not declared)"
-    return f"{text} (as declared)" if seen.get("agrees") else f"{text} (declared: {seen['declared']})"
+    return f"{text} (as declared)" if _agrees(seen) else f"{text} (declared: {seen.declared})"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bucket_conformance.conformance.report.columns import Column
-from bucket_conformance.conformance.report.document import common_errors
+from bucket_conformance.conformance.report.document import Result, common_errors
 from bucket_conformance.conformance.report.html import SIGNS, worst
 from bucket_conformance.conformance.report.html_data import matrix
 from bucket_conformance.conformance.report.limits import limits_of
@@ -38,10 +38,10 @@ def render(columns: Sequence[Column], *, title: str = "Object storage conformanc
         (result, column)
         for column in columns
         for result in column.section.results
-        if result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR)
-        and not (result["verdict"] == Verdict.ERROR and result.get("reason", "") in said[column.key])
+        if result.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR)
+        and not (result.verdict is Verdict.ERROR and result.reason in said[column.key])
     ]
-    found.sort(key=lambda item: bool(item[0]["expected"]))
+    found.sort(key=lambda item: item[0].expected)
     told = [
         f"**{plain(column.key)}**: {clauses} clauses could not be judged: {code(reason)}"
         for column in columns
@@ -87,23 +87,21 @@ def _limits(column: Column) -> str:
     return "\n".join([head, "", *lines, "", "</details>"]) if found else ""
 
 
-def _block(result: Mapping[str, Any], column: Column) -> str:
-    known = " (expected)" if result["expected"] else ""
+def _block(result: Result, column: Column) -> str:
+    known = " (expected)" if result.expected else ""
     lines = [
         # Markdown takes a summary for HTML and leaves it alone: no backslashes there.
-        f"<details><summary><b>{escape(result['clause'])}</b> {escape(column.key)}: "
-        f"{escape(result['verdict'])}{known}: "
-        f"{escape(' '.join(result.get('statement', '').split()))}</summary>",
+        f"<details><summary><b>{escape(result.clause)}</b> {escape(column.key)}: "
+        f"{escape(result.verdict)}{known}: "
+        f"{escape(' '.join(result.statement.split()))}</summary>",
         "",
     ]
-    seen = result.get("observation")
-    if seen:
-        lines += [f"- promised: {code(seen['promised'])}", f"- observed: {code(seen['observed'])}"]
-    if result.get("reason"):
-        lines.append(f"- because: {code(result['reason'])}")
-    if result.get("expectation"):
-        lines.append(f"- known: {code(result['expectation']['reason'])}")
-    example = (result.get("evidence") or {}).get("example")
-    if example:
-        lines.append(f"- example: {code(example)}")
+    if (seen := result.observation) is not None:
+        lines += [f"- promised: {code(seen.promised)}", f"- observed: {code(seen.observed)}"]
+    if result.reason:
+        lines.append(f"- because: {code(result.reason)}")
+    if result.known:
+        lines.append(f"- known: {code(result.known)}")
+    if result.example:
+        lines.append(f"- example: {code(result.example)}")
     return "\n".join([*lines, "", "</details>"])

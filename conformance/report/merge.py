@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from msgspec.structs import replace
 
 from bucket_conformance.conformance.catalogue import FAMILIES
-from bucket_conformance.conformance.report.document import DocumentError, Section, line, read
+from bucket_conformance.conformance.report.document import DocumentError, Footer, Header, Result, Section, line, read
 from bucket_conformance.conformance.report.document import footer as footer_line
 
 IDENTITY: Final = ("schema", "suite", "contract", "backend", "launch", "sdk", "settings", "seed", "mode")
@@ -48,7 +50,7 @@ def _one_contract(shards: dict[str, list[tuple[str, Section]]]) -> None:
     first: tuple[str, str] | None = None
     for parts in shards.values():
         for name, section in parts:
-            contract = section.header["contract"]
+            contract = section.header.contract
             if first is not None and contract != first[1]:
                 raise DocumentError(
                     f"{name}: contract {contract!r}, but {first[0]} follows {first[1]!r}: their verdicts do not mean "
@@ -62,59 +64,60 @@ def _joined(provider: str, parts: list[tuple[str, Section]]) -> Section:
     seen: dict[str, str] = {}
     for name, section in parts:
         for key in IDENTITY:
-            if section.header[key] != first.header[key]:
+            if getattr(section.header, key) != getattr(first.header, key):
+                here, there = section.header.to_json()[key], first.header.to_json()[key]
                 hint = "; run all shards with the same --seed" if key == "seed" else ""
                 raise DocumentError(
-                    f"{name}: {key} of {provider!r} is {section.header[key]!r}, but {first.header[key]!r} in "
+                    f"{name}: {key} of {provider!r} is {here!r}, but {there!r} in "
                     f"{first_name}: no shards of one run{hint}"
                 )
         for result in section.results:
-            if result["clause"] in seen:
+            if result.clause in seen:
                 raise DocumentError(
-                    f"{name}: clause {result['clause']} of {provider!r} is also in {seen[result['clause']]}: "
+                    f"{name}: clause {result.clause} of {provider!r} is also in {seen[result.clause]}: "
                     "shards may not overlap"
                 )
-        seen.update(dict.fromkeys((result["clause"] for result in section.results), name))
+        seen.update(dict.fromkeys((result.clause for result in section.results), name))
     results = sorted(
-        (result for _, section in parts for result in section.results), key=lambda r: clause_position(r["clause"])
+        (result for _, section in parts for result in section.results), key=lambda r: clause_position(r.clause)
     )
     return Section(header=_header(parts, len(results)), results=results, footer=_footer(parts, results))
 
 
-def _header(parts: list[tuple[str, Section]], clauses: int) -> dict[str, Any]:
+def _header(parts: list[tuple[str, Section]], clauses: int) -> Header:
     headers = [section.header for _, section in parts]
-    merged = {**headers[0], "clauses": clauses, "started": min(str(header["started"]) for header in headers)}
-    machines = list(dict.fromkeys(str(header["machine"]) for header in headers if "machine" in header))
-    if machines:
-        merged["machine"] = " | ".join(machines)
-    return merged
-
-
-def _footer(parts: list[tuple[str, Section]], results: list[dict[str, Any]]) -> dict[str, Any]:
-    footers = [section.footer or {} for _, section in parts]
-    requests: Counter[str] = Counter()
-    for footer in footers:
-        requests.update(footer.get("requests", {}))
-    # Each shard that searched found the limits of the same backend.
-    limits = [footer["limits"] for footer in footers if footer.get("limits")]
-    return footer_line(
-        results,
-        duration_s=sum(float(footer.get("duration_s", 0)) for footer in footers),
-        requests=requests,
-        limits=limits[-1] if limits else {},
-        left_behind=_joined_texts(footers, "left_behind", "; "),
-        remove_with=_joined_texts(footers, "remove_with", "\n"),
-        note=_joined_texts(footers, "note", "; "),
-        usage_error=any(footer.get("usage_error") for footer in footers),
+    machines = dict.fromkeys(header.machine for header in headers if header.machine)
+    return replace(
+        headers[0],
+        clauses=clauses,
+        started=min(header.started for header in headers),
+        machine=" | ".join(machines),
     )
 
 
-def _joined_texts(footers: list[dict[str, Any]], name: str, separator: str) -> str:
-    return separator.join(dict.fromkeys(footer[name] for footer in footers if footer.get(name)))
+def _footer(parts: list[tuple[str, Section]], results: list[Result]) -> Footer:
+    footers = [section.footer for _, section in parts if section.footer is not None]
+    requests: Counter[str] = Counter()
+    for footer in footers:
+        requests.update(footer.requests)
+    # Each shard that searched found the limits of the same backend.
+    limits = [footer.limits for footer in footers if footer.limits]
+    return footer_line(
+        results,
+        duration_s=sum(footer.duration_s for footer in footers),
+        requests=requests,
+        limits=limits[-1] if limits else {},
+        left_behind=_joined_texts([footer.left_behind for footer in footers], "; "),
+        remove_with=_joined_texts([footer.remove_with for footer in footers], "\n"),
+        note=_joined_texts([footer.note for footer in footers], "; "),
+        usage_error=any(footer.usage_error for footer in footers),
+    )
+
+
+def _joined_texts(texts: list[str], separator: str) -> str:
+    return separator.join(dict.fromkeys(filter(None, texts)))
 
 
 def document(sections: Iterable[Section]) -> str:
     """Return the text of a document (JSON Lines) with these sections. Each has a footer."""
-    return "".join(
-        line(value) for section in sections for value in (section.header, *section.results, section.footer or {})
-    )
+    return "".join(line(record) for section in sections for record in section.lines())

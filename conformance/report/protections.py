@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.report.document import Result
 
 BY_CLAUSE: Final[Mapping[str, str]] = {
     "KEY-008": "Do not let tenants share a bucket on this backend: one bucket and one key pair each.",
@@ -61,9 +62,9 @@ BY_HARM: Final[Mapping[Harm, str]] = {
 }
 
 
-def protection_of(result: Mapping[str, Any], harm: Harm | None) -> str:
+def protection_of(result: Result, harm: Harm | None) -> str:
     """Return how to protect an application: by the expectation, else by clause, else by harm; ``""`` without harm."""
-    by_hand = str((result.get("expectation") or {}).get("protection") or "")
+    by_hand = result.expectation.protection if result.expectation is not None else ""
     if by_hand or harm is None:
         return by_hand
-    return BY_CLAUSE.get(str(result["clause"]), BY_HARM[harm])
+    return BY_CLAUSE.get(result.clause, BY_HARM[harm])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from bucket_conformance.conformance.report.document import Section
 from bucket_conformance.conformance.report.untrusted import file_name
@@ -20,14 +19,9 @@ def write_reproducers(sections: Iterable[Section], folder: Path) -> dict[tuple[s
     written: dict[tuple[str, str], Path] = {}
     for section in sections:
         for result in section.results:
-            if script := reproducer_of(result):
-                path = path_of(folder, section.provider, str(result["clause"]))
+            if result.reproducer:
+                path = path_of(folder, section.provider, result.clause)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(script, encoding="utf-8", errors="backslashreplace", newline="\n")
-                written[section.provider, str(result["clause"])] = path
+                path.write_text(result.reproducer, encoding="utf-8", errors="backslashreplace", newline="\n")
+                written[section.provider, result.clause] = path
     return written
-
-
-def reproducer_of(result: Mapping[str, Any]) -> str:
-    """Return the reproducer of a result, ``""`` where it has none."""
-    return str((result.get("evidence") or {}).get("reproducer") or "")

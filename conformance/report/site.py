@@ -88,7 +88,7 @@ def _moved(run: Run) -> bool:
 
 def _provider_page(column: Column, runs: Sequence[Run], title: str) -> str:
     head = column.section.header
-    newest = f"{escape(head['backend']['name'])} {escape(head['backend']['version'])}"
+    newest = escape(head.backend.title)
     top = (
         '<p><a href="../index.html">Matrix</a> · <a href="../changes.html">Changes</a></p>'
         f'<h1>{escape(column.key)}</h1><p><a href="../index.html#{escape(column.key)}">{newest}</a>, '
@@ -99,9 +99,9 @@ def _provider_page(column: Column, runs: Sequence[Run], title: str) -> str:
 
 def _run_block(run: Run, key: str, link: str) -> str:
     head = run.section.header
-    version = f"{escape(head['backend']['name'])} {escape(head['backend']['version'])}"
+    version = escape(head.backend.title)
     name = f'<a href="{escape(link)}">{escape(key)}</a> ' if key else ""
-    seen = {Verdict(verdict): n for verdict, n in counts(run.section.results).items()}
+    seen = counts(run.section.results)
     held = share(seen)
     decided = seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]
     told = f"{seen[Verdict.CONFORMS]}/{decided}" if held is not None else "nothing decided"
@@ -125,19 +125,22 @@ def _run_block(run: Run, key: str, link: str) -> str:
 
 
 def _is_plain_news(change: Change) -> bool:
-    return change.old is None and change.new is not None and change.new["verdict"] in ("conforms", "unsupported")
+    return (
+        change.old is None and change.new is not None and change.new.verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED)
+    )
 
 
 def _change(change: Change) -> str:
-    was = change.old["verdict"] if change.old else "not judged"
-    now = change.new["verdict"] if change.new else "not judged"
-    statement = (change.new or change.old or {}).get("statement", "")
-    seen = (change.new or {}).get("observation") or {}
-    observed = f"<br><small>observed {escape(str(seen['observed'])[:300])}</small>" if seen else ""
+    was = change.old.verdict if change.old else "not judged"
+    now = change.new.verdict if change.new else "not judged"
+    shown = change.new or change.old
+    statement = shown.statement if shown is not None else ""
+    seen = change.new.observation if change.new is not None else None
+    observed = f"<br><small>observed {escape(seen.observed[:300])}</small>" if seen is not None else ""
     return (
         f'<li class="{_KIND[change.direction]}"><span class="sign">{_SIGN[change.direction]}</span> '
         f"<b>{escape(change.clause)}</b> {escape(was)} → {escape(now)} "
-        f"<small>{escape(str(statement))}</small>{observed}</li>"
+        f"<small>{escape(statement)}</small>{observed}</li>"
     )
 
 
@@ -148,7 +151,7 @@ def _chart(runs: Sequence[Run]) -> str:
     width, height, left = 450, 90, 40
     points = []
     for run in runs:
-        held = share({Verdict(verdict): n for verdict, n in counts(run.section.results).items()})
+        held = share(counts(run.section.results))
         points.append(held if held is not None else 0.0)
     low = max(0.0, min(points) - 0.05)
     span = max(1.0 - low, 0.01)
@@ -159,7 +162,7 @@ def _chart(runs: Sequence[Run]) -> str:
         x, y = left + at * step, 10 + (height - 30) * (1 - (value - low) / span)
         path.append(f"{'M' if not at else 'L'}{x:.1f} {y:.1f}")
         kind = "d" if run.changed(Direction.WORSE) else "c"
-        version = f"{run.section.header['backend']['version']}"
+        version = run.section.header.backend.version
         marks.append(
             f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(run.day)} '
             f"{escape(version)}: {100 * value:.1f} %</title></circle>"

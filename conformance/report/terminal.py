@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bucket_conformance.conformance.catalogue import FAMILIES
-from bucket_conformance.conformance.report.document import Section, common_errors, counts
+from bucket_conformance.conformance.report.document import Result, Section, common_errors, counts
 from bucket_conformance.conformance.report.untrusted import log, terminal
 from bucket_conformance.conformance.verdict import Verdict, share
 from bucket_conformance.conformance.wire.exchange import visible
@@ -34,9 +34,7 @@ def matrix(sections: Sequence[Section], console: Console) -> None:
 
     What is too wide for the console goes on below, so that no figure is cut.
     """
-    present = [
-        family for family in FAMILIES if any(_family(result) == family for s in sections for result in s.results)
-    ]
+    present = [family for family in FAMILIES if any(result.family == family for s in sections for result in s.results)]
     while True:
         fitting = len(present)
         while fitting > 1 and _width(_table(sections, present, fitting), console) > console.width:
@@ -60,7 +58,7 @@ def _table(sections: Sequence[Section], families: Sequence[str], fitting: int) -
     if last:
         table.add_column("share", justify="right", no_wrap=True)
     for section in sections:
-        cells = [_cell([r for r in section.results if _family(r) == family]) for family in families[:fitting]]
+        cells = [_cell([r for r in section.results if r.family == family]) for family in families[:fitting]]
         table.add_row(f"[bold]{escape(section.provider)}[/]", *cells, *([_total(section)] if last else []))
     return table
 
@@ -89,12 +87,8 @@ def say(console: Console, text: str, *, start: str = "", style: str = "", sign: 
             lead = Text(" " * indent)
 
 
-def _family(result: dict[str, Any]) -> str:
-    return str(result["clause"]).partition("-")[0]
-
-
-def _cell(results: list[dict[str, Any]]) -> str:
-    seen = {Verdict(name): n for name, n in counts(results).items() if n}
+def _cell(results: list[Result]) -> str:
+    seen = {verdict: n for verdict, n in counts(results).items() if n}
     if not seen:
         return ""
     held, failed = seen.get(Verdict.CONFORMS, 0), seen.get(Verdict.DEVIATES, 0)
@@ -113,7 +107,7 @@ def _cell(results: list[dict[str, Any]]) -> str:
 
 
 def _total(section: Section) -> str:
-    seen = {Verdict(name): n for name, n in counts(section.results).items()}
+    seen = counts(section.results)
     held = share(seen)
     others = "".join(
         f" {SIGNS[verdict][0]}{seen[verdict]}"
@@ -127,25 +121,25 @@ def deviations(sections: Sequence[Section], console: Console, *, verbose: bool =
     """Print what is not as promised: clause by clause, with the backends that share it; the expected ones in short."""
     never_up = _same_error(sections, console)
     said = _error_of_many([section for section in sections if section.provider not in never_up], console)
-    by_clause: dict[str, list[tuple[Section, dict[str, Any]]]] = {}
+    by_clause: dict[str, list[tuple[Section, Result]]] = {}
     for section in sections:
         for result in section.results:
             silent = section.provider in never_up
-            if result["verdict"] == Verdict.ERROR:
-                silent = silent or (section.provider, result.get("reason", "")) in said
-            if not silent and result["verdict"] in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR):
-                by_clause.setdefault(result["clause"], []).append((section, result))
+            if result.verdict is Verdict.ERROR:
+                silent = silent or (section.provider, result.reason) in said
+            if not silent and result.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR):
+                by_clause.setdefault(result.clause, []).append((section, result))
     expected_only: dict[str, list[str]] = {}
     for clause, found in sorted(by_clause.items(), key=lambda item: _position(item[0])):
-        fresh = [(section, result) for section, result in found if verbose or not result["expected"]]
+        fresh = [(section, result) for section, result in found if verbose or not result.expected]
         for section, result in found:
-            if result["expected"]:
+            if result.expected:
                 expected_only.setdefault(section.provider, []).append(clause)
         if not fresh:
             continue
         first = fresh[0][1]
         console.print()
-        say(console, f"{first['level']}  {first.get('statement', '')}", start=f"{clause} ", sign="bold")
+        say(console, f"{first.level}  {first.statement}", start=f"{clause} ", sign="bold")
         for names, result in _alike(fresh):
             _one(names, result, console)
     if expected_only and not verbose:
@@ -166,12 +160,12 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
     """Say once of a backend that never came up, not once per clause; return which those are."""
     told: set[str] = set()
     for section in sections:
-        seen = {(result["verdict"], result.get("reason", "")) for result in section.results}
-        verdict, reason = seen.pop() if len(seen) == 1 else ("", "")
-        if verdict in (Verdict.ERROR, Verdict.SKIPPED):
+        seen = {(result.verdict, result.reason) for result in section.results}
+        verdict, reason = seen.pop() if len(seen) == 1 else (None, "")
+        if verdict is Verdict.ERROR or verdict is Verdict.SKIPPED:
             console.print()
-            sign, style = SIGNS[Verdict(verdict)]
-            why = f"{'could not be judged' if verdict == Verdict.ERROR else 'skipped'}: {reason}"
+            sign, style = SIGNS[verdict]
+            why = f"{'could not be judged' if verdict is Verdict.ERROR else 'skipped'}: {reason}"
             say(console, why, start=f"{sign} {section.provider} ", sign=style)
             told.add(section.provider)
     return told
@@ -190,30 +184,30 @@ def _error_of_many(sections: Sequence[Section], console: Console) -> set[tuple[s
     return told
 
 
-def _alike(found: Sequence[tuple[Section, dict[str, Any]]]) -> list[tuple[list[str], dict[str, Any]]]:
+def _alike(found: Sequence[tuple[Section, Result]]) -> list[tuple[list[str], Result]]:
     """Return the results of one clause, each with all of the providers that show the same in every word."""
-    groups: dict[tuple[Any, ...], tuple[list[str], dict[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], tuple[list[str], Result]] = {}
     for section, result in found:
-        same = (result["verdict"], result["expected"], *_shown(result).values())
+        same = (result.verdict, result.expected, *_shown(result).values())
         groups.setdefault(same, ([], result))[0].append(section.provider)
     return list(groups.values())
 
 
-def _one(providers: Sequence[str], result: dict[str, Any], console: Console) -> None:
-    sign, style = SIGNS[Verdict(result["verdict"])]
-    note = " (expected)" if result["expected"] else ""
+def _one(providers: Sequence[str], result: Result, console: Console) -> None:
+    sign, style = SIGNS[result.verdict]
+    note = " (expected)" if result.expected else ""
     say(console, ", ".join(providers) + note, start=f"  {sign} ", style=style, sign=style)
     for label, text in _shown(result).items():
         if text:
             say(console, text, start=f"      {label:9} ")
 
 
-def _shown(result: dict[str, Any]) -> dict[str, str | None]:
-    seen, example = result.get("observation") or {}, (result.get("evidence") or {}).get("example")
+def _shown(result: Result) -> dict[str, str]:
+    seen, example = result.observation, result.example
     return {
-        "promised": seen.get("promised"),
-        "observed": seen.get("observed"),
-        "because": result.get("reason"),
-        "example": example if not example or len(example) <= 240 else example[:240] + "…",
-        "known": (result.get("expectation") or {}).get("reason"),
+        "promised": seen.promised if seen is not None else "",
+        "observed": seen.observed if seen is not None else "",
+        "because": result.reason,
+        "example": example if len(example) <= 240 else example[:240] + "…",
+        "known": result.known,
     }

@@ -64,10 +64,11 @@ def reproducer(
         maker.values.learn(source)
     if not made:
         return None
-    notes = [f"{count} of {len(exchanges)} requests could not be kept: {reason}" for reason, count in left_out.items()]
+    unkept = [f"{count} of {len(exchanges)} requests could not be kept: {reason}" for reason, count in left_out.items()]
+    notes = list(unkept)
     if maker.masked:
         notes.append("parts of the recording looked like secrets and are masked")
-    same, other = _undecided(moment, notes, made)
+    same, other = _undecided(moment, made, notes=notes, unkept=unkept)
     recorded: dict[str, Any] = {
         "PROMISED": redactor.text(observation.promised),
         "OBSERVED": redactor.text(observation.observed),
@@ -85,13 +86,15 @@ def reproducer(
     return script if len(script) <= MOST_BYTES else None
 
 
-def _undecided(moment: Moment | None, notes: list[str], made: dict[int, Step]) -> tuple[str, str]:
-    """Return why the same responses decide nothing, and why other ones do not; ``""`` where they do decide."""
+def _undecided(moment: Moment | None, made: dict[int, Step], *, notes: list[str], unkept: list[str]) -> tuple[str, str]:
+    """Return why answers as recorded, and why other answers, decide nothing; ``""`` where they do.
+
+    ``unkept``: those of the ``notes`` that tell of requests that are missing in the script.
+    """
     if moment is Moment.KILLED:
         return moment.value, moment.value
-    left_out = "; ".join(note for note in notes if "could not be kept" in note)
-    if left_out:
-        return left_out, left_out
+    if unkept:
+        return "; ".join(unkept), "; ".join(unkept)
     if moment is not None:
         # A mix of two values may begin like one of them.
         contents = [step["content"] for step in made.values() if isinstance(step.get("content"), tuple)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import file_types
 from bucket_conformance.conformance.verdict import show
-from bucket_conformance.reference_impl.errors import StorageError
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.keys import KeyLayout
 
 LOG: Final = "FLOW_RUN_LOG"
@@ -46,19 +46,29 @@ def pairs_of_names(alphabet: str) -> st.SearchStrategy[tuple[Name, Name]]:
     return st.tuples(near, near).filter(lambda pair: pair[0] != pair[1])
 
 
-ACCEPTED: Final = "accepted, gave "
+class CallOutcome(str):
+    """What a call did, as observations show it. ``accepted``: it returned a value; ``code``: how it failed."""
+
+    __slots__ = ("accepted", "code")
+    accepted: bool
+    code: ErrorCode | None
+
+    def __new__(cls, text: str, *, accepted: bool = False, code: ErrorCode | None = None) -> Self:
+        outcome = super().__new__(cls, text)
+        outcome.accepted, outcome.code = accepted, code
+        return outcome
 
 
-def outcome(call: Callable[[], object]) -> str:
-    """Return the error code of a call, or a text that says what it did instead of rejecting."""
+def outcome(call: Callable[[], object]) -> CallOutcome:
+    """Return the error code of a call, or in words what it did instead of refusing."""
     try:
         value = call()
     except StorageError as error:
-        return error.code.value
+        return CallOutcome(error.code.value, code=error.code)
     except Exception as error:
-        # A layout may be anybody's code: an exception of any type is its response, and no failure of the suite.
-        return f"raised {type(error).__name__}: {error}"
-    return f"{ACCEPTED}{show(value)}"
+        # A layout is anybody's code: whatever it raises is its answer, and no trouble of the suite's.
+        return CallOutcome(f"raised {type(error).__name__}: {error}")
+    return CallOutcome(f"accepted, gave {show(value)}", accepted=True)
 
 
 class Project:

@@ -260,7 +260,7 @@ class World:
                 answer = self._wire.head(key)
                 if answer.ok:
                     self._seen[name] = _Seen(answer.header("etag") or "", self._write_of.get(name, 0), held)
-                size = answer.header("content-length") if answer.ok else _done(answer)
+                size = _size(answer) if answer.ok else _done(answer)
                 return (ABSENT if held is None else str(len(held))), size
             case Range():
                 # Another clause decides ranges beyond the end.
@@ -347,6 +347,12 @@ class World:
         keys = sorted(key.removeprefix(prefix) for page in pages for key in page.keys)
         common = sorted(found.removeprefix(prefix) for page in pages for found in page.prefixes)
         return promised, (keys, common)
+
+
+def _size(answer: Answer) -> str | None:
+    """Return the size that an answer tells; what is no number is quoted, so that it is none of the words above."""
+    size = answer.header("content-length")
+    return size if size is None or size.isdecimal() else f"a Content-Length of {size!r}"
 
 
 def _done(answer: Answer) -> str:

@@ -1,18 +1,39 @@
-"""The result of using a URL: one word where it is as it should be (served, refused), otherwise a description."""
+"""What became of the use of a URL: served, refused, or what else was seen, and whether it got through."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Self
 
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import require
 from bucket_conformance.conformance.wire.transport import Answer
 
-SERVED: Final = "served"
-REFUSED: Final = "refused"
+
+class Outcome(str):
+    """What was seen, as observations show it. ``got_through``: a request that nobody may serve had an effect.
+
+    Only the suite sets ``got_through``: whatever a server writes is nothing but text.
+    """
+
+    __slots__ = ("got_through",)
+    got_through: bool
+
+    def __new__(cls, text: str, *, got_through: bool = False) -> Self:
+        outcome = super().__new__(cls, text)
+        outcome.got_through = got_through
+        return outcome
+
+
+SERVED: Final = Outcome("served", got_through=True)
+REFUSED: Final = Outcome("refused")
+CHANGED: Final = Outcome("changed", got_through=True)
+"""Of what was there before: it is another one now."""
+STORED: Final = Outcome("stored", got_through=True)
+"""Of a key that held nothing: something is there now."""
+AS_BEFORE: Final = Outcome("as before")
 
 _WINDOW: Final = 16
 """This many consecutive bytes of an object's content are a leak; fewer may be chance."""
@@ -35,8 +56,8 @@ def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
     return key, content
 
 
-def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()) -> str:
-    """Return ``SERVED`` for a 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or a description.
+def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()) -> Outcome:
+    """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or what was seen.
 
     - ``hidden``: further contents of which no part may appear.
     - ``words``: texts that may not appear as a whole.
@@ -48,24 +69,20 @@ def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), wor
         return REFUSED
     what = "the content in part" if shown == "content" else shown
     if answer.status == 200:
-        return f"200 with {len(answer.body)} bytes" + (f", among them {what}" if shown else ", none of the content")
-    return answer.summary + (f", showing {what}" if shown else "")
+        text = f"200 with {len(answer.body)} bytes" + (f", among them {what}" if shown else ", none of the content")
+    else:
+        text = answer.summary + (f", showing {what}" if shown else "")
+    return Outcome(text, got_through=shown == "content")
 
 
 def bypass(*seen: object) -> Harm | None:
     """Return ``BYPASSES_AUTHENTICATION`` where a request that must be rejected was served, else ``None``.
 
-    ``seen`` are results of :func:`outcome`, or words with which a clause says that a request took effect.
+    That is an :class:`Outcome` that got through, alone or within a tuple; no other text is looked at.
     """
-    for one in seen:
-        parts = [str(part) for part in (one if isinstance(one, tuple) else (one,))]
-        if any(part in _GOT_THROUGH or part.endswith(_SHOWN) for part in parts):
-            return Harm.BYPASSES_AUTHENTICATION
-    return None
-
-
-_GOT_THROUGH: Final = (SERVED, "changed", "stored")
-_SHOWN: Final = tuple(f"{where} the content in part" for where in ("among them", "showing"))
+    parts = [part for one in seen for part in (one if isinstance(one, tuple) else (one,))]
+    through = any(isinstance(part, Outcome) and part.got_through for part in parts)
+    return Harm.BYPASSES_AUTHENTICATION if through else None
 
 
 def require_each(

@@ -102,7 +102,7 @@ def test_a_good_endpoint_passes_with_summary_report_and_page(tmp_path: Path, bas
     kept = outcome.artifacts / "conformance"
     assert {path.name for path in kept.iterdir()} >= {"report.jsonl", "index.html", "junit.xml", "summary.md"}
     (section,) = read(kept / "report.jsonl")
-    assert (section.header["seed"], section.header["mode"]) == (7, "quick")
+    assert (section.header.seed, section.header.mode) == (7, "quick")
     assert section.verdicts() == {"DEL-001": "conforms", "RT-003": "conforms"}
     assert Path(said["report"]).name == "report.jsonl"
     assert (outcome.artifacts / "page.html").read_bytes() == (kept / "index.html").read_bytes()

@@ -115,7 +115,7 @@ def test_a_service_without_secrets_is_skipped_by_name(tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.log
     (skipped,) = read(outcome.artifacts / "report-aws" / "aws.jsonl")
     assert set(skipped.verdicts().values()) == {"skipped"}
-    assert "CONFORMANCE_AWS_ACCESS_KEY_ID" in skipped.results[0]["reason"]
+    assert "CONFORMANCE_AWS_ACCESS_KEY_ID" in skipped.results[0].reason
 
 
 @needs_act

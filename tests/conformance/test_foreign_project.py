@@ -105,7 +105,7 @@ def test_a_provider_file_imports_what_lies_next_to_it_and_in_the_working_directo
     args = ("run", "mine", "--provider-file", "deploy/mine.py", "--quick", "--clause", CLAUSE, "--report", "r.jsonl")
     run(shadowing, str(ABOVE / "conformance"), *args)
     (section,) = read(shadowing / "r.jsonl")
-    assert section.header["backend"]["name"] == "Mine"
+    assert section.header.backend.name == "Mine"
 
 
 def test_a_storage_of_the_working_directory_is_found(project: Path) -> None:

@@ -77,7 +77,7 @@ def test_clauses_run_on_a_provider_and_fill_the_reports(tmp_path: Path) -> None:
     assert names == {"KEY-001[local_disk]", "URL-006[local_disk]"}
     (section,) = read(tmp_path / "report.jsonl")
     assert set(section.verdicts()) == {"KEY-001", "URL-006"}
-    assert section.header["clauses"] == 2
+    assert section.header.clauses == 2
 
 
 @pytest.mark.parametrize("public", [False, True])
@@ -237,8 +237,8 @@ def test_what_is_left_is_told_with_the_command_that_removes_it(tmp_path: Path, w
     assert f"conformance clean --endpoint {front.url} --region us-east-1 --bucket theirs --run " in done.stdout
     (section,) = read(tmp_path / "r.jsonl")
     assert section.footer is not None
-    assert section.footer["left_behind"]
-    commands = section.footer["remove_with"].splitlines()
+    assert section.footer.left_behind
+    commands = section.footer.remove_with.splitlines()
     assert 1 <= len(commands) <= max(1, len(workers))
     assert all(command in done.stdout for command in commands)
 

@@ -21,8 +21,9 @@ import bucket_conformance.conformance.backend.views
 import bucket_conformance.conformance.wire.transport
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.cli.run_command import _collect, _exit_code
+from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.main import _run
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import Opening, Progress, Record, Section, line, message_from_json
 
 WAIT_S = 0.15
 PATIENCE_S = 0.25
@@ -64,21 +65,21 @@ def judge(job: dict[str, Any]) -> dict[str, Any]:
         "run_id": new_run_id(),
     }
 
-    def emit(line: dict[str, Any]) -> None:
-        if line["type"] not in ("progress", "opening"):
-            _collect(sections, "endpoint", json.loads(json.dumps(line)))
+    def emit(record: Record) -> None:
+        if not isinstance(record, Opening | Progress):
+            _collect(sections, "endpoint", message_from_json(line(record)))
 
     started = time.monotonic()
     try:
-        _run(order, emit, lambda text: None, ())
+        _run(Job.from_json(order), emit, lambda text: None, ())
     except Exception:  # as the worker's process would: with a traceback, and no footer
         broken["endpoint"] = traceback.format_exc()
     section = sections.get("endpoint")
     return {
         "exit_code": int(_exit_code(list(sections.values()), broken)),
         "broken": broken.get("endpoint", ""),
-        "results": section.results if section else [],
-        "footer": section.footer if section else None,
+        "results": [result.to_json() for result in section.results] if section else [],
+        "footer": section.footer.to_json() if section and section.footer else None,
         "peak_mib": peak_mib(),
         "seconds": time.monotonic() - started,
     }

@@ -135,7 +135,7 @@ def test_a_container_is_judged_as_the_program_is(provider: Provider, tmp_path: P
         done = conformance(tmp_path, "run", provider.id, "--launch", kind, "--install", *few, *report, **environ)
         assert done.returncode == 0, done.stdout + done.stderr
     (program,), (container,) = (read(tmp_path / f"{kind}.jsonl") for kind in ("process", "container"))
-    assert container.header["launch"] == "container"
+    assert container.header.launch == "container"
     assert container.verdicts() == program.verdicts()
 
 

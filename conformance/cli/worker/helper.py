@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.catalogue import Entry, entries
@@ -19,11 +18,9 @@ from bucket_conformance.conformance.cli.worker.job import (
     plan_of,
     provider_of,
     stopped_or_done,
-    target_from,
 )
-from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.engine.run import Emit, run
-from bucket_conformance.conformance.report.document import footer
+from bucket_conformance.conformance.engine.run import Done, Emit, run
+from bucket_conformance.conformance.report.document import Footer, Ready, footer
 from bucket_conformance.conformance.report.untrusted import echo
 
 
@@ -33,17 +30,17 @@ def main() -> None:
 
 def _judge() -> None:
     emit = answering()
-    order = await_order(emit)
-    if order is None:
+    job = await_order(emit)
+    if job is None:
         return
     try:
         run(
-            target_from(order["target"]),
-            plan_of(order, provider_of(order)),
+            job.target(),
+            plan_of(job, provider_of(job)),
             emit,
-            provider=order["provider"],
-            capabilities=frozenset(Capability(name) for name in order["capabilities"]),
-            run_id=order["run_id"],
+            provider=job.provider,
+            capabilities=frozenset(job.capabilities),
+            run_id=job.run_id,
             sharing=_HandedOut(emit),
         )
     except OpeningError as error:
@@ -59,11 +56,11 @@ class _HandedOut:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self.footers: list[dict[str, Any]] = []
+        self.footers: list[Footer] = []
 
-    def entries(self, _done: Emit) -> Iterator[Entry]:
+    def entries(self, _done: Done) -> Iterator[Entry]:
         known = entries()
-        self._emit({"type": "ready"})
+        self._emit(Ready())
         for text in sys.stdin:
             yield known[json.loads(text)["clause"]]
 

@@ -14,15 +14,25 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
+from msgspec.structs import replace
+
 from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry, entries
 from bucket_conformance.conformance.child_process import ChildEnded, ChildProcess, ChildTimeout
-from bucket_conformance.conformance.cli.worker.job import target_data
+from bucket_conformance.conformance.cli.worker.job_record import Job, found_at
 from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.engine.run import Emit
-from bucket_conformance.conformance.report.document import DocumentError, footer, message_from_json
+from bucket_conformance.conformance.engine.run import Done
+from bucket_conformance.conformance.report.document import (
+    DocumentError,
+    Footer,
+    Message,
+    Ready,
+    Result,
+    footer,
+    message_from_json,
+)
 from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
 
@@ -40,30 +50,30 @@ class Siblings:
     brought up; they judge from :meth:`share` on. Where that is never called, they leave.
     """
 
-    def __init__(self, order: dict[str, Any], started: Sequence[ChildProcess] = ()) -> None:
-        known = [entries()[id] for id in order["clauses"]]
+    def __init__(self, job: Job, started: Sequence[ChildProcess] = ()) -> None:
+        known = [entries()[id] for id in job.clauses]
         self._alone = [entry for entry in known if entry.required & ALONE]
         shared = [entry for entry in known if entry not in self._alone]
         # Listings first, so that they fall to one process: what they look at is dear to store, and stored once.
         self._waiting = deque(sorted(shared, key=lambda entry: entry.clause.family != "LIST"))
-        self._order = order
+        self._job = job
         self._processes = list(started)
         self._talks: list[threading.Thread] = []
-        self.run_ids = [new_run_id() for _ in range(order["siblings"])]
-        self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self.footers: list[dict[str, Any]] = []
+        self.run_ids = [new_run_id() for _ in range(job.siblings)]
+        self._said: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.footers: list[Footer] = []
         """How each sibling ended that came to its end."""
 
     def __enter__(self) -> Self:
-        while len(self._processes) < self._order["siblings"]:
+        while len(self._processes) < self._job.siblings:
             self._processes.append(start_helper())
         return self
 
     def share(self, target: S3Endpoint | DiskRoot, capabilities: frozenset[Capability]) -> None:
         """Let them open sessions of their own on the backend, and ask for clauses."""
-        order = {**self._order, "target": target_data(target), "capabilities": sorted(capabilities)}
+        job = replace(self._job, capabilities=tuple(sorted(capabilities)), **found_at(target))
         for process, run_id in zip(self._processes, self.run_ids, strict=True):
-            _tell(process, {**order, "run_id": run_id})
+            _tell(process, replace(job, run_id=run_id).to_json())
             remedy = removal_command(target, [run_id])
             self._talks.append(threading.Thread(target=self._converse, args=(process, run_id, remedy), daemon=True))
             self._talks[-1].start()
@@ -83,12 +93,12 @@ class Siblings:
             talk.join()
         while not self._said.empty():  # what nobody has taken, as the run was interrupted
             said = self._said.get()
-            if said is not None and said["type"] == "footer":
+            if isinstance(said, Footer):
                 self.footers.append(said)
         for process in self._processes:
             process.close()
 
-    def entries(self, done: Emit) -> Iterator[Entry]:
+    def entries(self, done: Done) -> Iterator[Entry]:
         """Yield the clauses to be judged by the caller; pass on what the siblings say of the others."""
         talking = len(self._processes)
         while self._waiting or talking:
@@ -99,9 +109,9 @@ class Siblings:
                 said = self._said.get()
                 if said is None:
                     talking -= 1
-                elif said["type"] == "result":
+                elif isinstance(said, Result):
                     done(said)
-                else:
+                elif isinstance(said, Footer):
                     self.footers.append(said)
         yield from self._alone
 
@@ -116,11 +126,11 @@ class Siblings:
         ended = False
         try:
             while True:
-                said = message_from_json(process.receive_line().decode(errors="replace")).to_json()
-                ended = said["type"] == "footer"
-                if said["type"] != "ready":
+                said = message_from_json(process.receive_line().decode(errors="replace"))
+                ended = isinstance(said, Footer)
+                if not isinstance(said, Ready):
                     self._said.put(said)
-                if said["type"] in ("ready", "result"):
+                if isinstance(said, Ready | Result):
                     at_work = self._hand_out(process)
         except (ChildEnded, DocumentError):  # it may have been killed half-way through a line
             code = process.wait()

@@ -9,37 +9,36 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
 from bucket_conformance.conformance.child_process import ORDER
+from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
-from bucket_conformance.conformance.engine.run import Plan
+from bucket_conformance.conformance.engine.run import Emit, Plan
 from bucket_conformance.conformance.expectations import Expectation, read_expectations
-from bucket_conformance.conformance.report.document import line
-from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
+from bucket_conformance.conformance.report.document import Record, Result, line
 from bucket_conformance.providers import discover
 from bucket_conformance.providers.provider import Provider
 
 
-def provider_of(order: dict[str, Any]) -> Provider | None:
-    return discover([Path(path) for path in order["provider_files"]]).get(order["provider"])
+def provider_of(job: Job) -> Provider | None:
+    return discover([Path(path) for path in job.provider_files]).get(job.provider)
 
 
-def plan_of(order: dict[str, Any], provider: Provider | None) -> Plan:
+def plan_of(job: Job, provider: Provider | None) -> Plan:
     known = entries()
-    chosen = [known[id] for id in order["clauses"]]
+    chosen = [known[id] for id in job.clauses]
     return Plan(
         entries=chosen,
-        effort=_effort(order, len(chosen)),
-        seed=order["seed"],
-        expectations=_expectations(order),
-        max_requests=order.get("max_requests"),
+        effort=_effort(job, len(chosen)),
+        seed=job.seed,
+        expectations=_expectations(job),
+        max_requests=job.max_requests,
         declared=_declared(provider),
-        search_limits=bool(order.get("limits")),
+        search_limits=job.limits,
     )
 
 
@@ -47,38 +46,18 @@ def _declared(provider: Provider | None) -> dict[str, int]:
     return {name: declared.value for name, declared in provider.limits.items()} if provider is not None else {}
 
 
-def _effort(order: dict[str, Any], clauses: int) -> Effort:
-    mode = Mode(order["mode"])
-    if mode is not Mode.DEEP or not order.get("budget_s"):
-        return EFFORTS[mode]
+def _effort(job: Job, clauses: int) -> Effort:
+    if job.mode is not Mode.DEEP or job.budget_s is None:
+        return EFFORTS[job.mode]
     # Those who share the clauses have the time of each.
-    return deep(order["budget_s"] * (1 + order.get("siblings", 0)), clauses)
+    return deep(job.budget_s * (1 + job.siblings), clauses)
 
 
-def _expectations(order: dict[str, Any]) -> dict[str, Expectation]:
-    path = order.get("expectations")
-    return read_expectations(Path(path)) if path else {}
+def _expectations(job: Job) -> dict[str, Expectation]:
+    return read_expectations(Path(job.expectations)) if job.expectations else {}
 
 
-def target_data(target: S3Endpoint | DiskRoot) -> dict[str, Any]:
-    """Return a target as an order carries it to another process: over a pipe, as its secrets are in it."""
-    if isinstance(target, DiskRoot):
-        return {"root": str(target.root)}
-    return {**asdict(target), "ca_file": str(target.ca_file) if target.ca_file else None}
-
-
-def target_from(given: dict[str, Any]) -> S3Endpoint | DiskRoot:
-    """Return the target that an order carries."""
-    return DiskRoot(root=Path(given["root"])) if "root" in given else endpoint_from(given)
-
-
-def endpoint_from(given: dict[str, Any]) -> S3Endpoint:
-    """Return the endpoint that an order carries."""
-    ca_file = given.get("ca_file")
-    return S3Endpoint(**{**given, "ca_file": Path(ca_file) if ca_file else None})
-
-
-def await_order(emit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+def await_order(emit: Emit) -> Job | None:
     """Load what judging needs, then wait for the order; ``None`` where whoever started us has none after all.
 
     Before it orders, it may ask which clauses there are (``{"select": {"patterns": […], "profiles": […]}}``).
@@ -88,22 +67,36 @@ def await_order(emit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None
     gc.freeze()
     atexit.register(gc.freeze)
     while text := sys.stdin.readline():
-        order: dict[str, Any] = json.loads(text)
-        if "select" not in order:
-            return order
-        emit({**_selected(**order["select"]), ORDER: order[ORDER]})
+        asked: dict[str, Any] = json.loads(text)
+        if "select" not in asked:
+            return Job.from_line(text)
+        emit(_selected(order=asked[ORDER], **asked["select"]))
     return None
 
 
-def _selected(patterns: list[str], profiles: list[str]) -> dict[str, Any]:
+class Selected(Record, frozen=True, kw_only=True, tag_field="type", tag="selected"):
+    """Which clauses were asked for. ``order``: the number of the message that asked."""
+
+    order: int
+    clauses: tuple[str, ...]
+
+
+class Unknown(Record, frozen=True, kw_only=True, tag_field="type", tag="unknown"):
+    """Why there are no such clauses. ``order``: the number of the message that asked."""
+
+    order: int
+    message: str
+
+
+def _selected(order: int, patterns: list[str], profiles: list[str]) -> Selected | Unknown:
     try:
         chosen = select(patterns=patterns, profiles=[Profile(name) for name in profiles])
     except UnknownClause as error:
-        return {"type": "unknown", "message": str(error)}
-    return {"type": "selected", "clauses": [entry.clause.id for entry in chosen]}
+        return Unknown(order=order, message=str(error))
+    return Selected(order=order, clauses=tuple(entry.clause.id for entry in chosen))
 
 
-def answering() -> Callable[[dict[str, Any]], None]:
+def answering() -> Emit:
     """Return what writes a line of the report to the process that ordered it, and let signals stop us in good order.
 
     The report is the only thing on standard output; whatever a library prints goes to the error stream.
@@ -123,10 +116,10 @@ def answering() -> Callable[[dict[str, Any]], None]:
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
 
-    def emit(value: dict[str, Any]) -> None:
-        out.write(line(value))
+    def emit(record: Record) -> None:
+        out.write(line(record))
         out.flush()
-        if told_to_stop and value["type"] == "result":
+        if told_to_stop and isinstance(record, Result):
             # Raised in a callback of the garbage collector or in a finalizer, an interrupt is printed and forgotten.
             raise KeyboardInterrupt
 

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final, Self
+from typing import IO, Final, Self
 
 from bucket_conformance.conformance.catalogue import UnknownClause
 from bucket_conformance.conformance.child_process import ChildEnded, ChildError, ChildProcess
+from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.spawn import start_worker
-from bucket_conformance.conformance.report.document import DocumentError, message_from_json
+from bucket_conformance.conformance.report.document import DocumentError, Message, message_from_json
 from bucket_conformance.providers.provider import LaunchError
 
 STOP_WAIT_S: Final = 30.0
@@ -34,7 +35,7 @@ class Event:
     """One line of a worker, or its end (``line`` is ``None``; ``log`` holds its error stream if it failed)."""
 
     provider: str
-    line: dict[str, Any] | None
+    line: Message | None
     exit_code: int = 0
     log: str = ""
 
@@ -128,23 +129,23 @@ class _Workers:
         return list(self.running)
 
 
-def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int, first: Idle | None = None) -> Iterator[Event]:
-    """Start the orders, ``at_once`` at a time, and yield what the workers say, as they say it.
+def run_workers(jobs: Sequence[Job], *, at_once: int, first: Idle | None = None) -> Iterator[Event]:
+    """Start the jobs, ``at_once`` at a time, and yield what the workers say, as they say it.
 
-    ``first``: a worker that waits already, for the first of the orders.
+    ``first``: a worker that waits already, for the first of the jobs.
 
     On an interrupt (SIGINT, SIGTERM) the workers are told to stop, and waited for while they remove what they created;
     what they say until then is yielded, and :class:`Interrupted` is raised at the end.
     """
-    workers, waiting = _Workers(), list(orders)
+    workers, waiting = _Workers(), list(jobs)
     # A handler that raised could do so anywhere, also half-way through a line; a mark in the queue has its place.
     before = {number: signal.signal(number, lambda *_: workers.events.put(None)) for number in _STOPPING}
     try:
         while waiting or workers.running:
             while waiting and len(workers.running) < at_once:
-                order = waiting.pop(0)
+                job = waiting.pop(0)
                 worker, first = first or start_idle(), None
-                workers.running[order["provider"]] = _order(worker, order, workers.events)
+                workers.running[job.provider] = _order(worker, job, workers.events)
             event = workers.next()
             if event is None:
                 yield from workers.stop()
@@ -162,12 +163,12 @@ def run_workers(orders: Sequence[dict[str, Any]], *, at_once: int, first: Idle |
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def _order(worker: Idle, order: dict[str, Any], events: queue.SimpleQueue[Event | None]) -> ChildProcess:
+def _order(worker: Idle, job: Job, events: queue.SimpleQueue[Event | None]) -> ChildProcess:
     worker.ordered = True
     with contextlib.suppress(ChildEnded):
-        worker.process.send(order)
+        worker.process.send(job.to_json())
         worker.process.close_input()
-    threading.Thread(target=_read, args=(order["provider"], worker.process, worker.errors, events), daemon=True).start()
+    threading.Thread(target=_read, args=(job.provider, worker.process, worker.errors, events), daemon=True).start()
     return worker.process
 
 
@@ -178,7 +179,7 @@ def _read(provider: str, process: ChildProcess, errors: IO[str], events: queue.S
             while True:
                 text = process.receive_line().decode(errors="replace")
                 try:
-                    events.put(Event(provider=provider, line=message_from_json(text).to_json()))
+                    events.put(Event(provider=provider, line=message_from_json(text)))
                 except DocumentError as error:
                     wrong = wrong or str(error)
         code = process.wait()

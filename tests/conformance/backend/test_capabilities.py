@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, judge_all
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.session import Session
 from tests.bench import on_exemplar, under
 from tests.exemplar.types import Request, Response, S3Error
@@ -139,13 +139,13 @@ def test_the_bound_on_requests_holds_for_probes_too() -> None:
     ],
 )
 def test_the_result_of_an_unsupported_clause_tells_it(behave: Behaviour, outcome: str, words: str) -> None:
-    lines: list[dict[str, Any]] = []
+    lines: list[Result] = []
     with behaving(behave, Capability.CONDITIONAL_PUT) as session:
         plan = Plan(entries=[entries()["CON-003"]], effort=EFFORTS[Mode.QUICK], seed=1)
         judge_all(session, session.wire.endpoint, plan, lines.append, provider="acme")
     [line] = lines
-    assert line["verdict"] == "unsupported"
-    assert line["reason"].startswith("not declared: conditional_put; ")
-    assert words in line["reason"]
-    assert line["claims"]["conditional_put"]["outcome"] == outcome
-    assert line["requests"] > 0
+    assert line.verdict == "unsupported"
+    assert line.reason.startswith("not declared: conditional_put; ")
+    assert words in line.reason
+    assert line.claims["conditional_put"].outcome == outcome
+    assert line.requests > 0

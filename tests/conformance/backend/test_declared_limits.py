@@ -23,3 +23,4 @@ def test_more_than_is_declared_is_told(declared: int, verdict: Verdict) -> None:
     assert judgement.verdict is verdict
     if judgement.observation is not None:
         assert judgement.observation.observed == "largest batch taken: 1000 keys"
+        assert judgement.observation.measured == 1000

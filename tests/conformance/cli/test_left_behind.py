@@ -72,10 +72,10 @@ def test_the_command_that_is_told_removes_what_is_left_and_no_more(
         assert len(names(server)) > 1
         (section,) = read(tmp_path / "r.jsonl")
         assert section.footer is not None
-        assert section.footer["left_behind"]
-        assert section.footer["remove_with"] == command_in(done.stderr)
+        assert section.footer.left_behind
+        assert section.footer.remove_with == command_in(done.stderr)
         assert all(secret not in done.stderr for secret in KEYS.values())
-        cleaned = tried(tmp_path, section.footer["remove_with"], server, front.url)
+        cleaned = tried(tmp_path, section.footer.remove_with, server, front.url)
     assert cleaned.returncode == 0, cleaned.stderr
     assert names(server) == ["theirs/notes.txt"]
 

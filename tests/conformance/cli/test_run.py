@@ -67,7 +67,7 @@ def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> N
         done = conformance(tmp_path, *given, *more)
         assert done.returncode == 0, done.stderr
         (section,) = read(tmp_path / "r.jsonl")
-        assert [result["expected"] for result in section.results] == [expected]
+        assert [result.expected for result in section.results] == [expected]
 
 
 def test_a_deviation_is_expected_under_the_settings_that_it_hangs_on(tmp_path: Path, server: Exemplar) -> None:
@@ -90,7 +90,7 @@ def test_a_deviation_is_expected_under_the_settings_that_it_hangs_on(tmp_path: P
         assert done.returncode == 0, done.stdout + done.stderr
         (section,) = read(tmp_path / "r.jsonl")
         (result,) = section.results
-        assert (result["verdict"], result["expected"], "expectation" in result) == ("conforms", expected, not expected)
+        assert (result.verdict, result.expected, result.expectation is not None) == ("conforms", expected, not expected)
 
 
 def test_an_endpoint_is_judged_in_a_bucket_of_its_own_or_in_one_that_is_given(tmp_path: Path, server: Exemplar) -> None:
@@ -179,7 +179,7 @@ def test_a_run_for_the_public_withholds_what_shows_an_attack_and_ends_the_same(t
     assert {name: run.returncode for name, run in done.items()} == dict.fromkeys(done, 1), done
     [whole], [public] = read(tmp_path / "whole.jsonl"), read(tmp_path / "public.jsonl")
     assert public.verdicts() == whole.verdicts()
-    seen = whole.results[0]["observation"]["observed"]
+    seen = whole.results[0].observed
     for name, run in done.items():
         hidden = name != "whole"
         shown, report = " ".join(run.stdout.split()), (tmp_path / f"{name}.jsonl").read_text("ascii")

@@ -113,30 +113,29 @@ def serving(server: Dying) -> Iterator[S3Endpoint]:
         yield S3Endpoint(url=front.url, access_key=KEY, secret_key=SECRET)
 
 
-def judged(target: S3Endpoint, *ids: str) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
+def judged(target: S3Endpoint, *ids: str) -> list[Any]:
+    lines: list[Any] = []
     plan = Plan(entries=[entries()[id] for id in ids], effort=QUICK, seed=1)
     everything = frozenset(Capability) - {Capability.RESTART}
     run(target, plan, lines.append, provider="p", capabilities=everything, run_id=new_run_id())
     return lines
 
 
-def require_an_error_once(lines: list[dict[str, Any]], conforming: int) -> None:
+def require_an_error_once(lines: list[Any], conforming: int) -> None:
     """What was seen before the death may conform; then there is one error, the same for all that is left."""
     *results, footer = lines
-    verdicts = [result["verdict"] for result in results]
+    verdicts = [result.verdict for result in results]
     assert set(verdicts) <= {Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.ERROR}, verdicts
     assert Verdict.ERROR not in verdicts[:conforming]
     first = verdicts.index(Verdict.ERROR)
     assert set(verdicts[first:]) == {Verdict.ERROR}
-    assert len({result["reason"] for result in results[first:]}) == 1
-    assert (
-        f"during {results[first]['clause']}: reading an object that was written at the start gave"
-        in (results[first]["reason"])
+    assert len({result.reason for result in results[first:]}) == 1
+    assert f"during {results[first].clause}: reading an object that was written at the start gave" in (
+        results[first].reason
     )
-    assert not any("observation" in result for result in results)
-    assert footer["complete"] is True
-    assert footer["left_behind"]
+    assert not any(result.observation for result in results)
+    assert footer.complete is True
+    assert footer.left_behind
 
 
 @pytest.mark.parametrize("after", [20, 150, 700])
@@ -181,7 +180,7 @@ def test_time_outs_in_a_row_end_the_provider_and_the_clean_up_waits_for_none() -
             require_an_error_once(lines, conforming=0)
             # Those that the clause sent side by side, three in a row, and the looks after it.
             assert server.answered < after + 40
-            assert "not sent, because 3 requests in a row were not answered in time" in lines[-1]["left_behind"]
+            assert "not sent, because 3 requests in a row were not answered in time" in lines[-1].left_behind
     released.set()
 
 

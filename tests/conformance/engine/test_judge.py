@@ -18,6 +18,7 @@ from bucket_conformance.conformance.contract import Capability, Clause, Level, P
 from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.run import Plan, judge_all, run
+from bucket_conformance.conformance.report.document import Footer, Result
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import only_if
 from bucket_conformance.conformance.target import S3Endpoint
@@ -440,11 +441,11 @@ def test_a_server_that_dies_makes_the_clause_and_all_after_it_errors() -> None:
             raise Deviation(promised="alive", observed="dead")
 
         first, second = entry(kills), entry(lambda session: None)
-        results: list[dict[str, Any]] = []
+        results: list[Result] = []
         plan = Plan(entries=[first, second], effort=QUICK, seed=1)
         judge_all(opened, target, plan, results.append, provider="p")
-    assert [result["verdict"] for result in results] == ["error", "error"]
-    assert all("the backend stopped answering during TST-001" in result["reason"] for result in results)
+    assert [result.verdict for result in results] == ["error", "error"]
+    assert all("the backend stopped answering during TST-001" in result.reason for result in results)
 
 
 def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not() -> None:
@@ -474,7 +475,7 @@ def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not(
 def test_a_run_emits_a_result_for_each_clause_and_a_footer_that_agrees() -> None:
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret")
-        lines: list[dict[str, Any]] = []
+        lines: list[Any] = []
 
         def clause(session: Session) -> None:
             session.wire.put(session.fresh_key(), b"AKexemplar exemplar-secret")
@@ -483,17 +484,17 @@ def test_a_run_emits_a_result_for_each_clause_and_a_footer_that_agrees() -> None
         plan = Plan(entries=[entry(clause)], effort=QUICK, seed=1)
         run(target, plan, lines.append, provider="p", capabilities=frozenset(), run_id="65000000-abcdef")
         assert server.store.buckets == {}
-    assert [line["type"] for line in lines] == ["result", "footer"]
+    assert [type(line) for line in lines] == [Result, Footer]
     assert "exemplar-secret" not in str(lines[0])
-    assert lines[1]["counts"]["deviates"] == 1
-    assert lines[1]["complete"] is True
-    assert "left_behind" not in lines[1]
+    assert lines[1].counts[Verdict.DEVIATES] == 1
+    assert lines[1].complete is True
+    assert lines[1].left_behind == ""
 
 
 def test_an_interrupted_run_cleans_up_and_says_that_it_is_not_complete() -> None:
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret")
-        lines: list[dict[str, Any]] = []
+        lines: list[Any] = []
 
         def interrupted(session: Session) -> None:
             session.wire.put(session.fresh_key(), b"left")
@@ -503,5 +504,5 @@ def test_an_interrupted_run_cleans_up_and_says_that_it_is_not_complete() -> None
         with pytest.raises(KeyboardInterrupt):
             run(target, plan, lines.append, provider="p", capabilities=frozenset(), run_id="65000000-abcdef")
         assert server.store.buckets == {}
-    assert [line["type"] for line in lines] == ["result", "footer"]
-    assert lines[1]["complete"] is False
+    assert [type(line) for line in lines] == [Result, Footer]
+    assert lines[1].complete is False

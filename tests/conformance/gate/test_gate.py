@@ -302,5 +302,5 @@ def test_a_report_takes_its_expectations_from_a_baseline() -> None:
         [section({"KEY-001": "deviates", "KEY-002": "deviates", "KEY-003": "conforms"})],
         _baseline({"KEY-002": "conforms", "KEY-003": "conforms"}, _entry("KEY-001", "deviates")),
     )
-    assert [result["expected"] for result in one.results] == [True, False, True]
-    assert one.results[0]["expectation"]["reason"] == "the backend's issue 12"
+    assert [result.expected for result in one.results] == [True, False, True]
+    assert one.results[0].known == "the backend's issue 12"

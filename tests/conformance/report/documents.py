@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bucket_conformance.conformance.report.document import Section, counts
+from msgspec.structs import replace
+
+from bucket_conformance.conformance.report.document import FoundLimit, Header, Result, Section, footer
 from bucket_conformance.conformance.report.merge import document
 
 
-def result(clause: str, verdict: str = "conforms", *, provider: str = "acme", **more: Any) -> dict[str, Any]:
-    """One result line; a deviation gets an observation and evidence unless given."""
+def result(clause: str, verdict: str = "conforms", *, provider: str = "acme", **more: Any) -> Result:
+    """One result; a deviation gets an observation and evidence unless given."""
     value: dict[str, Any] = {
         "type": "result",
-        "provider": provider,
+        "provider": "acme",
         "clause": clause,
         "level": "MUST",
         "profile": "core",
@@ -34,11 +36,18 @@ def result(clause: str, verdict: str = "conforms", *, provider: str = "acme", **
         }
     elif verdict in ("inconclusive", "error", "unsupported"):
         value["reason"] = f"{verdict}: because of {clause}"
-    return {**value, **more}
+    # The name unchecked: renderers must not rely on what reading refuses.
+    return replace(Result.from_json({**value, **more}), provider=provider)
 
 
 def section(
-    verdicts: Mapping[str, str | dict[str, Any]], *, provider: str = "acme", version: str = "1.0", **header: Any
+    verdicts: Mapping[str, str | dict[str, Any]],
+    *,
+    provider: str = "acme",
+    version: str = "1.0",
+    limits: Mapping[str, dict[str, Any]] | None = None,
+    requests: Mapping[str, int] | None = None,
+    **header: Any,
 ) -> Section:
     """A whole section. A value is a verdict, or the fields of a result."""
     results = [
@@ -50,7 +59,7 @@ def section(
         "schema": 1,
         "suite": "0.1.0",
         "contract": "2026.11",
-        "provider": provider,
+        "provider": "acme",
         "backend": {"name": provider.title(), "version": version},
         "launch": "process",
         "sdk": "botocore 1.44.5",
@@ -62,8 +71,9 @@ def section(
         "started": "2026-11-01T10:00:00+00:00",
         **header,
     }
-    footer = {"type": "footer", "counts": counts(results), "duration_s": 1.5, "requests": {"read": 2}, "complete": True}
-    return Section(header=head, results=results, footer=footer)
+    found = {name: FoundLimit.from_json(limit) for name, limit in (limits or {}).items()}
+    end = footer(results, duration_s=1.5, requests={"read": 2} if requests is None else requests, limits=found)
+    return Section(header=replace(Header.from_json(head), provider=provider), results=results, footer=end)
 
 
 def write(path: Path, *sections: Section) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.run import Plan, judge_all
 from bucket_conformance.conformance.report.cost import TARIFFS, conditions, cost, dollars, summary
+from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire.exchange import RequestClass
 from tests.bench import on_exemplar
@@ -53,15 +52,15 @@ def test_the_conditions_say_what_is_free_and_what_is_rounded() -> None:
 
 def test_a_bound_on_requests_leaves_the_rest_skipped_with_the_reason() -> None:
     chosen = [entries()[id] for id in ("RT-003", "DEL-005", "LIST-002", "RT-007")]
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     with on_exemplar() as session:
         session.recorder.budget = session.recorder.total + 10
         plan = Plan(entries=chosen, effort=EFFORTS[Mode.QUICK], seed=1)
         target = S3Endpoint(url="http://127.0.0.1", access_key="a", secret_key="b")
         judge_all(session, target, plan, results.append, provider="exemplar")
         over = session.recorder.total - session.recorder.budget
-    assert [result["verdict"] for result in results][-3:] == ["skipped"] * 3
-    assert all("bound" in result["reason"] for result in results[-3:])
-    assert [result["requests"] for result in results][-3:] == [0, 0, 0]
+    assert [result.verdict for result in results][-3:] == ["skipped"] * 3
+    assert all("bound" in result.reason for result in results[-3:])
+    assert [result.requests for result in results][-3:] == [0, 0, 0]
     # An example that has begun is finished: the bound is passed by one example, never by a clause.
     assert over < 20

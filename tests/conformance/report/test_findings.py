@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.cli.main import main
@@ -25,7 +26,7 @@ from bucket_conformance.conformance.report.disclosure import (
     published_alone,
     published_columns,
 )
-from bucket_conformance.conformance.report.document import Section, read
+from bucket_conformance.conformance.report.document import ExpectationRecord, Section, read
 from bucket_conformance.conformance.report.findings import collect, told_short
 from bucket_conformance.conformance.report.findings_pages import MARK, page
 from bucket_conformance.conformance.report.findings_pages import write as write_pages
@@ -141,7 +142,7 @@ def test_of_an_attack_that_upstream_does_not_know_only_verdict_and_protection_ar
         assert WITHHELD.partition(";")[0] in shown[name], name
     # What has nothing to do with it stays.
     assert "an open book" in shown["html"]
-    assert [result["verdict"] for result in found[0].section.results] == [r["verdict"] for r in one.results]
+    assert [result.verdict for result in found[0].section.results] == [r.verdict for r in one.results]
 
 
 def unpacked(page: str) -> str:
@@ -153,7 +154,7 @@ def unpacked(page: str) -> str:
 def test_the_untouched_report_keeps_its_evidence() -> None:
     one = attack(Harm.BYPASSES_AUTHENTICATION, None)
     published(one)
-    assert one.results[0]["evidence"]["example"] == SECRET
+    assert one.results[0].example == SECRET
 
 
 @pytest.mark.parametrize("disclosed", [{"upstream_told": "2026-11-02"}, {"link": "https://example.com/issues/2"}])
@@ -176,7 +177,7 @@ def test_a_site_neither_shows_nor_stores_what_is_withheld(tmp_path: Path) -> Non
         text = path.read_text(encoding="utf-8")
         assert SECRET not in (unpacked(text) if path.name == "index.html" else text), path.name
     [stored] = [read(path)[0] for path in tmp_path.rglob("*.jsonl")]
-    assert stored.results[0]["verdict"] == "deviates"
+    assert stored.results[0].verdict == "deviates"
 
 
 @pytest.mark.parametrize(("option", "hidden"), [([], False), (["--public"], True)])
@@ -199,10 +200,10 @@ def test_a_whole_report_is_merged_into_one_to_hand_on(tmp_path: Path) -> None:
 
 def test_a_result_alone_is_withheld_for_a_neighbour_that_may_come() -> None:
     clear, near, far = (result(clause, "deviates") for clause in ("URL-001", "URL-002", "RT-001"))
-    clear["expectation"] = known(link="https://example.com/issues/2")
-    by_hand = {**far, "expectation": known(harm="breaks out")}
+    clear = replace(clear, expectation=ExpectationRecord.from_json(known(link="https://example.com/issues/2")))
+    by_hand = replace(far, expectation=ExpectationRecord.from_json(known(harm="breaks out")))
     assert [WITHHELD in str(published_alone(one)) for one in (clear, near, far, by_hand)] == [False, True, False, True]
-    assert "evidence" in published_alone(far)
+    assert published_alone(far).evidence is not None
 
 
 def test_the_families_that_can_find_an_attack_are_those_whose_clauses_name_one() -> None:
@@ -269,7 +270,6 @@ def test_there_is_a_protection_from_every_harm() -> None:
 def test_what_is_known_today_decides_on_a_report_of_yesterday(tmp_path: Path) -> None:
     told = {"reason": "Then.", "link": "", "since": "2026-01-01", "review_by": "2026-02-01"}
     one = section({"URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told)}, provider="moto")
-    one.results[0]["provider"] = "moto"
     path = write(tmp_path / "r.jsonl", one)
     assert main(["findings", path, "--out", str(tmp_path / "findings")]) == 0
     # Its project has written down that it checks no signatures, and the expectation leads there.

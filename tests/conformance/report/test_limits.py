@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bucket_conformance.conformance.report import html, markdown
 from bucket_conformance.conformance.report.columns import keyed
 from bucket_conformance.conformance.report.html_data import matrix
 from bucket_conformance.conformance.report.limits import limits_of
 from tests.conformance.report.documents import section
 
-LIMITS = {
+LIMITS: dict[str, dict[str, Any]] = {
     "batch_keys": {"found": 1000, "open_end": False, "unit": "keys", "declared": 1000, "agrees": True},
     "key_bytes": {"found": 1024, "open_end": False, "unit": "bytes"},
     "segment_bytes": {"found": 254, "open_end": False, "unit": "bytes", "declared": 255, "agrees": False},
@@ -17,9 +19,7 @@ LIMITS = {
 
 
 def test_match_and_mismatch_are_told_apart_in_every_form() -> None:
-    one = section({"RT-001": "conforms"})
-    assert one.footer is not None
-    one.footer["limits"] = LIMITS
+    one = section({"RT-001": "conforms"}, limits=LIMITS)
     assert [(limit.sign, limit.words) for limit in limits_of(one)] == [
         ("✓", "1000 keys (as declared)"),
         (" ", "1024 bytes (not declared)"),

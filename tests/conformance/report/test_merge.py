@@ -21,14 +21,14 @@ def test_shards_of_one_provider_become_one_section_in_the_order_of_the_contract(
         {"KEY-001": "conforms"}, started="2026-11-01T09:00:00+00:00", machine="Linux aarch64, Python 3.13.0"
     )
     [one] = _merged(late, early)
-    assert [result["clause"] for result in one.results] == ["KEY-001", "URL-002", "LIST-001"]
-    assert one.header["started"] == "2026-11-01T09:00:00+00:00"
-    assert one.header["machine"] == "Linux x86_64, Python 3.11.7 | Linux aarch64, Python 3.13.0"
-    assert one.header["clauses"] == 3
+    assert [result.clause for result in one.results] == ["KEY-001", "URL-002", "LIST-001"]
+    assert one.header.started == "2026-11-01T09:00:00+00:00"
+    assert one.header.machine == "Linux x86_64, Python 3.11.7 | Linux aarch64, Python 3.13.0"
+    assert one.header.clauses == 3
     assert one.footer is not None
-    assert one.footer["duration_s"] == 3.0
-    assert one.footer["requests"] == {"read": 4}
-    assert {verdict: n for verdict, n in one.footer["counts"].items() if n} == {"conforms": 2, "deviates": 1}
+    assert one.footer.duration_s == 3.0
+    assert one.footer.requests == {"read": 4}
+    assert {verdict: n for verdict, n in one.footer.counts.items() if n} == {"conforms": 2, "deviates": 1}
 
 
 def test_what_was_merged_is_a_document_that_can_be_read_again() -> None:

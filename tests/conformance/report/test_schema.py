@@ -21,8 +21,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def _lines(one: Section) -> list[dict[str, Any]]:
-    assert one.footer is not None
-    return [one.header, *one.results, one.footer]
+    return [record.to_json() for record in one.lines()]
 
 
 EVERY_VERDICT = section(

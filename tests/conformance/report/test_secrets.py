@@ -107,7 +107,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         str(value)
         for section in read(Path(report))
         for result in section.results
-        for value in [result, *result.get("evidence", {}).values()]
+        for value in [result.to_json(), result.example, result.transcript, result.reproducer]
     )
     return found
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from moto.server import ThreadedMotoServer
 
+from bucket_conformance.conformance.reproducer.script import _undecided
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import HOSTILE_KEYS, pattern_bytes
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange, SignedFrom
@@ -471,3 +472,9 @@ def test_virtual_addressing_keeps_the_bucket_out_of_the_path_and_names_a_foreign
     client = names["Client"]({"S3_ENDPOINT": "https://s3.example:443/top", "S3_BUCKET": "mine", **keys})
     assert client.place(steps[0]) == ("mine.s3.example", "/top/a%20b")
     assert client.place(steps[1]) == ("other.s3.example", "/top/c")
+
+
+def test_a_note_that_reads_like_a_missing_request_is_none() -> None:
+    note = "parts of the recording could not be kept"
+    assert _undecided(None, {}, notes=[note], unkept=[]) == ("", note)
+    assert _undecided(None, {}, notes=[note], unkept=[note]) == (note, note)

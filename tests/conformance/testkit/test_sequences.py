@@ -12,9 +12,10 @@ from bucket_conformance.conformance.clauses.sequences import StoragePlan, UrlPla
 from bucket_conformance.conformance.clauses.sequences_wire import ConditionPlan, RequestPlan, TransferPlan
 from bucket_conformance.conformance.effort import Effort, Mode
 from bucket_conformance.conformance.engine.judge import Judgement, judge
-from bucket_conformance.conformance.testkit.s3_operations import Abort, Begin, Complete, Copy, Part, Step
+from bucket_conformance.conformance.testkit.s3_operations import ABSENT, Abort, Begin, Complete, Copy, Part, Step, _size
 from bucket_conformance.conformance.testkit.sequences import plans
 from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.conformance.wire.transport import Answer
 from tests.bench import under
 from tests.exemplar.types import Request, Response
 from tests.faults.gateway import Behaviour, Fault, Forward
@@ -113,3 +114,12 @@ def test_a_lost_third_version_is_shrunk_to_three_uploads() -> None:
     script = _script(_decided("CON-006", "third-version-is-lost", _third_version_is_lost))
     assert [line.split()[0] for line in script if line.startswith("upload")] == ["upload"] * 3
     assert not any(line.startswith("delete") for line in script)
+
+
+def test_a_size_that_imitates_a_word_of_the_suite_is_none() -> None:
+    def told(size: str) -> str | None:
+        return _size(Answer(status=200, headers=(("Content-Length", size),)))
+
+    assert told("12") == "12"
+    assert told(ABSENT) != ABSENT
+    assert _size(Answer(status=200)) is None

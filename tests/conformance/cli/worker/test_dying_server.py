@@ -45,12 +45,12 @@ def test_a_server_that_dies_is_an_error_with_its_log_and_the_others_go_on(tmp_pa
     assert done.returncode == 3, done.stdout + done.stderr
     sections = {section.provider: section for section in read(tmp_path / "r.jsonl")}
     assert set(sections["local_disk"].verdicts().values()) == {Verdict.CONFORMS}
-    failed = [result for result in sections["mortal"].results if result["verdict"] == Verdict.ERROR]
+    failed = [result for result in sections["mortal"].results if result.verdict == Verdict.ERROR]
     assert len(failed) >= 2
-    assert "stopped answering during RT-00" in failed[0]["reason"]
-    assert "its log ends:" in failed[0]["reason"]
-    assert "cannot allocate memory for" in failed[0]["reason"]
-    assert not any("its log ends" in result["reason"] for result in failed[1:])
+    assert "stopped answering during RT-00" in failed[0].reason
+    assert "its log ends:" in failed[0].reason
+    assert "cannot allocate memory for" in failed[0].reason
+    assert not any("its log ends" in result.reason for result in failed[1:])
     # Told with the log for the first, and once for all that were left.
     assert done.stdout.count("stopped answering during") == (2 if len(failed) > 2 else len(failed))
     assert "the-secret-of-mortal" not in done.stdout + done.stderr + (tmp_path / "r.jsonl").read_text()
@@ -95,4 +95,4 @@ def test_an_endpoint_that_refuses_everything_from_some_point_on_is_an_error_once
     assert section.verdicts()["RT-005"] is Verdict.ERROR
     assert done.stdout.count("stopped working during RT-00") == 1
     assert section.footer is not None
-    assert section.footer["left_behind"]
+    assert section.footer.left_behind

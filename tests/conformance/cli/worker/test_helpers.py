@@ -6,16 +6,17 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bucket_conformance.conformance.catalogue import entries, select
 from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
+from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.report.document import read
+from bucket_conformance.conformance.effort import Mode
+from bucket_conformance.conformance.report.document import Result, read
 from bucket_conformance.conformance.target import S3Endpoint
 from tests.conformance.cli.running import KEYS, conformance, environment, started, until
 from tests.exemplar.server import Exemplar
@@ -38,8 +39,8 @@ def test_the_verdicts_are_those_of_one_process(tmp_path: Path, server: Exemplar)
         (section,) = read(tmp_path / f"{jobs}.jsonl")
         assert server.store.buckets == {}
         assert section.footer is not None
-        assert section.footer["complete"]
-        assert sum(section.footer["requests"].values()) >= sum(result["requests"] for result in section.results)
+        assert section.footer.complete
+        assert sum(section.footer.requests.values()) >= sum(result.requests for result in section.results)
         assert len(section.results) == len(select(patterns=[word for word in ENOUGH if "-0" in word]))
         seen.append(dict(section.verdicts()))
     assert seen[0] == seen[1]
@@ -67,15 +68,7 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
 
 
 def _one_sibling(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Siblings:
-    order: dict[str, Any] = {
-        "provider": "endpoint",
-        "provider_files": [],
-        "clauses": clauses,
-        "mode": "quick",
-        "seed": 1,
-        "siblings": 1,
-    }
-    return Siblings(order, ahead)
+    return Siblings(Job(provider="endpoint", clauses=tuple(clauses), mode=Mode.QUICK, seed=1, siblings=1), ahead)
 
 
 def _share(siblings: Siblings, url: str) -> None:
@@ -89,7 +82,7 @@ def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     clauses = [id for id in entries() if id.startswith("URL-")]
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     with _one_sibling(clauses) as siblings:
         _share(siblings, server.url)
         process = siblings._processes[0]
@@ -97,7 +90,7 @@ def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
         until(lambda: len(siblings._waiting) < len(clauses) - 2, "the sibling at work")
         os.kill(process.pid, signal.SIGKILL)
         mine += list(given)
-    judged = [entry.clause.id for entry in mine] + [result["clause"] for result in results]
+    judged = [entry.clause.id for entry in mine] + [result.clause for result in results]
     assert sorted(judged) == sorted(clauses)
     assert len(mine) < len(clauses)
 
@@ -125,7 +118,7 @@ def test_those_that_were_started_ahead_are_taken_and_not_started_again(server: E
     with _one_sibling(["KEY-001", "KEY-002"], [ahead]) as siblings:
         assert siblings._processes == [ahead]
         _share(siblings, server.url)
-        results: list[dict[str, Any]] = []
+        results: list[Result] = []
         mine = [entry.clause.id for entry in siblings.entries(results.append)]
-    assert sorted([*mine, *(result["clause"] for result in results)]) == ["KEY-001", "KEY-002"]
+    assert sorted([*mine, *(result.clause for result in results)]) == ["KEY-001", "KEY-002"]
     assert ahead.poll() is not None
