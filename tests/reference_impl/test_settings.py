@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bucket_conformance.reference_impl import settings
+from bucket_conformance.reference_impl.cli import _parser
 from bucket_conformance.reference_impl.s3 import S3Storage
 from bucket_conformance.reference_impl.settings import SettingsError, load
 
@@ -247,3 +248,12 @@ def test_an_endpoint_that_holds_the_bucket_is_refused_naming_both_variables(name
 )
 def test_a_host_that_only_begins_like_the_bucket_is_taken(value: str) -> None:
     assert load(AWS | {"AP_S3_ENDPOINT": value}).endpoint == value
+
+
+def test_every_option_of_serve_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `--")]
+    documented = {row[1].strip(" `"): row[3].strip(" `") for row in rows}
+    arguments = vars(_parser().parse_args(["serve"]))
+    expected = {name: value for name, value in arguments.items() if name not in ("command", "run")}
+    assert documented == {f"--{name.replace('_', '-')}": str(value) for name, value in expected.items()}
