@@ -1,4 +1,4 @@
-"""The start-up check, alike for every backend: it uses nothing but the port."""
+"""The start-up check, the same for every backend: it uses only the methods of the port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bucket_conformance.reference_impl.api import CheckResult, Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 PROBE_PREFIX: Final = "storage-check/"
-"""Probe objects lie below this prefix, outside the key layout, each under a random name of its own."""
+"""Probe objects are stored below this prefix, outside the key layout, each under its own random name."""
 
 PROBE_URL_LIFE_S: Final = 300
 """Seconds that the signed URL of the probe lives; the probe itself is removed long before."""
@@ -50,7 +50,7 @@ def run_check(
             if try_url is not None and permission == "s3:GetObject":
                 warning = try_url(storage.signed_url(key, expires_in=PROBE_URL_LIFE_S), body)
     except BaseException:
-        # Whatever becomes of it: what went wrong first is what must be heard.
+        # An error of the cleanup must not hide the first error.
         with contextlib.suppress(Exception):
             storage.delete_files([key])
         raise
@@ -76,9 +76,7 @@ def _find(storage: Storage, key: str) -> None:
     if listed != [key]:
         others = f", but {len(listed)} others" if listed and key not in listed else ""
         others = f" once, but as one of {len(listed)} entries" if key in listed else others
-        hint = (
-            f"the probe was written but is not listed at its very key{others}; check what the endpoint and the bucket "
-        )
+        hint = f"the probe was written but is not listed under its key{others}; check what the endpoint and the bucket "
         raise StorageError(ErrorCode.UNKNOWN, "check", key, hint + "name: a bucket in the endpoint moves every key")
 
 

@@ -71,7 +71,7 @@ class ProgressLine:
 
 
 def plain(text: str) -> str:
-    """Return ``text`` on one line without control characters: what a key or a server says must not steer a terminal."""
+    """Return ``text`` on one line without control characters, so that no key or response controls a terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 

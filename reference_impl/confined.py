@@ -213,7 +213,7 @@ def _prune(opened: tuple[int, ...], path: Segments) -> None:
 
 
 def keeps_names_apart(root_fd: int) -> bool:
-    """Whether names that differ in case or normal form are different files below the root, and are kept as given.
+    """Return whether names that differ in case or normal form are different files below the root and kept as given.
 
     Found by trying, with a file that is removed again. ``False`` where that is not possible (a read-only root): the
     slower comparison of names is right everywhere.

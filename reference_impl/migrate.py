@@ -1,4 +1,4 @@
-"""Migration: every file of one storage into another, each once, byte-checked, resumable after a kill at any point.
+"""Migration: copies every file of one storage to another once, verified, and resumable after a kill at any point.
 
 Local disk to S3 is what the product needs; any :class:`Storage` can be source or target.
 """
@@ -53,7 +53,7 @@ def migrate(
     workers: int = DEFAULT_WORKERS,
     progress: Callable[[Progress], None] | None = None,
 ) -> MigrationReport:
-    """Bring every file of ``source`` below ``prefix`` into ``target`` under the same key, and report on each.
+    """Copy every file of ``source`` below ``prefix`` to ``target`` under the same key, and report on each.
 
     A file counts as moved once the target has been shown to hold the very bytes that were read: by the size and
     the ETag of its response where the ETag is their MD5, otherwise by reading them back (``read_back``: always so). The

@@ -58,7 +58,7 @@ class Journal:
             self._close()
 
     def __contains__(self, stat: ObjectStat) -> bool:
-        """Whether this very version of the file (key, size, time of last write) was finished before."""
+        """Return whether this very version of the file (key, size, time of last write) was finished before."""
         return _mark(stat) in self._finished
 
     def __len__(self) -> int:

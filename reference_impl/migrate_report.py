@@ -79,7 +79,7 @@ class MigrationReport:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing failed and nothing was stopped. Names outside the layout do not count."""
+        """Return whether nothing failed and nothing was stopped. Names outside the layout do not count."""
         return not self.failed and self.stopped is None and (self.dry_run or not self.left)
 
     @property

@@ -1,4 +1,4 @@
-"""Moving one file from one storage to another, and proving that it arrived."""
+"""Moves one file from one storage to another and proves that it arrived."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ class _VanishedError(Exception):
 
 
 def same_version(one: ObjectStat, other: ObjectStat) -> bool:
-    """Whether two stats of a key, as far as they tell, are of the same version."""
+    """Return whether two stats of a key, as far as they tell, are of the same version."""
     etags = one.etag is None or other.etag is None or one.etag == other.etag
     return (one.size, one.last_modified) == (other.size, other.last_modified) and etags
 

@@ -1,4 +1,4 @@
-"""What lies in a local root without being an object: no listing shows it, so a migration must name it."""
+"""Finds entries of a local root that are no objects: no listing shows them, so a migration must report them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Telling an answer of S3 from one that was cut off, and from one of somebody else: the SDK takes all as a success.
+"""Checks that a response is a complete S3 response of its operation, because the SDK accepts almost anything.
 
-What ends within its head or body, a proxy's page, another operation's document, or an empty 200 reaches the SDK as a
-success with fields missing or doubled: an upload without an ETag, an empty listing, a list where one word belongs.
+A response that ends early, the page of a proxy, the document of another operation or an empty 200 looks like a success
+to the SDK, with fields that are missing or repeated: an upload without an ETag, an empty listing, a list instead of a
+string.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _SUCCESS: Final[Mapping[str, int]] = {
     "PutObject": 200,
     "UploadPart": 200,
 }
-"""The one status by which each operation of the storage succeeds (https://docs.aws.amazon.com/AmazonS3/latest/API/)."""
+"""The status of success of each operation that the storage uses (https://docs.aws.amazon.com/AmazonS3/latest/API/)."""
 
 _ALSO_SUCCESS: Final[Mapping[str, frozenset[int]]] = {
     "AbortMultipartUpload": frozenset({200}),
@@ -143,20 +144,21 @@ _DOCUMENTS: Final[Mapping[str, tuple[str, _Fields]]] = {
 
 
 def distrust_answers(client: S3Client) -> None:
-    """Let ``client`` take an answer that is not a whole one of its operation for an error, which may be tried again.
+    """Make ``client`` treat a response that is not a complete response of its operation as an error.
 
-    An SDK from before the event takes no notice; :func:`required` then still keeps such an answer from being believed.
+    The error may be retried. An old SDK does not have the event and ignores this; :func:`required` then still rejects
+    such a response.
     """
     sdks_own = getattr(botocore.handlers, "_handle_200_error", None)
     if sdks_own is not None:
-        # It makes a 500 of every answer that it cannot read, after which nobody knows what was answered.
+        # It turns every response that it cannot read into a 500, which hides what the server answered.
         client.meta.events.unregister("before-parse.s3.*", sdks_own)
     client.meta.events.register_first("before-parse.s3.*", _distrust)
 
 
 def _distrust(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     headers, body = response_dict["headers"], response_dict["body"]
-    # What is left of a header must not reach the SDK's parser, which takes it for a number or a date, or fails over it.
+    # A header that was cut off must not reach the SDK's parser, which would misread it or raise an error.
     for field, whole in _WHOLE.items():
         if field in headers and not whole.fullmatch(headers[field]):
             del headers[field]
@@ -172,7 +174,7 @@ def _distrust(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> 
 
 
 def _stranger(name: str, status: int, headers: Mapping[str, str], body: bytes) -> tuple[str, str] | None:
-    """Return how the answer is none of its operation, as error code and words; ``None`` where it is one."""
+    """Return why the response does not belong to its operation, as error code and text; ``None`` if it does."""
     from_s3 = any(field.lower().startswith("x-amz-") for field in headers)
     if status != _SUCCESS.get(name, status) and not (status in _ALSO_SUCCESS.get(name, ()) and from_s3 and not body):
         return NOT_S3, f"{name} is answered with status {status}, not {_SUCCESS[name]}"
@@ -185,11 +187,11 @@ def _stranger(name: str, status: int, headers: Mapping[str, str], body: bytes) -
             kind = "a cut-off or broken document" if body.lstrip().startswith(b"<") else "no XML"
             return CUT_OFF, f"{name} is answered with {kind} of {len(body)} bytes, instead of {root_name}"
         if _local(root) == "Error":
-            # S3 says so of a join that fails late; what the error is stands in it.
+            # S3 reports a failed CompleteMultipartUpload like this, with status 200; the document names the error.
             return "", ""
     missing = [field for field in _NEED_HEADERS.get(name, ()) if field not in headers]
     if missing == ["etag"] and from_s3 and name in ("GetObject", "HeadObject"):
-        # The bytes are then vouched for by a second response, see require_length.
+        # A second response then proves the size, see require_length.
         missing = []
     if missing:
         return NOT_S3, f"{name} is answered with status {status} but without {' and '.join(missing)}"
@@ -250,7 +252,7 @@ def _shown(text: str) -> str:
 
 
 def required(answer: Mapping[str, Any], name: str, operation: str, key: str | None) -> Any:
-    """Return ``answer[name]``; ``INTEGRITY`` where a sound answer would have it and this one does not."""
+    """Return ``answer[name]``; raise ``INTEGRITY`` if this response lacks a field that every S3 response has."""
     value = answer.get(name)
     if value is None:
         raise StorageError(
@@ -269,10 +271,10 @@ def require_length(
     size: int,
     secrets: Callable[[], Iterable[str]],
 ) -> None:
-    """Raise ``INTEGRITY`` unless ``size`` bytes are as many as the object has, by a second answer of the server.
+    """Ask the server for the size of the object, and raise ``INTEGRITY`` if it is not ``size`` bytes.
 
-    For a body that its ETag does not vouch for: a Content-Length that is too small makes a short body look whole. An
-    object that was replaced or deleted since cannot be compared, and is let pass.
+    Used for a body that its ETag does not prove: a Content-Length that is too small makes a short body look complete.
+    An object that was replaced or deleted meanwhile cannot be compared; it raises nothing.
     """
     try:
         head = guarded(operation, key, lambda: client.head_object(Bucket=bucket, Key=key), secrets=secrets)

@@ -1,12 +1,12 @@
-"""Error codes of our own, beside those of S3, for answers that are none of S3's."""
+"""Our own error codes for responses that do not come from S3, next to the codes of S3."""
 
 import re
 from typing import Final
 
 CUT_OFF: Final = "AnswerCutOff"
-"""The answer ended before it was whole."""
+"""The response ended before it was complete."""
 NOT_S3: Final = "AnswerNotFromS3"
-"""The answer is whole, but none of the operation that was asked for: a proxy's page, or another operation's."""
+"""The response is complete, but not one of the requested operation: a proxy's page, or another operation's document."""
 
 
 def error_code_in(body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Deleting many keys: batches of DeleteObjects in parallel, with the outcome of every single key accounted for."""
+"""Deletes many keys by parallel batches of DeleteObjects, and reports the outcome of every key."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _delete_batch(
     client: S3Client, bucket: str, batch: Sequence[str], secrets: Callable[[], Iterable[str]]
 ) -> _Outcome:
     try:
-        # Not Quiet: silence would count a key as deleted that the server never understood.
+        # Not Quiet: a key that the server did not understand would otherwise count as deleted.
         answer = client.delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": False}
         )
@@ -150,7 +150,7 @@ def _broken(error: Exception, batch: Sequence[str], secrets: Callable[[], Iterab
 
 
 def _certainly_refused(error: ClientError) -> bool:
-    """Whether the request was turned down as a whole: a 4xx to the first try. An earlier try may have been obeyed."""
+    """Return whether the server refused the whole request: a 4xx on the first attempt."""
     status = status_of(error)
     retries = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
     return status is not None and 400 <= status < 500 and status not in (408, 429) and retries == 0

@@ -245,7 +245,7 @@ def _check_together(reader: _Reader, settings: Settings) -> None:
 
 
 def _holds_bucket(endpoint: str, bucket: str) -> bool:
-    """Whether an endpoint names the bucket as the last part of its path, or before the host of a known service.
+    """Return whether an endpoint names the bucket as the last part of its path, or before the host of a known service.
 
     Other hosts may begin like a bucket: a service ``minio`` of a cluster, with a bucket of that name.
     """

@@ -94,6 +94,6 @@ def test_a_probe_that_is_listed_elsewhere_is_named_and_removed() -> None:
 
     bodies: dict[str, bytes] = {}
     with running(respond) as stub:
-        with pytest.raises(StorageError, match="not listed at its very key"):
+        with pytest.raises(StorageError, match="not listed under its key"):
             storage_at(stub.url).check()
         assert stub.count("POST", "delete") == 1
