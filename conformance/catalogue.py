@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from bucket_conformance.conformance.contract import Capability, Clause, Level, Profile
+from bucket_conformance.conformance.contract import Capability, Clause, ConformanceError, Level, Profile
 
 ClauseFunction = Callable[..., None]
 """A function whose first argument is the session. Hypothesis' ``@given`` may wrap it.
@@ -49,7 +49,7 @@ class Entry:
         return frozenset(capability for case in self.cases for capability in case.requires)
 
 
-class CatalogueError(Exception):
+class CatalogueError(ConformanceError):
     """Raised during import where a clause is registered incorrectly, so that nobody can overlook it."""
 
 
@@ -172,7 +172,7 @@ def _order(clause_id: str) -> tuple[int, str]:
     return (known.index(family) if family in known else len(known), clause_id)
 
 
-class UnknownClause(Exception):
+class UnknownClause(ConformanceError):
     """Raised for a pattern that selects no clause. The message says what a pattern may be."""
 
 

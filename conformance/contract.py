@@ -11,6 +11,10 @@ CONTRACT_VERSION: Final = "2026.11"
 """Changes when a clause is added, when one is removed, and when one decides differently."""
 
 
+class ConformanceError(Exception):
+    """The base of the suite's errors: wrong input, or a backend that cannot be judged. A verdict is never an error."""
+
+
 class Level(enum.StrEnum):
     """How binding a promise is, in the words of RFC 2119."""
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bucket_conformance.conformance.contract import ConformanceError
 from bucket_conformance.reference_impl.settings import SettingsError
 from bucket_conformance.reference_impl.settings import load as load_settings
 
 
-class UsageError(Exception):
+class UsageError(ConformanceError):
     """Raised for command-line options that cannot be used; the message says what is allowed."""
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from bucket_conformance.conformance.contract import Harm, Level
+from bucket_conformance.conformance.contract import ConformanceError, Harm, Level
 from bucket_conformance.conformance.target import Addressing, ChecksumMode
 from bucket_conformance.conformance.toml_file import TomlError, read_toml
 from bucket_conformance.conformance.verdict import Verdict
@@ -26,7 +26,7 @@ _REQUIRED: Final = {"clause", "verdict", "reason", "since", "review_by"}
 _OPTIONAL: Final = {"when", "link", "harm", "protection", "upstream_told", "finding"}
 
 
-class ExpectationError(Exception):
+class ExpectationError(ConformanceError):
     """Raised for an expectations file that cannot be used. The message names the file and the entry."""
 
 

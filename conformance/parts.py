@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.contract import Capability, ConformanceError
 from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.keys import Scope
 
@@ -26,7 +26,7 @@ class Refusal:
     allowed: str
 
 
-class SettingsRefused(Exception):
+class SettingsRefused(ConformanceError):
     """Raised when the environment describes no usable storage. ``str`` is the text that the operator reads."""
 
     def __init__(self, text: str, refusals: tuple[Refusal, ...]) -> None:
@@ -126,7 +126,7 @@ class Writing(Protocol):
         ...
 
 
-class WriterFailed(Exception):
+class WriterFailed(ConformanceError):
     """Raised when the writer ended on its own; the message says why."""
 
 

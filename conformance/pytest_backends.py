@@ -16,7 +16,7 @@ from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry
-from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.contract import Capability, ConformanceError
 from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, endpoint_of
 from bucket_conformance.conformance.engine.run import Plan, header, judge_unless_dead, result_of, unjudged
@@ -29,7 +29,7 @@ from bucket_conformance.providers import discover, expectations
 from bucket_conformance.providers.provider import LaunchError, Provider, ProviderError
 
 
-class BackendsError(Exception):
+class BackendsError(ConformanceError):
     """Raised for options that name nothing to judge; the message says what is allowed."""
 
 

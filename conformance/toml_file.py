@@ -6,10 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from bucket_conformance.conformance.contract import ConformanceError
+
 MAX_BYTES: Final = 16 * 1024 * 1024
 
 
-class TomlError(Exception):
+class TomlError(ConformanceError):
     """Raised for a file that is not usable TOML. The message names the file and says what is wrong."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_conformance.conformance.contract import Harm
+from bucket_conformance.conformance.contract import ConformanceError, Harm
 from bucket_conformance.conformance.history import Event
 
 
@@ -97,7 +97,7 @@ class Inconclusive(Exception):
     """Raised by a clause that could not decide. The message says why."""
 
 
-class ViewError(Exception):
+class ViewError(ConformanceError):
     """Raised when the backend cannot be inspected: a plain S3 request of the suite failed.
 
     ``status`` is the HTTP status of the response, or 0 where there was no response.

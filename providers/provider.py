@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.contract import Capability, ConformanceError
 from bucket_conformance.conformance.target import Target
 
 Progress = Callable[[str], None]
@@ -36,7 +36,7 @@ class LaunchKind(enum.StrEnum):
     REMOTE = "remote"
 
 
-class LaunchError(Exception):
+class LaunchError(ConformanceError):
     """A backend could not be installed, started or reached. The message says what to do; ``log``: the server's own."""
 
     def __init__(self, message: str, *, log: str = "") -> None:
@@ -48,7 +48,7 @@ class Unavailable(LaunchError):
     """Something that is not on this machine, and could not be brought onto it: this says nothing about the backend."""
 
 
-class ProviderError(Exception):
+class ProviderError(ConformanceError):
     """A provider file cannot be used. The message names the file and what is wrong with it."""
 
 

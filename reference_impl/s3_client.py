@@ -113,7 +113,7 @@ def make_client(
     client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
     client.meta.events.register_last("before-call.s3", _send_small_bodies_at_once)
     client.meta.events.register_last("before-call.s3", _stay_here)
-    client.meta.events.register_first("needs-retry.s3", retries.needs_retry)  # type: ignore[arg-type]
+    client.meta.events.register_first("needs-retry.s3", retries.needs_retry, unique_id="storage-retries")  # type: ignore[arg-type]
     distrust_answers(client)
     return client
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bucket_conformance.conformance.contract import ConformanceError
 
-class OpeningError(Exception):
+
+class OpeningError(ConformanceError):
     """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's.
 
     ``left_behind``: what had been made by then and could not be removed, '' where nothing is left; ``remove_with``: the

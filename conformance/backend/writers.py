@@ -23,7 +23,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from bucket_conformance.conformance.child_process import ORDER, ChildEnded, ChildError, ChildProcess, python_module
+from bucket_conformance.conformance.backend.child_process import (
+    ORDER,
+    ChildEnded,
+    ChildError,
+    ChildProcess,
+    python_module,
+)
 from bucket_conformance.conformance.parts import MigrationPort, WriterFailed, Writing, writer_body
 from bucket_conformance.conformance.target import S3Endpoint, Wrap
 from bucket_conformance.reference_impl.api import ObjectStat, Storage

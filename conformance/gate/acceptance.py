@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from bucket_conformance.conformance.contract import ConformanceError
 from bucket_conformance.conformance.expectations import Expectation
 from bucket_conformance.conformance.gate.baseline import (
     PLAIN,
@@ -20,7 +21,7 @@ from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.verdict import Verdict
 
 
-class AcceptError(Exception):
+class AcceptError(ConformanceError):
     """What cannot be accepted as asked; the message says what to do."""
 
 

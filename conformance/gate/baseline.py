@@ -16,6 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array, Table
 
+from bucket_conformance.conformance.contract import ConformanceError
 from bucket_conformance.conformance.expectations import Expectation
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.report.untrusted import toml
@@ -27,7 +28,7 @@ PLAIN: Final = (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
 _CLAUSE: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 
-class BaselineError(Exception):
+class BaselineError(ConformanceError):
     """A baseline that cannot be used; names the file and the entry."""
 
 

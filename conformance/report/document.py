@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Self
 import msgspec
 from msgspec import Meta
 
-from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
+from bucket_conformance.conformance.contract import Capability, ConformanceError, Harm, Level, Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -33,7 +33,7 @@ MAX_COUNT: Final = 2**53
 """Beyond it JSON's numbers are not exact in every reader."""
 
 
-class DocumentError(Exception):
+class DocumentError(ConformanceError):
     """A report that cannot be trusted: cut off, mixed, inconsistent, or no report at all. Names file and line."""
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bucket_conformance.conformance.child_process import ChildError, ChildProcess
+from bucket_conformance.conformance.backend.child_process import ChildError, ChildProcess
 from bucket_conformance.conformance.target import ChecksumMode, S3Endpoint
 from bucket_conformance.providers.launch import certificates, supervisor
 from bucket_conformance.providers.launch.certificates import Certificates

@@ -18,7 +18,7 @@ import pytest
 from bucket_conformance.conformance.catalogue import entries
 from tests.bench import every_fault
 from tests.conformance.cli.running import until
-from tests.fault_coverage.__main__ import main
+from tests.fault_coverage.measure import main
 from tests.fault_coverage.table import KillTable, markdown, summary
 from tests.fault_coverage.trial import GOOD_SERVER, TOO_LONG, OutOfTime, Trial, at_most, in_order
 from tests.providers.launching import is_alive

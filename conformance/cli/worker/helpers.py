@@ -16,10 +16,10 @@ from typing import Any, Final, Self
 
 from msgspec.structs import replace
 
+from bucket_conformance.conformance.backend.child_process import ChildEnded, ChildProcess, ChildTimeout
 from bucket_conformance.conformance.backend.remedies import removal_command
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Entry, entries
-from bucket_conformance.conformance.child_process import ChildEnded, ChildProcess, ChildTimeout
 from bucket_conformance.conformance.cli.worker.job_record import Job, found_at
 from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bucket_conformance.conformance.backend.child_process import ORDER
 from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
-from bucket_conformance.conformance.child_process import ORDER
 from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep

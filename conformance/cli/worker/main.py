@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final, TypeGuard
 
+from bucket_conformance.conformance.backend.child_process import ChildProcess
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.remedies import removal_command
-from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
 from bucket_conformance.conformance.cli.worker.job import (
     answering,

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Final, Self
 
+from bucket_conformance.conformance.backend.child_process import ChildEnded, ChildError, ChildProcess
 from bucket_conformance.conformance.catalogue import UnknownClause
-from bucket_conformance.conformance.child_process import ChildEnded, ChildError, ChildProcess
 from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.spawn import start_worker
 from bucket_conformance.conformance.report.document import DocumentError, Message, message_from_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any, Final
 
-from bucket_conformance.conformance.child_process import ChildProcess, python_module
+from bucket_conformance.conformance.backend.child_process import ChildProcess, python_module
 
 _PACKAGE: Final = "bucket_conformance.conformance.cli.worker"
 

@@ -351,7 +351,7 @@ def stalling() -> Iterator[str]:
         def handle(self) -> None:
             while self.rfile.readline() not in (b"\r\n", b""):
                 pass
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 10\r\n\r\nabc')
             released.wait(30)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:

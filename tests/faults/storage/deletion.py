@@ -216,7 +216,7 @@ class DeleteGivesUpAfterAReset(WrappedStorage):
         super().__init__(inner)
         assert isinstance(inner, S3Storage)
         handler: Any = inner._client.meta.events
-        handler.unregister("needs-retry.s3", unique_id="retry-config-s3")
+        handler.unregister("needs-retry.s3", unique_id="storage-retries")
 
 
 @storage_fault(

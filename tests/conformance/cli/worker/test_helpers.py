@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bucket_conformance.conformance.backend.child_process import ChildProcess
 from bucket_conformance.conformance.catalogue import entries, select
-from bucket_conformance.conformance.child_process import ChildProcess
 from bucket_conformance.conformance.cli.worker.helpers import Siblings
 from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.spawn import start_helper

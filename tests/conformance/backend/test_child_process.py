@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bucket_conformance.conformance.child_process import ChildEnded, ChildProcess, ChildTimeout, python_module
+from bucket_conformance.conformance.backend.child_process import ChildEnded, ChildProcess, ChildTimeout, python_module
 from tests.conformance.cli.running import until
 from tests.providers.launching import is_alive
 
