@@ -109,8 +109,11 @@ class ViewError(ConformanceError):
 
     @property
     def is_backends_failure(self) -> bool:
-        """Return whether the backend itself reports that it failed (5xx). A 4xx may be the fault of our request."""
-        return self.status >= 500
+        """Return whether the backend itself failed: it reports so (5xx), or it agreed and then sent no whole response.
+
+        A 4xx may be the fault of our request.
+        """
+        return self.status >= 500 or 200 <= self.status < 300
 
 
 def show(value: object, limit: int = 160) -> str:

@@ -198,8 +198,9 @@ class Storage(Protocol):
         """Return a URL that serves ``key`` by GET without credentials for ``expires_in`` seconds (1 … 604800).
 
         The URL is bound to method, key, expiry and, where ``file_name`` is given, to a ``Content-Disposition:
-        attachment`` with that name (RFC 6266, RFC 8187). Existence is not checked and nothing is sent to the bucket, so
-        repeating is always safe. Warns with
+        attachment`` with that name (RFC 6266, RFC 8187). A storage's own URL scheme may ignore further parameters that
+        change nothing; SigV4 signs them all. Existence is not checked and nothing is sent to the bucket, so repeating is
+        always safe. Warns with
         :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier. A storage may be configured with
         another life to start from; given none, it is seven days.
 

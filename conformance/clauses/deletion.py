@@ -97,16 +97,28 @@ def test_an_empty_list_sends_nothing(session: Session, kind: str) -> None:
 
 
 def batches_of(exchanges: Iterable[Exchange]) -> list[list[str]]:
-    """Return the keys of each delete request of the storage, without attempts that the backend failed."""
+    """Return the keys of each delete request of the storage.
+
+    An attempt that the backend failed (408, 429, 5xx, no response) does not count where the same keys were named by an
+    attempt before or after it.
+    """
     batches: list[list[str]] = []
+    failed: list[list[str]] = []
     for exchange in exchanges:
-        if exchange.origin != "storage" or exchange.status is None or exchange.status >= 500:
+        if exchange.origin != "storage":
             continue
         parts = urlsplit(exchange.target)
         if exchange.method == "POST" and "delete" in [part.partition("=")[0] for part in parts.query.split("&")]:
-            batches.append(batch_keys(exchange.body or b""))
+            keys = batch_keys(exchange.body or b"")
         elif exchange.method == "DELETE":
-            batches.append([unquote(parts.path)])
+            keys = [unquote(parts.path)]
+        else:
+            continue
+        over_soon = exchange.status is None or exchange.status >= 500 or exchange.status in (408, 429)
+        (failed if over_soon else batches).append(keys)
+    for keys in failed:
+        if keys not in batches:
+            batches.append(keys)
     return batches
 
 

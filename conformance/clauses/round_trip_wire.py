@@ -96,10 +96,16 @@ def test_content_type_and_metadata_come_back(session: Session, content_type: str
 
 
 def _media_type(text: str) -> tuple[str, dict[str, str]]:
-    """Return type and parameters. Spaces around a semicolon, and unnecessary quotes, mean nothing (RFC 9110)."""
+    """Return type and parameters.
+
+    Spaces around a semicolon, unnecessary quotes, and the case of names and of a charset mean nothing (RFC 9110).
+    """
     parsed = Message()
     parsed["Content-Type"] = text
-    return parsed.get_content_type(), dict((parsed.get_params() or [])[1:])
+    named = {name.lower(): value for name, value in (parsed.get_params() or [])[1:]}
+    return parsed.get_content_type(), {
+        name: value.lower() if name == "charset" else value for name, value in named.items()
+    }
 
 
 def _described(answer: Answer) -> tuple[tuple[str, dict[str, str]] | None, dict[str, str]]:

@@ -71,7 +71,10 @@ def test_a_changed_url_is_refused(session: Session) -> None:
     url = session.signed_url(key, "report.txt", expires_in=86_400, age_s=3600)
     truth = SignedUrl.of(url, key).signature
     seen = {}
+    signs_all = Capability.WIRE in session.capabilities
     for edit in named_edits(url, key, other_key):
+        if edit.changes_nothing and not signs_all:
+            continue  # a storage's own scheme need not sign what it does not read
         # An error may quote the request, so the true signature is a leak only where the request did not contain it.
         words = [truth] if truth not in edit.url else []
         seen[edit.name] = outcome(session.fetch(edit.url, made_from=url), content, hidden=[other], words=words)

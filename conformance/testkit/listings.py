@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,7 +37,7 @@ def page_of(answer: Answer) -> Page:
     """Return the page that a response contains. Raises ``Deviation`` where the response is not a listing."""
     root = answer.xml()
     if not answer.ok or root is None or root.tag != "ListBucketResult":
-        seen = answer.summary if not answer.ok else f"{answer.summary}, {show(answer.body)}"
+        seen = answer.summary if not answer.ok else f"{answer.summary}, {_why_no_listing(answer)}{show(answer.body)}"
         raise Deviation(promised="a listing is answered", observed=seen)
     encoded = root.findtext("EncodingType") == "url"
 
@@ -52,6 +53,17 @@ def page_of(answer: Answer) -> Page:
         next_marker=text(marker) if marker else None,
         key_count=root.findtext("KeyCount"),
     )
+
+
+_RAW_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Characters that no XML document may hold, not even as a reference."""
+
+
+def _why_no_listing(answer: Answer) -> str:
+    found = _RAW_CONTROL.search(answer.body)
+    if found is None or answer.xml() is not None:
+        return ""
+    return f"raw control character {found[0]!r} at byte {found.start()}, which XML cannot carry: "
 
 
 def list_page(session: Session, **parameters: str | int) -> Page:

@@ -47,6 +47,10 @@ class OneWay(io.RawIOBase):
         left = self._end - self._at
         if self._breaks and not left:
             raise StreamBroke(f"the stream broke after {self._at} bytes")
+        if self._breaks and (size is None or size < 0):
+            # Whoever asks for all must not be told that this was all.
+            self._at = self._end
+            raise StreamBroke(f"the stream broke after {self._at} bytes")
         wanted = left if size is None or size < 0 else min(size, left, PIECE_BYTES)
         turn = self._at % 251
         whole = self._pattern if wanted <= PIECE_BYTES else pattern_bytes(turn + wanted, self._salt)

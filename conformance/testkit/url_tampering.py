@@ -24,6 +24,8 @@ class Edit:
 
     name: str
     url: str
+    changes_nothing: bool = False
+    """Whether the URL asks for the same by the same signature, with a word beside them that nobody reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def named_edits(url: str, key: str, other_key: str) -> Iterator[Edit]:
         for what, changed in _value_edits(name, value):
             yield Edit(name=f"{name}: {what}", url=signed.with_value(at, changed))
         yield Edit(name=f"{name}: left out", url=signed.build(signed.pairs[:at] + signed.pairs[at + 1 :]))
-    yield Edit(name="a parameter added", url=signed.build((*signed.pairs, ("added", "1"))))
+    yield Edit(name="a parameter added", url=signed.build((*signed.pairs, ("added", "1"))), changes_nothing=True)
 
 
 def reviving_edits(url: str, key: str, now: datetime) -> Iterator[Edit]:

@@ -71,6 +71,25 @@ class Keys:
         return "Keys(…)"
 
 
+_BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_ALPHABETS: Final = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def stranger_like(own: str) -> str:
+    """Return a key id of the same form and length as ``own``, of whose characters it tells only the kind.
+
+    The start AKIA or ASIA is kept, hexadecimal stays hexadecimal. The reproducer's client does the same.
+    """
+    start = own[:4] if own[:4] in ("AKIA", "ASIA") else ""
+    rest, made = own[len(start) :], ""
+    whole = next((kind for kind in ("0123456789abcdef", "0123456789ABCDEF") if set(rest) <= set(kind)), "")
+    for at, char in enumerate(rest):
+        kind = _BASE32 if start else whole or next((each for each in _ALPHABETS if char in each), char)
+        pick = kind[(7 * at + 3) % len(kind)]
+        made += kind[(7 * at + 4) % len(kind)] if at == len(rest) - 1 and made + pick == rest else pick
+    return start + made
+
+
 class S3Wire:
     """A signing client for one bucket. The transport records its requests and responses."""
 
@@ -101,10 +120,13 @@ class S3Wire:
         """Return credentials with the session's own key id and another secret."""
         return Keys(access_key=self.keys.access_key, secret_key="not-the-secret-of-this-key", label="wrong secret")
 
-    @staticmethod
-    def unknown_key() -> Keys:
-        """Return credentials that no server knows."""
-        return Keys(access_key="AKIACONFORMANCENOBODY", secret_key="nobody-has-this-secret", label="unknown key")
+    def unknown_key(self) -> Keys:
+        """Return credentials that no server knows; the key id has the form and length of the session's own.
+
+        A server may refuse what is no key id at all in another way than one that it does not know.
+        """
+        stranger = stranger_like(self.keys.access_key)
+        return Keys(access_key=stranger, secret_key="nobody-has-this-secret", label="unknown key")
 
     def request(
         self,

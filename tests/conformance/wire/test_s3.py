@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import quote
@@ -9,9 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from bucket_conformance.conformance.backend.sdk_hook import batch_keys
+from bucket_conformance.conformance.reproducer import template
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire.exchange import Recorder
-from bucket_conformance.conformance.wire.s3 import S3Wire, delete_body
+from bucket_conformance.conformance.wire.s3 import S3Wire, delete_body, stranger_like
 from bucket_conformance.conformance.wire.transport import HttpTransport
 from tests.exemplar.server import Exemplar
 
@@ -88,6 +90,23 @@ def test_other_credentials_are_refused_with_the_code_for_them(wire: S3Wire) -> N
         "unknown key",
         "own",
     ]
+
+
+@pytest.mark.parametrize(
+    ("own", "form"),
+    [
+        ("AKIAIOSFODNN7EXAMPLE", r"AKIA[A-Z2-7]{16}"),
+        ("0123456789abcdef0123456789abcdef", r"[0-9a-f]{32}"),
+        ("GK31c2f218a2e44f485b94239e", r"[A-Z]{2}[0-9a-z]{24}"),
+        ("minio-admin", r"[a-z]{5}-[a-z]{5}"),
+        ("d", r"[a-f0-9]"),
+    ],
+)
+def test_a_stranger_has_the_form_of_the_own_key_and_is_another(own: str, form: str) -> None:
+    assert re.fullmatch(form, stranger_like(own))
+    assert stranger_like(own) != own
+    assert stranger_like(stranger_like(own)) != stranger_like(own)
+    assert template.stranger_like(own) == stranger_like(own)
 
 
 def test_a_signature_dated_back_is_refused_beyond_the_window_and_a_url_beyond_its_life(wire: S3Wire) -> None:
