@@ -38,6 +38,9 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
     ``prefix``: how option names begin in messages. Raises :class:`UsageError` for invalid or contradicting options, and
     for missing credentials.
     """
+    if args.endpoint == "":
+        # This usually comes from a variable that is not set; it must not mean the embedded backends.
+        raise UsageError(f"{prefix}endpoint is empty; give the address of the server, or leave the option out")
     if args.env and args.endpoint:
         raise UsageError("--env and --endpoint exclude each other")
     if args.env:

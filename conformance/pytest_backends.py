@@ -77,6 +77,8 @@ class Backends:
 
         Raises :class:`BackendsError`.
         """
+        if options.conformance_storage == "":
+            raise BackendsError("--conformance-storage is empty; give a value, or leave the option out")
         try:
             known = discover([Path(path) for path in options.conformance_provider_file])
             endpoint = endpoint_of(

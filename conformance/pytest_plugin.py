@@ -222,7 +222,8 @@ _state: Final = _State()
 
 def pytest_configure(config: pytest.Config) -> None:
     _state.config = config
-    if any(config.getoption(option) for option in _NAMING) and not config.option.help:
+    # An empty value names something too: it usually comes from a variable that is not set.
+    if any(config.getoption(option) not in (None, []) for option in _NAMING) and not config.option.help:
         _backends(config)  # a wrong name ends the run before collection
     path = config.getoption("--conformance-report")
     if path and not hasattr(config, "workerinput"):

@@ -149,6 +149,8 @@ def test_an_endpoint_is_judged_with_keys_from_the_environment(tmp_path: Path) ->
         ("--conformance-capability=wire", "--conformance-capability goes with --conformance-storage"),
         ("--conformance-endpoint=host", "--conformance-endpoint: write http://HOST:PORT"),
         ("--conformance-bucket=b", "--conformance-bucket goes with --conformance-endpoint"),
+        ("--conformance-endpoint=", "--conformance-endpoint is empty"),
+        ("--conformance-storage=", "--conformance-storage is empty"),
         ("--conformance-provider-file=nope.toml", "nope.toml"),
         ("--conformance-report=no/such/folder", "--conformance-report no/such/folder: No such file"),
         ("--conformance-profile=x", "invalid choice: 'x'"),

@@ -210,6 +210,7 @@ def test_a_run_for_the_public_withholds_what_shows_an_attack_and_ends_the_same(t
         (["local_disk", "--provider-file", "none.toml"], "none.toml"),
         (["local_disk", "--endpoint", "http://h"], "name no provider"),
         (["--endpoint", "host:9000"], "write http://HOST:PORT"),
+        (["--endpoint", ""], "--endpoint is empty"),
         (["--endpoint", "http://h:port"], "write http://HOST:PORT"),
         (["--endpoint", "http://key:secret@h"], "write http://HOST:PORT"),
         (["--endpoint", "http://h", "--bucket", ""], "--bucket is ''"),
