@@ -17,7 +17,7 @@ from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import EFFORTS, Mode
 from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
-from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 
 SERVERS: Final = ("rclone", "seaweedfs")
 """A small server and a large one; both install within seconds."""
@@ -81,7 +81,7 @@ def _time_of_what_goes_once(transport: HttpTransport, keeping: _KeepingRecorder)
     """Make the transport record the seconds of each request that cannot be repeated; these count on neither side."""
     send, noted = transport.send, []
 
-    def timed(*args: Any, **options: Any) -> Answer:
+    def timed(*args: Any, **options: Any) -> HttpResponse:
         started = time.perf_counter()
         answer = send(*args, **options)
         took_s = time.perf_counter() - started

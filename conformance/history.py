@@ -16,7 +16,7 @@ from typing import Any, Final
 
 NEVER: Final = float("inf")
 
-Wrong = Callable[[Sequence["Event"], Sequence["Event"]], bool]
+Violation = Callable[[Sequence["Event"], Sequence["Event"]], bool]
 """Returns whether the first events are a violation, whatever the effect of the second ones was."""
 
 
@@ -38,7 +38,7 @@ class Op(enum.StrEnum):
 WRITES: Final = frozenset({Op.PUT, Op.DELETE, Op.CREATE, Op.SWAP})
 
 
-class Said(enum.StrEnum):
+class Response(enum.StrEnum):
     """The response that a client received."""
 
     DONE = "done"
@@ -64,7 +64,7 @@ class Event:
     client: int
     op: Op
     key: str
-    said: Said
+    said: Response
     called: float
     answered: float
     value: str | None = None
@@ -77,7 +77,7 @@ class Event:
     @property
     def writes(self) -> bool:
         """Whether the operation may have changed the key."""
-        return self.op in WRITES and self.said is not Said.REFUSED
+        return self.op in WRITES and self.said is not Response.REFUSED
 
     @property
     def asked(self) -> str:
@@ -90,11 +90,11 @@ class Event:
     @property
     def outcome(self) -> str:
         """The response in one word: the value that a read returned, or the kind of response."""
-        saw = self.value if self.op in (Op.GET, Op.HEAD) and self.said is Said.DONE else None
+        saw = self.value if self.op in (Op.GET, Op.HEAD) and self.said is Response.DONE else None
         return self.said.value if saw is None else saw
 
     def __str__(self) -> str:
-        return self.asked if self.op in WRITES and self.said is Said.DONE else f"{self.asked}: {self.outcome}"
+        return self.asked if self.op in WRITES and self.said is Response.DONE else f"{self.asked}: {self.outcome}"
 
 
 def as_data(history: Sequence[Event]) -> list[dict[str, Any]]:
@@ -127,15 +127,15 @@ def _after(event: Event, state: str | None) -> tuple[bool, str | None]:
             return True, event.value
         case (Op.DELETE, _):
             return True, None
-        case (Op.CREATE, Said.REFUSED) | (Op.LIST | Op.HEAD | Op.GET, Said.PRESENT):
+        case (Op.CREATE, Response.REFUSED) | (Op.LIST | Op.HEAD | Op.GET, Response.PRESENT):
             return state is not None, state
         case (Op.CREATE, _):
             return state is None, event.value
-        case (Op.SWAP, Said.REFUSED):
+        case (Op.SWAP, Response.REFUSED):
             return state != event.expected, state
         case (Op.SWAP, _):
             return state == event.expected, event.value
-        case (_, Said.ABSENT):
+        case (_, Response.ABSENT):
             return state is None, state
         case _:
             return state == event.value, state
@@ -154,10 +154,10 @@ def linearization(
     Raises :class:`Undecided` at the deadline.
     """
     free = {id(event) for event in optional}
-    wanted = [event for event in (*events, *optional) if event.said is not Said.UNKNOWN or event.writes]
+    wanted = [event for event in (*events, *optional) if event.said is not Response.UNKNOWN or event.writes]
     entries = sorted(
         (
-            replace(event, answered=NEVER) if id(event) in free or event.said is Said.UNKNOWN else event
+            replace(event, answered=NEVER) if id(event) in free or event.said is Response.UNKNOWN else event
             for event in wanted
         ),
         key=lambda event: event.called,
@@ -265,7 +265,7 @@ def shortest(history: Sequence[Event], *, initial: str | None = None, seconds: f
     return sorted(best, key=lambda event: event.called)
 
 
-def _thinned(order: Sequence[Event], wrong: Wrong) -> list[Event]:
+def _thinned(order: Sequence[Event], wrong: Violation) -> list[Event]:
     shown, hidden = list(order), list[Event]()
     changed = True
     while changed:

@@ -18,7 +18,7 @@ from bucket_conformance.reference_impl.keys import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class InvalidSetting:
     """One invalid or missing variable: its name, its value as people may see it (``None``: not set), what is valid."""
 
     name: str
@@ -26,10 +26,10 @@ class Refusal:
     allowed: str
 
 
-class SettingsRefused(ConformanceError):
+class SettingsRejected(ConformanceError):
     """Raised when the environment describes no usable storage. ``str`` is the text that the operator reads."""
 
-    def __init__(self, text: str, refusals: tuple[Refusal, ...]) -> None:
+    def __init__(self, text: str, refusals: tuple[InvalidSetting, ...]) -> None:
         super().__init__(text)
         self.refusals = refusals
 
@@ -52,14 +52,14 @@ class SettingsPort(Protocol):
     def load(self, environ: Mapping[str, str]) -> LoadedSettings:
         """Return the settings. Contacts nothing and writes nothing.
 
-        Raises :class:`SettingsRefused`, which names every invalid variable.
+        Raises :class:`SettingsRejected`, which names every invalid variable.
         """
         ...
 
     def open(self, environ: Mapping[str, str]) -> Storage:
         """Return the storage that the settings describe, with the credentials that they contain.
 
-        Raises :class:`SettingsRefused`.
+        Raises :class:`SettingsRejected`.
         """
         ...
 
@@ -147,7 +147,7 @@ class WriterPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemParts:
+class ApplicationParts:
     """The parts of the application to judge, in addition to the storage. ``None``: not judged.
 
     ``root`` is the root directory of the storage. ``restart`` kills the server (SIGKILL) and starts it again on the
@@ -178,7 +178,7 @@ _PART_OF: Final = {
 PART_CAPABILITIES: Final = frozenset(_PART_OF)
 """A session has these capabilities exactly if it was given the part. Declaring them is not sufficient."""
 
-ChangeParts = Callable[[SystemParts], SystemParts]
+PartsOverride = Callable[[ApplicationParts], ApplicationParts]
 """Receives the reference's parts and returns your own in their place."""
 
 

@@ -13,18 +13,18 @@ from typing import Final, Protocol, TypeVar
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.parts import (
+    ApplicationParts,
     MigrationPort,
     RetentionPort,
     SettingsPort,
-    SystemParts,
     WriterPort,
 )
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire import clock
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Headers, Recorder, Redactor, SignedFrom
-from bucket_conformance.conformance.wire.health import Finding
+from bucket_conformance.conformance.wire.health import HealthCheck
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
 from bucket_conformance.reference_impl.keys import KeyLayout
 
@@ -67,7 +67,7 @@ class Interference(Protocol):
         """Make deletes of these keys fail with AccessDenied; all other keys are deleted."""
         ...
 
-    def break_deletes(self, how: str, times: int) -> AbstractContextManager[None]:
+    def fail_deletes(self, how: str, times: int) -> AbstractContextManager[None]:
         """Make the next ``times`` deletes fail.
 
         ``how`` is ``"503"``, ``"reset_before"`` or ``"reset_after"`` (the connection breaks before or after the backend
@@ -75,7 +75,7 @@ class Interference(Protocol):
         """
         ...
 
-    def cut_downloads(self, after: int, times: int) -> AbstractContextManager[None]:
+    def truncate_downloads(self, after: int, times: int) -> AbstractContextManager[None]:
         """End the next ``times`` downloads after ``after`` bytes of their body."""
         ...
 
@@ -87,7 +87,7 @@ class Interference(Protocol):
         ...
 
 
-class OtherHands(Protocol):
+class AlternateCredentials(Protocol):
     """Opens the same backend with credentials that are not its own."""
 
     def with_wrong_secret(self) -> Storage:
@@ -109,7 +109,7 @@ class OtherHands(Protocol):
 class Liveness(Protocol):
     """Checks whether a backend works at all; see :mod:`bucket_conformance.conformance.wire.health`."""
 
-    def check(self) -> Finding:
+    def check(self) -> HealthCheck:
         """Return whether the backend works. A backend that does not respond has some seconds to recover."""
         ...
 
@@ -155,9 +155,9 @@ class Session:
         view: BackendView | None = None,
         wire: S3Wire | None = None,
         interference: Interference | None = None,
-        other_hands: OtherHands | None = None,
+        alternate_credentials: AlternateCredentials | None = None,
         clock_offset_s: float = 0.0,
-        parts: SystemParts | None = None,
+        parts: ApplicationParts | None = None,
         liveness: Liveness | None = None,
         keep_alive: Callable[[], None] | None = None,
     ) -> None:
@@ -173,8 +173,8 @@ class Session:
         self._view = view
         self._wire = wire
         self._interference = interference
-        self._other_hands = other_hands
-        self._parts = parts or SystemParts()
+        self._alternate_credentials = alternate_credentials
+        self._parts = parts or ApplicationParts()
         self.liveness: Liveness | None = liveness
         """Checks whether the backend still works; ``None`` where there is no way to check it."""
         self._keep_alive = keep_alive
@@ -225,15 +225,15 @@ class Session:
         return self._interference
 
     @property
-    def other_hands(self) -> OtherHands:
+    def alternate_credentials(self) -> AlternateCredentials:
         """Storages with other credentials.
 
         Only for clauses that require ``Capability.OTHER_SECRETS`` or ``EXPIRING_CREDENTIALS``; raises ``LookupError``
         where the session has none.
         """
-        if self._other_hands is None:
+        if self._alternate_credentials is None:
             raise LookupError("this session has one set of credentials; the clause must require the capability for it")
-        return self._other_hands
+        return self._alternate_credentials
 
     @property
     def settings(self) -> SettingsPort:
@@ -412,7 +412,7 @@ class Session:
         body: bytes = b"",
         made_from: str | None = None,
         cut_after: int | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send a request to a URL without any credentials except those in the URL itself; return the response.
 
         - ``made_from``: the signed URL from which a changed URL was made.

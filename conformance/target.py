@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bucket_conformance.conformance.parts import ChangeParts
+from bucket_conformance.conformance.parts import PartsOverride
 from bucket_conformance.reference_impl.api import Storage
 
 Addressing = Literal["path", "virtual"]
@@ -48,7 +48,7 @@ class S3Endpoint:
     keep_versions: bool = False
     """Whether old versions of what a session stored may stay in ``bucket`` where they cannot be removed."""
     wrap: Wrap | None = None
-    parts: ChangeParts | None = None
+    parts: PartsOverride | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class DiskRoot:
 
     root: Path
     wrap: Wrap | None = None
-    parts: ChangeParts | None = None
+    parts: PartsOverride | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class StorageFactory:
 
     make: Callable[[], Storage]
     name: str
-    parts: ChangeParts | None = None
+    parts: PartsOverride | None = None
 
 
 Target = S3Endpoint | DiskRoot | StorageFactory

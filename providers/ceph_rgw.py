@@ -8,11 +8,11 @@ import uuid
 from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.composite_server import Daemon, Once, several
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import Debian
-from bucket_conformance.providers.launch.several import Daemon, Once, several
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _PROGRAMS: Final = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool")
@@ -84,7 +84,7 @@ rgw crypt require ssl = false
 """
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     port, mon = room.ports
     cluster, disk = str(uuid.uuid4()), str(uuid.uuid4())
     for folder in ("mon", "osd"):
@@ -119,7 +119,7 @@ def _command(room: Room) -> Command:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     said = subprocess.run([_ENVIRONMENT.program("radosgw"), "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"ceph version (\S+)", said.stdout)
     return found[1] if found else "unknown"

@@ -49,8 +49,8 @@ from typing import Any, Final, TypeVar, cast
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.target import Addressing
 from bucket_conformance.conformance.toml_file import TomlError, read_toml
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables
 from bucket_conformance.providers.provider import Availability, Declared, Kind, Launch, Provider, ProviderError
 
@@ -154,7 +154,7 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
         raise ProviderError(f"{reader.file}: give access_key and secret_key together, or neither")
     declared_version = reader.text("version", "")
 
-    def command(room: Room) -> Command:
+    def command(room: LaunchContext) -> Command:
         values = _values(room)
 
         def fill(text: str) -> str:
@@ -166,9 +166,9 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
             env={name: fill(text) for name, text in {**plain.env, **more.env}.items()},
         )
 
-    def version(answer: Answer) -> str:
+    def version(response: ProbeResponse) -> str:
         # Many call themselves AmazonS3 there, which is no version.
-        says = answer.server if any(sign.isdigit() for sign in answer.server.replace("S3", "")) else ""
+        says = response.server if any(sign.isdigit() for sign in response.server.replace("S3", "")) else ""
         return declared_version or says or "unknown"
 
     return _OwnProgram(
@@ -210,7 +210,7 @@ def _https(reader: _Reader) -> _Start | None:
     return _Start(argv=inner.texts("arguments"), env=inner.variables("environment"))
 
 
-def _values(room: Room) -> dict[str, str]:
+def _values(room: LaunchContext) -> dict[str, str]:
     """Return what the words of a command stand for in this room."""
     values = {
         "port": str(room.ports[0]),

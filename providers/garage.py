@@ -7,8 +7,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import Crate
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -37,7 +37,7 @@ api_bind_addr = "127.0.0.1:{port}"
 """
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     port, rpc = room.ports
     config = room.work / "garage.toml"
     text = _CONFIGURATION.format(data=room.data, rpc=rpc, port=port, secret=secrets.token_hex(32))
@@ -58,7 +58,7 @@ def _keys() -> tuple[str, str]:
     return f"GK{secrets.token_hex(12)}", secrets.token_hex(32)
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import GoModule
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -21,11 +21,11 @@ _ENVIRONMENT = Environment(
 _LIMITS: Final = "https://github.com/johannesboyne/gofakes3/blob/v1.2.0/constants.go"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     return Command(argv=(str(_ENVIRONMENT.program("gofakes3")), "-host", room.address, "-backend", "mem"))
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

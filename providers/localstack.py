@@ -8,8 +8,8 @@ from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.certificates import Certificates
 from bucket_conformance.providers.launch.container import ContainerLaunch, Image
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -62,7 +62,7 @@ main()
 """
 
 
-def serve(room: Room, *, skip_signatures: bool) -> Command:
+def serve(room: LaunchContext, *, skip_signatures: bool) -> Command:
     """Start with the check of signatures left out, as it ships, or switched on."""
     return Command(
         argv=(str(ENVIRONMENT.program("python")), "-c", _START, str(room.data / "objects")),
@@ -80,11 +80,11 @@ def serve(room: Room, *, skip_signatures: bool) -> Command:
     )
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     return serve(room, skip_signatures=False)
 
 
-def version(_: Answer) -> str:
+def version(_: ProbeResponse) -> str:
     return ENVIRONMENT.distribution_version("localstack-core")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bucket_conformance.providers import localstack
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.provider import Provider
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     return localstack.serve(room, skip_signatures=True)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.container import ContainerLaunch, Image
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import GoModule
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -36,7 +36,7 @@ def _variables(access_key: str, secret_key: str) -> Mapping[str, str]:
     }
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     program = str(_ENVIRONMENT.program("minio"))
     console = f"127.0.0.1:{room.ports[1]}"
     # The folder holds certificate and key under the names that MinIO looks for.
@@ -56,7 +56,7 @@ def _command(room: Room) -> Command:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     program = _ENVIRONMENT.program("minio")
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"minio version (\S+)", said)

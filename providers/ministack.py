@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -20,7 +20,7 @@ _ENVIRONMENT = Environment(
 _SOURCE: Final = "https://github.com/ministackorg/ministack/blob/main/ministack/services/s3.py"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     tls = {}
     if room.tls:
         files = {"MINISTACK_SSL_CERT": str(room.tls.certificate), "MINISTACK_SSL_KEY": str(room.tls.key)}
@@ -38,7 +38,7 @@ def _command(room: Room) -> Command:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _ENVIRONMENT.distribution_version("ministack")
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -20,13 +20,13 @@ _ENVIRONMENT = Environment(
 _CONFIGURATION: Final = "https://docs.getmoto.org/en/latest/docs/services/s3.html"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     program = str(_ENVIRONMENT.program("moto_server"))
     certificate = ("-c", str(room.tls.certificate), "-k", str(room.tls.key)) if room.tls else ()
     return Command(argv=(program, "-H", "127.0.0.1", "-p", str(room.ports[0]), *certificate))
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _ENVIRONMENT.distribution_version("moto")
 
 

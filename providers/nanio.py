@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -20,7 +20,7 @@ _ENVIRONMENT = Environment(
 _SOURCE: Final = "https://github.com/apocas/nanio"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     place = ("--host", "127.0.0.1", "--port", str(room.ports[0]), "--data-dir", str(room.data))
     return Command(
         argv=(str(_ENVIRONMENT.program("nanio")), "serve", *place, "--no-access-log"),
@@ -28,7 +28,7 @@ def _command(room: Room) -> Command:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _ENVIRONMENT.distribution_version("nanio")
 
 

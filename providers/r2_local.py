@@ -9,8 +9,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import Npm
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -35,7 +35,7 @@ await server.ready;
 """
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     program = room.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     keys = {"accessKeyId": room.access_key, "secretAccessKey": room.secret_key}
@@ -61,7 +61,7 @@ def _command(room: Room) -> Command:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

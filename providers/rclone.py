@@ -8,8 +8,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -22,7 +22,7 @@ ENVIRONMENT = Environment(
 _LIMITS: Final = "https://github.com/rclone/gofakes3/blob/main/constants.go"
 
 
-def serve(room: Room, place: str) -> Command:
+def serve(room: LaunchContext, place: str) -> Command:
     """Serve ``place``, in rclone's notation: a folder, or ``:memory:``."""
     argv: tuple[str, ...] = (
         str(ENVIRONMENT.program("rclone")),
@@ -41,11 +41,11 @@ def serve(room: Room, place: str) -> Command:
     return Command(argv=(*argv, place), env={"RCLONE_AUTH_KEY": pair})
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     return serve(room, str(room.data))
 
 
-def version(_: Answer) -> str:
+def version(_: ProbeResponse) -> str:
     program = ENVIRONMENT.program("rclone")
     said = subprocess.run([program, "version"], capture_output=True, text=True, check=False).stdout
     found = re.match(r"rclone v(\S+)", said)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bucket_conformance.providers import rclone
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.provider import Kind, Provider
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     return rclone.serve(room, ":memory:")
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.certificates import PASSWORD, Certificates
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import MavenJar
 from bucket_conformance.providers.provider import Kind, Provider
 
@@ -21,7 +21,7 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     jar = str(_ENVIRONMENT.program("s3mock.jar"))
     port, other = room.ports
     return Command(
@@ -49,7 +49,7 @@ def _listen(port: int, other: int, tls: Certificates | None) -> tuple[str, ...]:
     )
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

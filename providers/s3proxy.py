@@ -7,8 +7,8 @@ from typing import Final
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.certificates import PASSWORD
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import MavenJar
 from bucket_conformance.providers.provider import Kind, Provider
 
@@ -21,7 +21,7 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     settings = {
         "s3proxy.authorization": "aws-v2-or-v4",
         "s3proxy.identity": room.access_key,
@@ -39,7 +39,7 @@ def _command(room: Room) -> Command:
     return Command(argv=("java", scratch, "-Xmx512m", "-jar", jar, "--properties", str(properties)))
 
 
-def _endpoint(room: Room) -> dict[str, str]:
+def _endpoint(room: LaunchContext) -> dict[str, str]:
     if room.tls is None:
         return {"s3proxy.endpoint": f"http://{room.address}"}
     return {
@@ -49,7 +49,7 @@ def _endpoint(room: Room) -> dict[str, str]:
     }
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

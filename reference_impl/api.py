@@ -200,8 +200,8 @@ class Storage(Protocol):
         The URL is bound to method, key, expiry and, where ``file_name`` is given, to a ``Content-Disposition:
         attachment`` with that name (RFC 6266, RFC 8187). A storage's own URL scheme may ignore further parameters that
         change nothing; SigV4 signs them all. Existence is not checked and nothing is sent to the bucket, so repeating
-        is always safe. Warns with :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier. A storage may be configured with
-        another life to start from; given none, it is seven days.
+        is always safe. Warns with :class:`CredentialsEndBeforeUrl` where the signing credentials end earlier. A storage
+        may be configured with another life to start from; given none, it is seven days.
 
         Errors: ``INVALID_KEY``, ``INVALID_ARGUMENT`` (life out of range, never rounded down), ``UNSUPPORTED`` (a
         storage that was not configured to sign).

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bucket_conformance.reference_impl.api import MAX_KEY_BYTES, ObjectStat
-from bucket_conformance.reference_impl.confined import INCOMING, NameFoldedError, folders
+from bucket_conformance.reference_impl.safe_paths import INCOMING, NameFoldedError, folders
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -24,19 +24,20 @@ from bucket_conformance.reference_impl.api import (
     require_url_life,
 )
 from bucket_conformance.reference_impl.check import run_check
-from bucket_conformance.reference_impl.confined import (
+from bucket_conformance.reference_impl.disposition import attachment
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
+from bucket_conformance.reference_impl.listing import last_modified, list_files
+from bucket_conformance.reference_impl.safe_paths import (
     NameFoldedError,
     Segments,
-    keeps_names_apart,
+    is_case_sensitive_fs,
     open_file,
     opened_root,
     remove_file,
     segments_of,
     storage_error,
 )
-from bucket_conformance.reference_impl.disposition import attachment
-from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
-from bucket_conformance.reference_impl.incoming import (
+from bucket_conformance.reference_impl.staging import (
     DEFAULT_CONTENT_TYPE,
     UnsyncedError,
     Upload,
@@ -45,7 +46,6 @@ from bucket_conformance.reference_impl.incoming import (
     new_upload,
     remove_left_overs,
 )
-from bucket_conformance.reference_impl.listing import last_modified, list_files
 from bucket_conformance.reference_impl.url_signing import UrlSigner
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class LocalStorage:
     def _opened(self, operation: str, key: str | None = None) -> Iterator[tuple[int, bool]]:
         with opened_root(self.root, operation, key) as root_fd:
             if self._exact is None:
-                self._exact = keeps_names_apart(root_fd)
+                self._exact = is_case_sensitive_fs(root_fd)
             yield root_fd, self._exact
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bucket_conformance.reference_impl.errors import ErrorCode
 from bucket_conformance.reference_impl.migrate_transfer import Outcome, Proof, Transfer
-from bucket_conformance.reference_impl.migrate_unlisted import Unlisted
+from bucket_conformance.reference_impl.migrate_unlisted import UnlistedFile
 
 
 class Stage(enum.StrEnum):
@@ -73,7 +73,7 @@ class MigrationReport:
     """Only known in a dry run."""
     failed: tuple[Failure, ...]
     outside: tuple[OutsideName, ...]
-    unlisted: tuple[Unlisted, ...]
+    unlisted: tuple[UnlistedFile, ...]
     """Entries on local disk that no key names: symbolic links, names that are not UTF-8. They stay in place."""
     stopped: str | None
 
@@ -105,7 +105,7 @@ class Tally:
     left: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     outside: list[OutsideName] = field(default_factory=list)
-    unlisted: list[Unlisted] = field(default_factory=list)
+    unlisted: list[UnlistedFile] = field(default_factory=list)
     stopped: str | None = None
 
     def count(self, transfer: Transfer) -> None:

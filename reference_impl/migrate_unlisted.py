@@ -10,17 +10,17 @@ from bucket_conformance.reference_impl.api import MAX_KEY_BYTES, Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unlisted:
+class UnlistedFile:
     """An entry below the root, as its path there (undecodable bytes as ``\\xNN``), and why it is no object."""
 
     path: str
     why: str
 
 
-def unlisted(storage: Storage, prefix: str = "") -> Iterator[Unlisted]:
+def unlisted(storage: Storage, prefix: str = "") -> Iterator[UnlistedFile]:
     """Yield what lies in the folder of a local storage, below ``prefix``, but is no object; nothing for another one."""
-    from bucket_conformance.reference_impl.confined import INCOMING
     from bucket_conformance.reference_impl.local import LocalStorage
+    from bucket_conformance.reference_impl.safe_paths import INCOMING
 
     if not isinstance(storage, LocalStorage):
         return
@@ -33,7 +33,7 @@ def unlisted(storage: Storage, prefix: str = "") -> Iterator[Unlisted]:
             with os.scandir(root + b"/" + folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            yield Unlisted(path=_shown(folder), why=f"cannot be read: {error.strerror}")
+            yield UnlistedFile(path=_shown(folder), why=f"cannot be read: {error.strerror}")
             continue
         for entry in entries:
             path = folder + b"/" + entry.name if folder else entry.name
@@ -41,7 +41,7 @@ def unlisted(storage: Storage, prefix: str = "") -> Iterator[Unlisted]:
                 if path != INCOMING.encode() and (path + b"/").startswith(wanted[: len(path) + 1]):
                     stack.append(path)
             elif path.startswith(wanted) and (why := _why(entry, path)):
-                yield Unlisted(path=_shown(path), why=why)
+                yield UnlistedFile(path=_shown(path), why=why)
 
 
 def _why(entry: os.DirEntry[bytes], path: bytes) -> str:

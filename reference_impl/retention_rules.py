@@ -58,10 +58,10 @@ def read_rules(client: S3Client, bucket: str) -> BucketRules:
     Errors: ``ACCESS_DENIED`` naming the permission, ``UNSUPPORTED`` where the server has no lifecycle, and what every
     request may raise.
     """
-    answer = _call(client, READ, lambda: _get(client, bucket))
-    found = answer.get("Rules", [])
+    response = _call(client, READ, lambda: _get(client, bucket))
+    found = response.get("Rules", [])
     ours = tuple(sorted((_as_rule(rule) for rule in found if _is_ours(rule)), key=lambda rule: rule.rule_id))
-    settings = {_MINIMUM_SIZE: answer[_MINIMUM_SIZE]} if answer.get(_MINIMUM_SIZE) else {}
+    settings = {_MINIMUM_SIZE: response[_MINIMUM_SIZE]} if response.get(_MINIMUM_SIZE) else {}
     return BucketRules(ours=ours, foreign=tuple(rule for rule in found if not _is_ours(rule)), settings=settings)
 
 

@@ -251,9 +251,9 @@ def _shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def required(answer: Mapping[str, Any], name: str, operation: str, key: str | None) -> Any:
+def required(response: Mapping[str, Any], name: str, operation: str, key: str | None) -> Any:
     """Return ``answer[name]``; raise ``INTEGRITY`` if this response lacks a field that every S3 response has."""
-    value = answer.get(name)
+    value = response.get(name)
     if value is None:
         raise StorageError(
             ErrorCode.INTEGRITY, operation, key, f"the answer has no {name}: it was cut off, or is not from S3"

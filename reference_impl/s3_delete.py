@@ -90,14 +90,14 @@ def _delete_batch(
 ) -> _Outcome:
     try:
         # Not Quiet: a key that the server did not understand would otherwise count as deleted.
-        answer = client.delete_objects(
+        response = client.delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": False}
         )
     except Exception as error:
         return _broken(error, batch, secrets)
     asked, strangers = set(batch), 0
     outcome = _Outcome()
-    for refused in answer.get("Errors", []):
+    for refused in response.get("Errors", []):
         key, theirs = str(refused.get("Key", "")), str(refused.get("Code", ""))
         if key not in asked:
             strangers += 1
@@ -109,7 +109,7 @@ def _delete_batch(
         outcome.failed[key] = DeleteFailure(
             key=key, code=code, backend_code=theirs, message=scrub(str(refused.get("Message", "")), secrets())
         )
-    named = {str(entry.get("Key", "")) for entry in answer.get("Deleted", [])}
+    named = {str(entry.get("Key", "")) for entry in response.get("Deleted", [])}
     outcome.deleted |= (named & asked) - outcome.failed.keys()
     strangers += len(named - asked)
     for key in asked - outcome.deleted - outcome.failed.keys():

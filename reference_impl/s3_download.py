@@ -35,7 +35,7 @@ class CheckedBody(io.RawIOBase):
         client: S3Client,
         bucket: str,
         key: str,
-        answer: GetObjectOutputTypeDef,
+        response: GetObjectOutputTypeDef,
         operation: str,
         secrets: Callable[[], Iterable[str]],
     ) -> None:
@@ -45,9 +45,9 @@ class CheckedBody(io.RawIOBase):
         self._key = key
         self._operation = operation
         self._secrets = secrets
-        self._body = answer["Body"]
-        self._promised: int | None = answer.get("ContentLength")
-        self._etag: str | None = answer.get("ETag")
+        self._body = response["Body"]
+        self._promised: int | None = response.get("ContentLength")
+        self._etag: str | None = response.get("ETag")
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._come = 0
         self._ended = False
@@ -121,12 +121,12 @@ class CheckedBody(io.RawIOBase):
 def get(client: S3Client, bucket: str, key: str, operation: str, secrets: Callable[[], Iterable[str]]) -> CheckedBody:
     """Ask for an object and return its unread body; ``INTEGRITY`` where no answer says where its body ends."""
     for _ in range(MAX_DOWNLOADS):
-        answer = guarded(operation, key, lambda: client.get_object(Bucket=bucket, Key=key), secrets=secrets)
+        response = guarded(operation, key, lambda: client.get_object(Bucket=bucket, Key=key), secrets=secrets)
         # Without either of these the end of the connection is the end of the body, wherever it breaks.
-        told: Mapping[str, Any] = answer
+        told: Mapping[str, Any] = response
         if "ContentLength" in told or "transfer-encoding" in told["ResponseMetadata"]["HTTPHeaders"]:
-            return CheckedBody(client, bucket, key, answer, operation, secrets)
-        answer["Body"].close()
+            return CheckedBody(client, bucket, key, response, operation, secrets)
+        response["Body"].close()
     raise StorageError(
         ErrorCode.INTEGRITY, operation, key, f"the answer was cut off {MAX_DOWNLOADS} times: it has no Content-Length"
     )

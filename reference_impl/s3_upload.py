@@ -44,15 +44,15 @@ class Uploader:
         The server's ``Date`` stands for the modification time: S3 dates a single PUT by when it was answered, to the
         second, so asking again would cost a request and could describe another writer's object.
         """
-        answer = self._call(
+        response = self._call(
             key,
             lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type),
         )
         return ObjectStat(
             key=key,
             size=len(body),
-            last_modified=_date_of(answer["ResponseMetadata"]),
-            etag=plain_etag(required(answer, "ETag", OPERATION, key)),
+            last_modified=_date_of(response["ResponseMetadata"]),
+            etag=plain_etag(required(response, "ETag", OPERATION, key)),
             content_type=content_type,
         )
 
@@ -99,38 +99,38 @@ class Uploader:
                 if part:
                     head.append(part)
                 del part
-            answer = self._complete(key, upload_id, parts)
+            response = self._complete(key, upload_id, parts)
         except BaseException:
             # What went wrong is what the caller must hear of, whatever becomes of the clean-up.
             with contextlib.suppress(Exception):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             raise
-        return self._stat_of_joined(key, size, content_type, answer)
+        return self._stat_of_joined(key, size, content_type, response)
 
     def _part(self, key: str, upload_id: str, number: int, body: bytes, *, checksum: bool) -> CompletedPartTypeDef:
         """Upload a part and return how it is named when the parts are joined: with its ``checksum``, or without."""
-        answer = self._call(
+        response = self._call(
             key,
             lambda: self._client.upload_part(
                 Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
             ),
         )
-        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": required(answer, "ETag", OPERATION, key)}
+        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": required(response, "ETag", OPERATION, key)}
         if checksum:
             for name in ("ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256"):
-                if answer.get(name):
-                    part[name] = answer[name]
+                if response.get(name):
+                    part[name] = response[name]
         return part
 
     def _complete(self, key: str, upload_id: str, parts: list[CompletedPartTypeDef]) -> Mapping[str, Any]:
         try:
-            answer: Mapping[str, Any] = self._call(
+            response: Mapping[str, Any] = self._call(
                 key,
                 lambda: self._client.complete_multipart_upload(
                     Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
                 ),
             )
-            required(answer, "ETag", OPERATION, key)
+            required(response, "ETag", OPERATION, key)
         except StorageError as error:
             # The SDK tries again after a lost answer, and then the id is already spent: see whether the object is ours.
             expected = _joined_etag(parts)
@@ -143,11 +143,11 @@ class Uploader:
                 hint = f"the upload was gone before its parts were joined; upload again ({error.hint})"
                 raise StorageError(ErrorCode.CONFLICT, OPERATION, key, hint) from None
             return found
-        return answer
+        return response
 
-    def _stat_of_joined(self, key: str, size: int, content_type: str, answer: Mapping[str, Any]) -> ObjectStat:
-        etag = plain_etag(answer.get("ETag"))
-        modified = _date_of(answer["ResponseMetadata"])
+    def _stat_of_joined(self, key: str, size: int, content_type: str, response: Mapping[str, Any]) -> ObjectStat:
+        etag = plain_etag(response.get("ETag"))
+        modified = _date_of(response["ResponseMetadata"])
         # A joined object bears the time at which its upload began, which only the object itself can tell.
         found = self._head(key)
         if found is not None and plain_etag(found.get("ETag")) == etag:

@@ -180,7 +180,7 @@ class _Reader:
             return None
         try:
             return parse(text)
-        except values.RefusedError as error:
+        except values.InvalidValue as error:
             self.refuse(name, error.allowed, show=error.show)
             return None
 
@@ -206,7 +206,7 @@ def _location(text: str) -> Location:
         return "s3"
     if lowered == "local":
         return "local"
-    raise values.RefusedError("local or s3")
+    raise values.InvalidValue("local or s3")
 
 
 def _check_together(reader: _Reader, settings: Settings) -> None:

@@ -22,18 +22,18 @@ from bucket_conformance.reference_impl.local import PIECE_BYTES, LocalStorage
 from bucket_conformance.reference_impl.url_connections import DEFAULT_LIMITS, ServerLimits, bounded_protocol
 from bucket_conformance.reference_impl.url_requests import (
     SAFE_HEADERS,
-    Answer,
     BodyError,
     Receive,
     RequestBody,
     Scope,
     Send,
+    UrlResponse,
     byte_range,
     http_date,
     refusal,
     single_header,
 )
-from bucket_conformance.reference_impl.url_signing import Grant, RefusalError
+from bucket_conformance.reference_impl.url_signing import Grant, UrlRejected
 
 MOUNT: Final = "/files"
 """Path below which :class:`UrlServer` and :func:`serve` are addressed unless the storage's base_url says another."""
@@ -74,7 +74,7 @@ class UrlApp:
             grant = self._signer.verify(
                 method, scope["raw_path"], scope["query_string"], content_type=single_header(scope, b"content-type")
             )
-        except RefusalError as error:
+        except UrlRejected as error:
             await refusal(error.status, error.code, error.message).send(send, method)
             return
         try:
@@ -102,10 +102,10 @@ class UrlApp:
             wanted = None if single_header(scope, b"if-range") else single_header(scope, b"range")
             asked = byte_range(wanted, stat.size)
             if asked is not None and not asked:
-                answer = refusal(
+                response = refusal(
                     416, "InvalidRange", "The requested range is not satisfiable", RangeRequested=wanted or ""
                 )
-                await answer.with_header(b"content-range", b"bytes */%d" % stat.size).send(send, grant.method)
+                await response.with_header(b"content-range", b"bytes */%d" % stat.size).send(send, grant.method)
                 return
             if asked:
                 status, first, length = 206, asked.start, len(asked)
@@ -152,7 +152,7 @@ class UrlApp:
             if error.client_is_there:
                 await refusal(error.status, error.code, str(error)).send(send, "PUT")
             return
-        await Answer(status=200, headers=((b"content-length", b"0"),)).send(send, "PUT")
+        await UrlResponse(status=200, headers=((b"content-length", b"0"),)).send(send, "PUT")
 
 
 async def _in_thread(action: Callable[[], T]) -> T:
@@ -197,7 +197,7 @@ async def _streamed(stream: BinaryIO, length: int, receive: Receive, send: Send)
     return not length
 
 
-def _answer_to(error: StorageError, grant: Grant) -> Answer:
+def _answer_to(error: StorageError, grant: Grant) -> UrlResponse:
     match error.code:
         case ErrorCode.NOT_FOUND:
             return refusal(404, "NoSuchKey", "The specified key does not exist.", Key=grant.key)

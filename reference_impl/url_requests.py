@@ -31,14 +31,14 @@ SAFE_HEADERS: Final[Headers] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class UrlResponse:
     """A complete HTTP answer; a HEAD gets its headers alone."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
 
-    def with_header(self, name: bytes, value: bytes) -> Answer:
+    def with_header(self, name: bytes, value: bytes) -> UrlResponse:
         return replace(self, headers=(*self.headers, (name, value)))
 
     async def send(self, send: Send, method: str) -> None:
@@ -46,13 +46,13 @@ class Answer:
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else self.body})
 
 
-def refusal(status: int, code: str, message: str, **details: str) -> Answer:
+def refusal(status: int, code: str, message: str, **details: str) -> UrlResponse:
     """Return S3's error document (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html) as an answer."""
     fields = {"Code": code, "Message": message, **details, "RequestId": secrets.token_hex(8).upper()}
     inner = "".join(f"<{name}>{escape(_xml_legal(value))}</{name}>" for name, value in fields.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
     headers = (*SAFE_HEADERS, (b"content-type", b"application/xml"), (b"content-length", b"%d" % len(body)))
-    return Answer(status=status, headers=headers, body=body)
+    return UrlResponse(status=status, headers=headers, body=body)
 
 
 def _xml_legal(text: str) -> str:

@@ -46,7 +46,7 @@ class Grant:
     disposition: str | None = None
 
 
-class RefusalError(Exception):
+class UrlRejected(Exception):
     """A URL that grants nothing: the HTTP status, S3's error code, and a message that may be shown."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:
@@ -106,7 +106,7 @@ class UrlSigner:
         return f"{self.base_url}/{quote(key, safe='/')}?{query}"
 
     def verify(self, method: str, raw_path: bytes, raw_query: bytes, *, content_type: str | None = None) -> Grant:
-        """Return what the URL grants, or raise :class:`RefusalError`.
+        """Return what the URL grants, or raise :class:`UrlRejected`.
 
         ``raw_path`` and ``raw_query`` are as sent, still percent-encoded; ``content_type`` is the request's header.
         """
@@ -120,9 +120,9 @@ class UrlSigner:
         # Only now is any of it known to be ours, so only now is it told how the period stands.
         now = time.time()
         if date - now > MAX_CLOCK_SKEW_S:
-            raise RefusalError("AccessDenied", "Request is not valid yet")
+            raise UrlRejected("AccessDenied", "Request is not valid yet")
         if now > date + life:
-            raise RefusalError("AccessDenied", "Request has expired")
+            raise UrlRejected("AccessDenied", "Request has expired")
         if CONTENT_TYPE in fields and fields[CONTENT_TYPE] != (content_type or "").encode():
             raise _mismatch()
         disposition = fields.get(DISPOSITION)
@@ -148,8 +148,8 @@ class UrlSigner:
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
 
-def _mismatch() -> RefusalError:
-    return RefusalError("SignatureDoesNotMatch", "The signature does not match what the request asks for")
+def _mismatch() -> UrlRejected:
+    return UrlRejected("SignatureDoesNotMatch", "The signature does not match what the request asks for")
 
 
 def _is_header(value: str) -> bool:
@@ -166,31 +166,29 @@ def _parse(raw_query: bytes) -> dict[str, bytes]:
     fields: dict[str, bytes] = {}
     names = [part.partition(b"=")[0] for part in raw_query.split(b"&")] if raw_query else []
     if not {name.encode() for name in _AUTHORIZATION} & set(names):
-        raise RefusalError("AccessDenied", "Access Denied")
+        raise UrlRejected("AccessDenied", "Access Denied")
     for part in raw_query.split(b"&"):
         raw_name, _, value = part.partition(b"=")
         name = raw_name.decode("latin-1")
         if name in fields:
-            raise RefusalError("AuthorizationQueryParametersError", "A query parameter is given more than once")
+            raise UrlRejected("AuthorizationQueryParametersError", "A query parameter is given more than once")
         fields[name] = _decode(value)
     for name in _AUTHORIZATION:
         if not fields.get(name):
-            raise RefusalError("AuthorizationQueryParametersError", f"Query-string authentication requires {name}")
+            raise UrlRejected("AuthorizationQueryParametersError", f"Query-string authentication requires {name}")
     return fields
 
 
 def _period(fields: dict[str, bytes]) -> tuple[float, int]:
     """Return when the URL was made, in seconds since the epoch, and its life in seconds."""
     if not re.fullmatch(rb"[1-9][0-9]{0,5}", fields[EXPIRES]) or int(fields[EXPIRES]) > MAX_URL_LIFE_S:
-        raise RefusalError(
-            "AuthorizationQueryParametersError", f"{EXPIRES} must be 1 to {MAX_URL_LIFE_S} whole seconds"
-        )
+        raise UrlRejected("AuthorizationQueryParametersError", f"{EXPIRES} must be 1 to {MAX_URL_LIFE_S} whole seconds")
     try:
         if not re.fullmatch(rb"[0-9]{8}T[0-9]{6}Z", fields[DATE]):
             raise ValueError
         date = datetime.strptime(fields[DATE].decode(), _DATE_FORMAT).replace(tzinfo=UTC)
     except ValueError:
-        raise RefusalError(
+        raise UrlRejected(
             "AuthorizationQueryParametersError", f"{DATE} must be a UTC time as yyyymmddThhmmssZ"
         ) from None
     return date.timestamp(), int(fields[EXPIRES])

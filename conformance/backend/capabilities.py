@@ -18,7 +18,7 @@ from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.wire.s3 import content_md5
 from bucket_conformance.conformance.wire.stored_bytes import stored_in
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 class Outcome(enum.StrEnum):
@@ -86,13 +86,13 @@ def as_reason(claims: dict[Capability, Claim]) -> str:
     return "; ".join(f"{capability.value} {_WORDS[c.outcome]} ({c.said})" for capability, c in claims.items())
 
 
-def _claim(what: str, answer: Answer, *, done: Callable[[], bool]) -> Claim:
+def _claim(what: str, response: HttpResponse, *, done: Callable[[], bool]) -> Claim:
     """Judge an answer: refused by a 4xx or a 501; accepted, ``done`` tells whether it took effect."""
-    if answer.error is not None or answer.status == 0:
+    if response.error is not None or response.status == 0:
         raise _NotProbed(f"{what}: no answer")
-    said = f"{what}: {answer.summary}"
-    if not answer.ok:
-        if answer.status >= 500 and answer.status != 501:
+    said = f"{what}: {response.summary}"
+    if not response.ok:
+        if response.status >= 500 and response.status != 501:
             raise _NotProbed(f"{said}, which is neither a refusal nor a consent")
         return Claim(outcome=Outcome.REFUSED, said=said)
     return Claim(outcome=Outcome.SERVED if done() else Outcome.HALF_DONE, said=said)
@@ -116,7 +116,7 @@ def _bucket_of_its_own(session: Session) -> Iterator[str]:
 _XMLNS: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
-def _switched(session: Session, bucket: str, name: str, document: str) -> Answer:
+def _switched(session: Session, bucket: str, name: str, document: str) -> HttpResponse:
     body = document.encode()
     headers = (("Content-MD5", content_md5(body)),)
     return session.wire.request("PUT", bucket=bucket, query=((name, ""),), body=body, headers=headers)
@@ -125,13 +125,13 @@ def _switched(session: Session, bucket: str, name: str, document: str) -> Answer
 def _versioning(session: Session) -> Claim:
     with _bucket_of_its_own(session) as bucket:
         document = f"<VersioningConfiguration{_XMLNS}><Status>Enabled</Status></VersioningConfiguration>"
-        answer = _switched(session, bucket, "versioning", document)
+        response = _switched(session, bucket, "versioning", document)
 
         def done() -> bool:
             root = session.wire.request("GET", bucket=bucket, query=(("versioning", ""),)).xml()
             return root is not None and root.findtext("Status") == "Enabled"
 
-        return _claim("PUT ?versioning", answer, done=done)
+        return _claim("PUT ?versioning", response, done=done)
 
 
 def _lifecycle(session: Session) -> Claim:
@@ -139,13 +139,13 @@ def _lifecycle(session: Session) -> Claim:
         rule = "<ID>probe</ID><Filter><Prefix>probe/</Prefix></Filter><Status>Enabled</Status>"
         rule += "<Expiration><Days>30</Days></Expiration>"
         document = f"<LifecycleConfiguration{_XMLNS}><Rule>{rule}</Rule></LifecycleConfiguration>"
-        answer = _switched(session, bucket, "lifecycle", document)
+        response = _switched(session, bucket, "lifecycle", document)
 
         def done() -> bool:
             root = session.wire.request("GET", bucket=bucket, query=(("lifecycle", ""),)).xml()
             return root is not None and root.findtext("Rule/Expiration/Days") == "30"
 
-        return _claim("PUT ?lifecycle", answer, done=done)
+        return _claim("PUT ?lifecycle", response, done=done)
 
 
 def _multipart(session: Session) -> Claim:
@@ -176,8 +176,8 @@ def _copy(session: Session) -> Claim:
     source, target = prefix + "a", prefix + "b"
     wire.put(source, body)
     try:
-        answer = wire.request("PUT", target, headers=(("x-amz-copy-source", quote(f"/{wire.bucket}/{source}")),))
-        return _claim("PUT with x-amz-copy-source", answer, done=lambda: stored_in(wire.get(target)) == body)
+        response = wire.request("PUT", target, headers=(("x-amz-copy-source", quote(f"/{wire.bucket}/{source}")),))
+        return _claim("PUT with x-amz-copy-source", response, done=lambda: stored_in(wire.get(target)) == body)
     finally:
         wire.delete(source)
         wire.delete(target)
@@ -187,12 +187,12 @@ def _conditional_put(session: Session) -> Claim:
     wire, key = session.wire, session.fresh_prefix() + "a"
     wire.put(key, b"first")
     try:
-        answer = wire.put(key, b"second", (("If-None-Match", "*"),))
+        response = wire.put(key, b"second", (("If-None-Match", "*"),))
         what = "PUT with If-None-Match: * on a key that is there"
-        if answer.status == 412 and stored_in(wire.get(key)) == b"first":
-            return Claim(outcome=Outcome.SERVED, said=f"{what}: {answer.summary}")
+        if response.status == 412 and stored_in(wire.get(key)) == b"first":
+            return Claim(outcome=Outcome.SERVED, said=f"{what}: {response.summary}")
         # Whatever is stored then: a condition that is accepted where it does not hold is passed over.
-        return _claim(what, answer, done=lambda: False)
+        return _claim(what, response, done=lambda: False)
     finally:
         wire.delete(key)
 

@@ -11,7 +11,7 @@ from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire import clock
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 _ONE_BUCKET: Final = (
     "Does the address name a bucket already, or does one bucket stand behind every name? Give the address of the "
@@ -21,19 +21,20 @@ _ONE_BUCKET: Final = (
 
 def probe_clock(wire: S3Wire) -> float:
     """Ask anything, signed with our clock: whatever the answer, its Date tells the server's time."""
-    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
-    if answer.status == 0:
-        raise _silent(wire, answer)
-    if answer.code == "NoSuchKey":
+    response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    if response.status == 0:
+        raise _silent(wire, response)
+    if response.code == "NoSuchKey":
         raise OpeningError(
             f"asked for the bucket {wire.bucket!r}, {wire.endpoint.url} looked for an object. {_ONE_BUCKET}", usage=True
         )
-    return clock.server_offset(answer.header("date"))
+    return clock.server_offset(response.header("date"))
 
 
-def _silent(wire: S3Wire, answer: Answer) -> OpeningError:
+def _silent(wire: S3Wire, response: HttpResponse) -> OpeningError:
     return OpeningError(
-        f"{wire.endpoint.url} does not answer: {answer.error}. Check the address and that the server runs.", usage=True
+        f"{wire.endpoint.url} does not answer: {response.error}. Check the address and that the server runs.",
+        usage=True,
     )
 
 
@@ -54,25 +55,25 @@ class OwnBucket:
 
 def require_bucket(wire: S3Wire) -> None:
     """Raise :class:`OpeningError` unless the bucket is there and lets itself be listed."""
-    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
-    if not answer.ok:
-        raise unusable(wire, answer, f"listing the bucket {wire.bucket!r}")
+    response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    if not response.ok:
+        raise unusable(wire, response, f"listing the bucket {wire.bucket!r}")
 
 
 def make_bucket(wire: S3Wire, own: OwnBucket) -> None:
     """Make the bucket, and note in ``own`` what came of it. Raises :class:`OpeningError` unless it is new and empty."""
     own.may_be_there = True
-    answer = wire.request("PUT")
-    if answer.code == "IllegalLocationConstraintException":
+    response = wire.request("PUT")
+    if response.code == "IllegalLocationConstraintException":
         region = wire.endpoint.region
-        answer = wire.request(
+        response = wire.request(
             "PUT",
             body=f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>"
             "</CreateBucketConfiguration>".encode(),
         )
-    if not answer.ok:
-        own.may_be_there = not 400 <= answer.status < 500
-        raise unusable(wire, answer, f"making the bucket {wire.bucket!r}")
+    if not response.ok:
+        own.may_be_there = not 400 <= response.status < 500
+        raise unusable(wire, response, f"making the bucket {wire.bucket!r}")
     trouble = why_not_new(wire, wire.bucket)
     if trouble:
         raise OpeningError(
@@ -87,9 +88,9 @@ def require_no_such_bucket(wire: S3Wire) -> None:
 
     It may be somebody's, and empty, so that nothing else gives it away.
     """
-    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
-    root = answer.xml()
-    if answer.ok and root is not None and root.tag == KEYS.root:
+    response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    root = response.xml()
+    if response.ok and root is not None and root.tag == KEYS.root:
         raise OpeningError(
             f"the bucket {wire.bucket!r}, which nobody has made yet, is there at {wire.endpoint.url}. {_ONE_BUCKET}",
             usage=True,
@@ -98,8 +99,8 @@ def require_no_such_bucket(wire: S3Wire) -> None:
 
 def remove_side_bucket(wire: S3Wire, bucket: str) -> None:
     """Remove an empty bucket that was made beside the one that is judged; the session's end tries it once more."""
-    answer = wire.request("DELETE", bucket=bucket)
-    if answer.ok or answer.status == 404:
+    response = wire.request("DELETE", bucket=bucket)
+    if response.ok or response.status == 404:
         wire.transport.recorder.side_buckets.discard(bucket)
 
 
@@ -118,37 +119,37 @@ def why_not_new(wire: S3Wire, bucket: str) -> str:
     return f"is not empty: it holds {found.key!r}" if found is not None else ""
 
 
-def unusable(wire: S3Wire, answer: Answer, doing: str) -> OpeningError:
+def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
     """Return the error that tells what an answer means for the use of the backend, and what to do about it."""
-    if answer.status == 0:
-        return _silent(wire, answer)
-    said = f"{doing} at {wire.endpoint.url} gave {answer.summary}"
-    if answer.code in _CREDENTIAL_CODES:
+    if response.status == 0:
+        return _silent(wire, response)
+    said = f"{doing} at {wire.endpoint.url} gave {response.summary}"
+    if response.code in _CREDENTIAL_CODES:
         return OpeningError(
             f"{said}: the credentials are not accepted. Check the access key and the secret key.", usage=True
         )
-    if answer.code == "NoSuchBucket" or answer.status == 404:
+    if response.code == "NoSuchBucket" or response.status == 404:
         return OpeningError(
             f"{said}: there is no such bucket. Create it first, or name another with --bucket.", usage=True
         )
-    root = answer.xml()
-    region = answer.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
-    if answer.status in (301, 307, 400) and region and region != wire.endpoint.region:
+    root = response.xml()
+    region = response.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
+    if response.status in (301, 307, 400) and region and region != wire.endpoint.region:
         return OpeningError(f"{said}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
-    if 300 <= answer.status < 400:
-        to = (answer.header("location") or "").partition("?")[0]
+    if 300 <= response.status < 400:
+        to = (response.header("location") or "").partition("?")[0]
         where = f" to {to!r}; name the address where the bucket is answered (--endpoint, AP_S3_ENDPOINT)" if to else ""
         return OpeningError(
             f"{said}: the server redirects{where}. A redirect is never followed, because the credentials would follow.",
             usage=True,
         )
-    if answer.status == 403:
+    if response.status == 403:
         return OpeningError(
             f"{said}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "
             "s3:CreateBucket where no bucket is named).",
             usage=True,
         )
-    return OpeningError(f"{said}. The backend cannot be judged.", usage=answer.status in range(400, 500))
+    return OpeningError(f"{said}. The backend cannot be judged.", usage=response.status in range(400, 500))
 
 
 def smoke(wire: S3Wire, run_id: str) -> str:
@@ -157,9 +158,9 @@ def smoke(wire: S3Wire, run_id: str) -> str:
     Return the id of the version that was written, '' where the server told none.
     """
     key = f"{MARK}{run_id}/smoke"
-    answer = wire.put(key, b"smoke")
-    if not answer.ok:
-        raise unusable(wire, answer, "writing a probe object")
+    response = wire.put(key, b"smoke")
+    if not response.ok:
+        raise unusable(wire, response, "writing a probe object")
     read = wire.get(key)
     if read.ok and read.body != b"smoke":
         raise OpeningError(
@@ -171,4 +172,4 @@ def smoke(wire: S3Wire, run_id: str) -> str:
     removed = wire.delete(key)
     if not removed.ok:
         raise unusable(wire, removed, "removing the probe object")
-    return answer.header("x-amz-version-id") or ""
+    return response.header("x-amz-version-id") or ""

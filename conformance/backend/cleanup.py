@@ -107,8 +107,8 @@ def _removed(wire: S3Wire, run_id: str, own: OwnBucket | None, lease: Lease | No
 
 
 def _is_gone(wire: S3Wire) -> bool:
-    answer = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
-    return answer.status == 404
+    response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
+    return response.status == 404
 
 
 @dataclass(slots=True, kw_only=True)
@@ -202,8 +202,8 @@ class _Removal:
             for start in range(0, len(found), BATCH):
                 batch = found[start : start + BATCH]
                 named = [(each.key, each.id) if each.id else each.key for each in batch]
-                answer = self.wire.delete_objects(named, quiet=True)
-                if not answer.ok:
+                response = self.wire.delete_objects(named, quiet=True)
+                if not response.ok:
                     return
         else:
             for each in found:
@@ -213,8 +213,8 @@ class _Removal:
                     self._delete_one(replace(each, key=each.key.replace("\n", end)))
 
     def _delete_one(self, entry: Entry) -> bool:
-        answer = self.wire.request("DELETE", entry.key, query=(("versionId", entry.id),) if entry.id else ())
-        return answer.ok or answer.status == 404
+        response = self.wire.request("DELETE", entry.key, query=(("versionId", entry.id),) if entry.id else ())
+        return response.ok or response.status == 404
 
     def _remove_lease(self) -> None:
         gone = [self._delete_one(entry) for entry in self._last.values()]
@@ -261,6 +261,6 @@ def _remove_bucket(wire: S3Wire, listing: Listing) -> list[str]:
         else:
             if other is not None:
                 return [f"it holds what is not of this run, such as {other.key!r}"]
-    answer = wire.request("DELETE")
-    gone = answer.ok or answer.status == 404
-    return [] if gone else [f"removing it gave {answer.summary}"]
+    response = wire.request("DELETE")
+    gone = response.ok or response.status == 404
+    return [] if gone else [f"removing it gave {response.summary}"]

@@ -1,4 +1,4 @@
-"""The backend under test, opened with credentials other than its own. Implements ``session.OtherHands``."""
+"""The backend under test, opened with credentials other than its own. Implements ``session.AlternateCredentials``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRONG_SECRET: Final = "not-the-secret-of-this-backend-at-all"
 
 
 @dataclass(slots=True, kw_only=True)
-class S3Hands:
+class S3AlternateCredentials:
     """An S3 endpoint. ``open_with`` makes a storage with a secret, and shows a function its client before use."""
 
     open_with: Callable[[str, Callable[[Any], None]], Storage]
@@ -64,7 +64,7 @@ class S3Hands:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskHands:
+class DiskAlternateCredentials:
     """A local folder. ``open_with`` makes a storage that signs with the secret given."""
 
     open_with: Callable[[bytes], Storage]

@@ -50,13 +50,13 @@ def lease_age_s(wire: S3Wire, run_id: str) -> float | None:
     A lease whose age cannot be told, or that the server does not let us look at, is 0 seconds old: nothing is removed
     that may be in use.
     """
-    answer = wire.head(lease_key(run_id))
-    if answer.status == 404:
+    response = wire.head(lease_key(run_id))
+    if response.status == 404:
         return None
-    if not answer.ok:
+    if not response.ok:
         return 0.0
     try:
-        written = parsedate_to_datetime(answer.header("last-modified") or "")
-        return max(0.0, (parsedate_to_datetime(answer.header("date") or "") - written).total_seconds())
+        written = parsedate_to_datetime(response.header("last-modified") or "")
+        return max(0.0, (parsedate_to_datetime(response.header("date") or "") - written).total_seconds())
     except (TypeError, ValueError):
         return 0.0

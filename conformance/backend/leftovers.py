@@ -120,15 +120,15 @@ class _Cleaning:
                 yield self._run(wire, run_id, traces.newest, f"{traces} of run {run_id} in bucket {wire.bucket}")
 
     def account(self, account: S3Wire) -> Iterator[Cleaned]:
-        answer = account.request("GET")
-        account.clock_offset_s = clock.server_offset(answer.header("date"))
+        response = account.request("GET")
+        account.clock_offset_s = clock.server_offset(response.header("date"))
         if account.clock_offset_s:
-            answer = account.request("GET")
-        root = answer.xml()
-        if not answer.ok or root is None or root.tag != "ListAllMyBucketsResult":
+            response = account.request("GET")
+        root = response.xml()
+        if not response.ok or root is None or root.tag != "ListAllMyBucketsResult":
             named = [wire for wire in map(self._own(account), self.only_runs) if wire.request("GET").ok]
             if not named:
-                raise unusable(account, answer, "listing the buckets")
+                raise unusable(account, response, "listing the buckets")
             # A key that may not list buckets may still be one that makes and removes them.
             for wire in named:
                 yield self._own_bucket(wire, wire.bucket.removeprefix(MARK), None)

@@ -16,9 +16,9 @@ from typing import Final
 
 from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.wire.exchange import Recorder
-from bucket_conformance.conformance.wire.health import Finding, Health
+from bucket_conformance.conformance.wire.health import Health, HealthCheck
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.api import Storage
 
 REVIVAL_S: Final = 5.0
@@ -49,7 +49,7 @@ class Liveness(ABC):
     def _look(self) -> _Sick | None:
         """Return what is wrong with the backend, ``None`` where nothing is."""
 
-    def check(self) -> Finding:
+    def check(self) -> HealthCheck:
         """Return whether the backend works. One that does not has ``REVIVAL_S`` to come back."""
         # Requests that were held back because of time-outs in a row: one of them is sent again, and decides.
         self._recorder.hopeless = False
@@ -62,10 +62,10 @@ class Liveness(ABC):
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
         if sick is None:
-            return Finding(health=Health.ALIVE if bad <= BLIPS else Health.REVIVED)
+            return HealthCheck(health=Health.ALIVE if bad <= BLIPS else Health.REVIVED)
         # Nothing that follows, not even the clean-up, waits out one time-out after the other.
         self._recorder.hopeless = self._recorder.last_timed_out
-        return Finding(health=Health.DEAD, why=sick.why, silent=sick.silent)
+        return HealthCheck(health=Health.DEAD, why=sick.why, silent=sick.silent)
 
 
 class S3Liveness(Liveness):
@@ -107,12 +107,12 @@ class S3Liveness(Liveness):
         )
 
 
-def _holds(answer: Answer, body: bytes) -> bool:
-    return answer.status == 200 and answer.error is None and answer.body == body
+def _holds(response: HttpResponse, body: bytes) -> bool:
+    return response.status == 200 and response.error is None and response.body == body
 
 
-def _told(answer: Answer) -> str:
-    return f"{answer.summary} with {len(answer.body)} other bytes" if answer.ok else answer.summary
+def _told(response: HttpResponse) -> str:
+    return f"{response.summary} with {len(response.body)} other bytes" if response.ok else response.summary
 
 
 class StorageLiveness(Liveness):

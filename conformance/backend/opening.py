@@ -22,7 +22,7 @@ from bucket_conformance.conformance.backend.checks import (
     smoke,
 )
 from bucket_conformance.conformance.backend.cleanup import remove_run, run_prefixes
-from bucket_conformance.conformance.backend.credentials import DiskHands, S3Hands
+from bucket_conformance.conformance.backend.credentials import DiskAlternateCredentials, S3AlternateCredentials
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.lease import Lease
 from bucket_conformance.conformance.backend.liveness import DiskLiveness, S3Liveness, StorageLiveness
@@ -36,7 +36,7 @@ from bucket_conformance.conformance.backend.versions import require_no_lock, unk
 from bucket_conformance.conformance.backend.views import DiskView, S3View
 from bucket_conformance.conformance.backend.writers import ATTEMPTS, RETRY_S, DiskWriters, S3Writers, importable
 from bucket_conformance.conformance.contract import Capability
-from bucket_conformance.conformance.parts import PART_CAPABILITIES, SystemParts
+from bucket_conformance.conformance.parts import PART_CAPABILITIES, ApplicationParts
 from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, StorageFactory, Target
 from bucket_conformance.conformance.wire.exchange import Recorder, Redactor
@@ -99,12 +99,12 @@ def open_session(
         layout=layout or reference_layout,
         run_id=run_id or new_run_id(),
         recorder=recorder or Recorder(),
-        parts=SystemParts(restart=restart),
+        parts=ApplicationParts(restart=restart),
     ) as session:
         yield session
 
 
-def _with_parts(declared: frozenset[Capability], parts: SystemParts) -> frozenset[Capability]:
+def _with_parts(declared: frozenset[Capability], parts: ApplicationParts) -> frozenset[Capability]:
     return (declared - PART_CAPABILITIES) | parts.capabilities()
 
 
@@ -116,7 +116,7 @@ def _open_s3(
     layout: KeyLayout,
     run_id: str,
     recorder: Recorder,
-    parts: SystemParts,
+    parts: ApplicationParts,
 ) -> Iterator[Session]:
     redactor = Redactor((target.access_key, target.secret_key, target.session_token))
     transport = HttpTransport(recorder, ca_file=target.ca_file)
@@ -209,7 +209,7 @@ def _open_s3(
             view=S3View(wire),
             wire=wire,
             interference=SdkInterference(hook, wire),
-            other_hands=S3Hands(
+            alternate_credentials=S3AlternateCredentials(
                 open_with=open_with,
                 access_key=target.access_key,
                 secret_key=target.secret_key,
@@ -229,7 +229,7 @@ def _open_disk(
     layout: KeyLayout,
     run_id: str,
     recorder: Recorder,
-    parts: SystemParts,
+    parts: ApplicationParts,
 ) -> Iterator[Session]:
     root = Path(tempfile.mkdtemp(prefix=f"{MARK}{run_id}-", dir=target.root))
     secret = secrets.token_bytes(32)
@@ -264,7 +264,7 @@ def _open_disk(
             redactor=Redactor((secret.hex(),)),
             view=DiskView(root),
             interference=_DiskInterference(),
-            other_hands=DiskHands(signing_with),
+            alternate_credentials=DiskAlternateCredentials(signing_with),
             liveness=DiskLiveness(root, recorder),
         )
 
@@ -292,10 +292,10 @@ class _DiskInterference:
         with replaced(os, "unlink", refusing), replaced(os, "remove", refusing):
             yield
 
-    def break_deletes(self, how: str, times: int) -> contextlib.AbstractContextManager[None]:
+    def fail_deletes(self, how: str, times: int) -> contextlib.AbstractContextManager[None]:
         raise LookupError("a file system sends no requests that could break")
 
-    def cut_downloads(self, after: int, times: int) -> contextlib.AbstractContextManager[None]:
+    def truncate_downloads(self, after: int, times: int) -> contextlib.AbstractContextManager[None]:
         raise LookupError("a file system sends no answers that could be cut")
 
     def deny(self, permission: str) -> contextlib.AbstractContextManager[None]:
@@ -310,7 +310,7 @@ def _open_factory(
     layout: KeyLayout,
     run_id: str,
     recorder: Recorder,
-    parts: SystemParts,
+    parts: ApplicationParts,
 ) -> Iterator[Session]:
     transport = HttpTransport(recorder)
     with _telling(target.name, "making the storage"):

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bucket_conformance.conformance.parts import (
+    ApplicationParts,
     ExpiryRule,
+    InvalidSetting,
     LoadedSettings,
     Migrated,
-    Refusal,
-    SettingsRefused,
-    SystemParts,
+    SettingsRejected,
 )
 from bucket_conformance.reference_impl import keys as reference_layout
 from bucket_conformance.reference_impl import retention, settings
@@ -25,7 +25,7 @@ from bucket_conformance.reference_impl.local import LocalStorage
 from bucket_conformance.reference_impl.migrate import migrate
 
 
-def reference_parts(parts: SystemParts, layout: KeyLayout) -> SystemParts:
+def reference_parts(parts: ApplicationParts, layout: KeyLayout) -> ApplicationParts:
     """Return ``parts`` with the reference's. Under another layout without those that are bound to the reference's."""
     parts = replace(parts, settings=ReferenceSettings())
     if layout is not reference_layout:
@@ -41,9 +41,10 @@ class ReferenceSettings:
             found = settings.load(environ)
         except settings.SettingsError as error:
             refusals = tuple(
-                Refusal(name=problem.name, shown=problem.value, allowed=problem.allowed) for problem in error.problems
+                InvalidSetting(name=problem.name, shown=problem.value, allowed=problem.allowed)
+                for problem in error.problems
             )
-            raise SettingsRefused(str(error), refusals) from None
+            raise SettingsRejected(str(error), refusals) from None
         return LoadedSettings(
             values={
                 settings.LOCATION: found.location,

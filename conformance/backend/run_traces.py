@@ -16,7 +16,7 @@ from bucket_conformance.conformance.backend.run_ids import RUN_ID
 from bucket_conformance.conformance.session import LEADS, MARK
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 NOT_SERVED: Final = (404, 405, 501)
 """Answers to a list of uploads, of a bucket that is there, by which servers say that they have none."""
@@ -111,14 +111,14 @@ class Versioning(enum.Enum):
 
 def versioning_of(wire: S3Wire) -> tuple[Versioning, str]:
     """Return what the bucket says of its versioning: also its word for it, or the answer that was none."""
-    answer = wire.request("GET", query=(("versioning", ""),))
-    root = answer.xml()
-    if answer.ok and root is not None:
+    response = wire.request("GET", query=(("versioning", ""),))
+    root = response.xml()
+    if response.ok and root is not None:
         # moto calls an empty one otherwise, and servers that pass the question over send a list of keys.
         status = root.findtext("Status") or ""
-        passed_over = "" if root.tag == "VersioningConfiguration" else f"{answer.summary} with <{root.tag}>"
+        passed_over = "" if root.tag == "VersioningConfiguration" else f"{response.summary} with <{root.tag}>"
         return (Versioning.KEPT if status else Versioning.NEVER), status or passed_over
-    return (Versioning.NEVER if answer.status in NOT_SERVED else Versioning.UNKNOWN), answer.summary
+    return (Versioning.NEVER if response.status in NOT_SERVED else Versioning.UNKNOWN), response.summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +202,8 @@ def _pages(wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool) -> 
     ends = time.monotonic() + LISTING_S
     for _ in range(MOST_PAGES):
         query = (*listing.query, ("encoding-type", "url"), ("prefix", prefix), *after)
-        answer = wire.request("GET", query=sorted(query))
-        page = _page(wire, listing, prefix, answer, needs_name=needs_name)
+        response = wire.request("GET", query=sorted(query))
+        page = _page(wire, listing, prefix, response, needs_name=needs_name)
         yield page
         if page.findtext("IsTruncated") != "true":
             return
@@ -221,13 +221,13 @@ def _pages(wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool) -> 
     raise EndlessListing(f"listing {prefix!r}: no end after {MOST_PAGES} pages")
 
 
-def _page(wire: S3Wire, listing: Listing, prefix: str, answer: Answer, *, needs_name: bool) -> ET.Element:
-    page = answer.xml()
-    if not answer.ok:
-        raise ViewError(f"listing {prefix!r}: {answer.summary}", status=answer.status)
+def _page(wire: S3Wire, listing: Listing, prefix: str, response: HttpResponse, *, needs_name: bool) -> ET.Element:
+    page = response.xml()
+    if not response.ok:
+        raise ViewError(f"listing {prefix!r}: {response.summary}", status=response.status)
     if page is None or page.tag != listing.root:
         what = "no XML" if page is None else f"<{page.tag}>"
-        raise ViewError(f"listing {prefix!r}: {answer.summary} with {what} in place of <{listing.root}>")
+        raise ViewError(f"listing {prefix!r}: {response.summary} with {what} in place of <{listing.root}>")
     named = page.findtext(listing.name)
     if named != wire.bucket and (named is not None or needs_name):
         raise ViewError(f"listing {prefix!r}: the list is of bucket {named!r}, not of {wire.bucket!r}")

@@ -61,7 +61,7 @@ MOST_PAGES: Final = 1000
 MOST_LISTED_BYTES: Final = 48 * 1024 * 1024
 """Most bytes of all pages of one listing by the storage: 150 thousand keys."""
 
-_Trouble = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse | None]
+_Fault = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse | None]
 
 
 class UnreadableResponse(BotoCoreError):
@@ -76,7 +76,7 @@ class SdkHook:
     def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
         self._recorder = recorder
         self._http = _http_session(ca_file, self._response_bounds)
-        self._troubles: list[_Trouble] = []
+        self._faults: list[_Fault] = []
         self._pages = 0
         self._listed_bytes = 0
 
@@ -100,8 +100,8 @@ class SdkHook:
 
         try:
             response = None
-            for trouble in list(self._troubles):
-                response = trouble(request, send)
+            for fault in list(self._faults):
+                response = fault(request, send)
                 if response is not None:
                     break
             if response is None:
@@ -133,17 +133,17 @@ class SdkHook:
             )
 
     @contextmanager
-    def trouble(self, trouble: _Trouble) -> Iterator[None]:
-        """Let ``trouble`` see each request inside the block: it answers, raises, or returns ``None`` to pass.
+    def fault(self, fault: _Fault) -> Iterator[None]:
+        """Let ``fault`` see each request inside the block: it answers, raises, or returns ``None`` to pass.
 
         The SDK's pauses between retries are cut to nothing inside, so that a retry costs no waiting.
         """
-        self._troubles.append(trouble)
+        self._faults.append(fault)
         try:
             with replaced(time, "sleep", lambda _: None):
                 yield
         finally:
-            self._troubles.remove(trouble)
+            self._faults.remove(fault)
 
     def close(self) -> None:
         self._http.close()
@@ -352,7 +352,7 @@ class SdkInterference:
     def refuse_deletes(self, keys: Iterable[str]) -> Iterator[None]:
         refused = set(keys)
 
-        def trouble(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
+        def fault(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
             if request.method == "DELETE":
                 key = self._key_of(request)
                 return _error(request, 403, "AccessDenied") if key in refused else None
@@ -372,15 +372,15 @@ class SdkInterference:
             # What was asked for twice is answered once for each time, as servers do.
             return _answer(request, 200, _delete_result(asked, failed, quiet=_is_quiet(_body_bytes(request))))
 
-        with self._hook.trouble(trouble):
+        with self._hook.fault(fault):
             yield
 
     @contextmanager
-    def break_deletes(self, how: str, times: int) -> Iterator[None]:
+    def fail_deletes(self, how: str, times: int) -> Iterator[None]:
         left = [times]
         lock = threading.Lock()
 
-        def trouble(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
+        def fault(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
             if request.method != "DELETE" and not _is_batch_delete(request):
                 return None
             with lock:
@@ -395,12 +395,12 @@ class SdkInterference:
                 raise ReadTimeoutError(endpoint_url=request.url.partition("?")[0])
             raise ConnectionClosedError(endpoint_url=request.url.partition("?")[0])
 
-        with self._hook.trouble(trouble):
+        with self._hook.fault(fault):
             yield
 
     @contextmanager
     def deny(self, permission: str) -> Iterator[None]:
-        def trouble(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
+        def fault(request: AWSPreparedRequest, _: Callable[[], AWSResponse]) -> AWSResponse | None:
             if self._permission_for(request) != permission:
                 return None
             if _is_batch_delete(request):
@@ -408,7 +408,7 @@ class SdkInterference:
                 return _answer(request, 200, _delete_result(asked, dict.fromkeys(asked, "AccessDenied"), quiet=True))
             return _answer(request, 403, "") if request.method == "HEAD" else _error(request, 403, "AccessDenied")
 
-        with self._hook.trouble(trouble):
+        with self._hook.fault(fault):
             yield
 
     def _permission_for(self, request: AWSPreparedRequest) -> str:
@@ -420,11 +420,11 @@ class SdkInterference:
         return "s3:ListBucket" if on_bucket else "s3:GetObject"
 
     @contextmanager
-    def cut_downloads(self, after: int, times: int) -> Iterator[None]:
+    def truncate_downloads(self, after: int, times: int) -> Iterator[None]:
         left = [times]
         lock = threading.Lock()
 
-        def trouble(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
+        def fault(request: AWSPreparedRequest, send: Callable[[], AWSResponse]) -> AWSResponse | None:
             if request.method != "GET" or not request.stream_output:
                 return None
             with lock:
@@ -436,7 +436,7 @@ class SdkInterference:
                 response.raw = _CutRaw(response.raw, Exchange(origin="", method="", target=""), after)
             return response
 
-        with self._hook.trouble(trouble):
+        with self._hook.fault(fault):
             yield
 
     def _key_of(self, request: AWSPreparedRequest) -> str:

@@ -15,9 +15,9 @@ from bucket_conformance.conformance.wire.s3 import S3Wire
 
 def require_no_lock(wire: S3Wire) -> None:
     """Raise :class:`OpeningError` where the bucket has object lock: what is stored there may have to stay."""
-    answer = wire.request("GET", query=(("object-lock", ""),))
-    root = answer.xml()
-    if not answer.ok or root is None or root.tag != "ObjectLockConfiguration":
+    response = wire.request("GET", query=(("object-lock", ""),))
+    root = response.xml()
+    if not response.ok or root is None or root.tag != "ObjectLockConfiguration":
         return
     if root.findtext("ObjectLockEnabled") == "Enabled":
         raise OpeningError(
@@ -30,17 +30,17 @@ def require_no_lock(wire: S3Wire) -> None:
 def why_versions_stay(wire: S3Wire, run_id: str) -> str:
     """Return why versions and delete markers of the run could not be removed; '' where they can, by trying it."""
     key = f"{MARK}{run_id}/versions"
-    for what, answer in (("writing", wire.put(key, b"a version")), ("deleting", wire.delete(key))):
-        if not answer.ok:
-            return f"{what} an object to try it with gave {answer.summary}"
+    for what, response in (("writing", wire.put(key, b"a version")), ("deleting", wire.delete(key))):
+        if not response.ok:
+            return f"{what} an object to try it with gave {response.summary}"
     try:
         listed = _versions_of(wire, key)
         if not listed:
             return "the list of versions does not show those of an object that was just written and deleted"
         for entry in listed:
-            answer = wire.request("DELETE", key, query=(("versionId", entry.id),))
-            if not answer.ok:
-                return f"removing a version by its id gave {answer.summary}"
+            response = wire.request("DELETE", key, query=(("versionId", entry.id),))
+            if not response.ok:
+                return f"removing a version by its id gave {response.summary}"
         left = _versions_of(wire, key)
     except ViewError as error:
         return f"the versions could not be listed: {error}"

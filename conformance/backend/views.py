@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 WRITE_RETRIES: Final = 3
 """How often a write that the backend failed (5xx, no answer) is tried again."""
@@ -47,10 +47,10 @@ class S3View:
             query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
             if token is not None:
                 query.append(("continuation-token", token))
-            answer = self._wire.request("GET", query=sorted(query))
-            root = answer.xml()
-            if not answer.ok or root is None or root.tag != "ListBucketResult":
-                raise ViewError(f"listing {prefix!r}: {answer.summary}", status=answer.status)
+            response = self._wire.request("GET", query=sorted(query))
+            root = response.xml()
+            if not response.ok or root is None or root.tag != "ListBucketResult":
+                raise ViewError(f"listing {prefix!r}: {response.summary}", status=response.status)
             encoded = root.findtext("EncodingType") == "url"
             for entry in root.iterfind("Contents"):
                 key = entry.findtext("Key") or ""
@@ -71,25 +71,25 @@ class S3View:
                 )
 
     def read(self, key: str) -> bytes | None:
-        answer = self._wire.get(key)
-        if answer.status == 404:
+        response = self._wire.get(key)
+        if response.status == 404:
             return None
-        self._require(answer, "reading", key)
-        return answer.body
+        self._require(response, "reading", key)
+        return response.body
 
     def write(self, key: str, body: bytes) -> None:
-        answer = self._wire.put(key, body)
+        response = self._wire.put(key, body)
         for _ in range(WRITE_RETRIES):
-            if answer.status < 500 and answer.status != 0:
+            if response.status < 500 and response.status != 0:
                 break
             # Setting up is no clause's promise: a client tries again after a 5xx, and so do we.
-            answer = self._wire.put(key, body)
-        self._require(answer, "writing", key)
+            response = self._wire.put(key, body)
+        self._require(response, "writing", key)
 
     @staticmethod
-    def _require(answer: Answer, doing: str, key: str) -> None:
-        if not answer.ok:
-            raise ViewError(f"{doing} {key!r}: {answer.summary}", status=answer.status)
+    def _require(response: HttpResponse, doing: str, key: str) -> None:
+        if not response.ok:
+            raise ViewError(f"{doing} {key!r}: {response.summary}", status=response.status)
 
 
 class DiskView:

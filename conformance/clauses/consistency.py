@@ -161,22 +161,22 @@ def _winners(session: Session, key: str, runners: int, headers: Headers) -> tupl
     It is lost where several won, or where one won whose value is not the one that stands.
     """
     # Several rounds of luck in one: all start together, each on a connection of its own.
-    answers = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
+    responses = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
     # 501 is a clear response, the same for all. After any other server error the value may be stored or not.
-    unclear = [answer.summary for answer in answers if answer.status != 501 and not 0 < answer.status < 500]
-    winners = [number for number, answer in enumerate(answers) if answer.ok]
+    unclear = [response.summary for response in responses if response.status != 501 and not 0 < response.status < 500]
+    winners = [number for number, response in enumerate(responses) if response.ok]
     if len(winners) > 1:
         return f"{len(winners)} winners", True
     if unclear:
         raise Inconclusive(f"{len(unclear)} of {runners} conditional puts came to nothing clear: {unclear[0]}")
-    others = {answer.status for answer in answers if not answer.ok}
+    others = {response.status for response in responses if not response.ok}
     if not winners:
         return f"no winner, {', '.join(str(status) for status in sorted(others))} for all", False
     if others - {409, 412}:
         return f"1 winner, the others told {', '.join(str(status) for status in sorted(others))}", False
-    left = stored_in(answer := session.wire.get(key))
+    left = stored_in(response := session.wire.get(key))
     if not tells(left):
-        raise Inconclusive(f"1 of {runners} conditional puts won, and reading what stands gave {answer.summary}")
+        raise Inconclusive(f"1 of {runners} conditional puts won, and reading what stands gave {response.summary}")
     lost = left != _body_of(winners[0])
     return "1 winner, but another value stands" if lost else ONE_WINNER, lost
 

@@ -320,7 +320,7 @@ def test_a_broken_request_is_retried_or_accounted_for(session: Session, how: str
     project = Project(session)
     keys = [project.key(number) for number in range(count)]
     session.populate([keys[at] for at in edges(count)])
-    with session.interference.break_deletes(how, times):
+    with session.interference.fail_deletes(how, times):
         result, error = _outcome(session, keys)
     left = set(project.left())
     wrongs = _untruths(keys, result, left, alive={keys[at] for at in edges(count)})
@@ -395,8 +395,8 @@ def test_a_signed_url_of_a_deleted_key_serves_nothing(session: Session, ask_befo
     if ask_before:
         session.fetch(url)
     session.storage.delete_files([key])
-    answer = session.fetch(url)
-    compare((answer.status, content in answer.body), (404, False), "status of the URL, content in its answer")
+    response = session.fetch(url)
+    compare((response.status, content in response.body), (404, False), "status of the URL, content in its answer")
 
 
 @clause(

@@ -44,8 +44,8 @@ def _hold(session: Session, keys: Sequence[str]) -> list[str]:
 
 
 def _has(session: Session, key: str) -> bool:
-    answer = session.wire.get(key)
-    return answer.ok and answer.body == key.encode()
+    response = session.wire.get(key)
+    return response.ok and response.body == key.encode()
 
 
 def _harm_to(session: Session, missing: Iterable[str]) -> Harm | None:
@@ -118,12 +118,12 @@ def test_special_characters_name_the_very_key(session: Session, tail: str) -> No
     live = _hold(session, [*decoys, key])
     if key not in live:
         return  # whether a server stores and distinguishes such a key is decided by KEY-009 and KEY-010
-    answer = session.wire.delete_objects([key])
+    response = session.wire.delete_objects([key])
     left = [decoy for decoy in live if decoy != key and _has(session, decoy)]
     observed = ("there" if session.wire.get(key).ok else "gone", left)
     promised = ("gone", [decoy for decoy in live if decoy != key])
     harm = _harm_to(session, [decoy for decoy in promised[1] if decoy not in left])
-    compare(observed, promised, f"the key, and the decoys left ({answer.summary})", harm=harm)
+    compare(observed, promised, f"the key, and the decoys left ({response.summary})", harm=harm)
 
 
 def _misreadings(tail: str) -> list[str]:
@@ -143,9 +143,9 @@ def _told(session: Session, live: Sequence[str], said: str) -> str:
 def _gone(session: Session, live: Sequence[str]) -> int:
     """Return how many of the ``live`` keys are gone."""
     heads = {key: session.wire.head(key) for key in live}
-    if unclear := next((answer for answer in heads.values() if not answer.ok and answer.status != 404), None):
+    if unclear := next((response for response in heads.values() if not response.ok and response.status != 404), None):
         raise Inconclusive(f"whether keys are gone could not be seen: HEAD gave {unclear.summary}")
-    return sum(answer.status == 404 for answer in heads.values())
+    return sum(response.status == 404 for response in heads.values())
 
 
 @clause(
@@ -185,9 +185,9 @@ def test_the_answer_names_each_key_unless_quiet(session: Session, tails: list[st
     prefix = session.fresh_prefix()
     keys = sorted(prefix + tail for tail in tails)
     # The keys need not exist: a missing one counts as deleted, and is named like the others.
-    answer = session.wire.delete_objects(keys, quiet=quiet)
-    root = answer.xml()
-    compare(answer.status if root is not None else "no XML", 200, "answer", promise="200 with an XML_LINE_ENDS body")
+    response = session.wire.delete_objects(keys, quiet=quiet)
+    root = response.xml()
+    compare(response.status if root is not None else "no XML", 200, "answer", promise="200 with an XML_LINE_ENDS body")
     assert root is not None
     deleted = [element.text or "" for element in root.iterfind("Deleted/Key")]
     errors = [element.text or "" for element in root.iterfind("Error/Key")]
@@ -237,9 +237,9 @@ def test_a_wrong_digest_deletes_nothing(session: Session, wrong: str) -> None:
     prefix = session.fresh_prefix()
     live = [f"{prefix}a", f"{prefix}b"]
     session.populate(live)
-    answer = session.wire.delete_objects(live, headers=headers)
+    response = session.wire.delete_objects(live, headers=headers)
     gone = _gone(session, live)
-    observed, harm = f"{answer.summary}, {gone} of 2 deleted", Harm.LOSES_DATA if gone else None
+    observed, harm = f"{response.summary}, {gone} of 2 deleted", Harm.LOSES_DATA if gone else None
     compare(observed, f"{code}, 0 of 2 deleted", f"a batch with the {wrong}", harm=harm)
 
 
@@ -269,10 +269,10 @@ def test_a_malformed_batch_deletes_nothing(session: Session, defect: str) -> Non
     key = f"{session.fresh_prefix()}a"
     session.populate([key])
     body = MALFORMED[defect](key).encode()
-    answer = session.wire.request(
+    response = session.wire.request(
         "POST", query=(("delete", ""),), headers=(("Content-MD5", content_md5(body)),), body=body
     )
-    compare(_told(session, [key], answer.summary), "400 MalformedXML, 0 of 1 deleted", f"a batch with {defect}")
+    compare(_told(session, [key], response.summary), "400 MalformedXML, 0 of 1 deleted", f"a batch with {defect}")
 
 
 @clause(
@@ -365,10 +365,10 @@ def test_a_batch_delete_in_a_versioned_bucket_can_be_undone(session: Session) ->
     with versioned_bucket(session) as bucket:
         version = wire.request("PUT", key, bucket=bucket, body=content).header("x-amz-version-id") or ""
         body = delete_body([key])
-        answer = wire.request(
+        response = wire.request(
             "POST", bucket=bucket, query=(("delete", ""),), headers=(("Content-MD5", content_md5(body)),), body=body
         )
-        root = answer.xml()
+        root = response.xml()
         row = root.find("Deleted") if root is not None else None
         marker = (row.findtext("DeleteMarkerVersionId") or "") if row is not None else ""
         observed = {
@@ -414,5 +414,5 @@ def test_a_batch_without_a_digest_deletes_nothing(session: Session) -> None:
     prefix = session.fresh_prefix()
     live = [f"{prefix}a", f"{prefix}b"]
     session.populate(live)
-    answer = session.wire.delete_objects(live, headers=())
-    compare(_told(session, live, str(answer.status)), "400, 0 of 2 deleted", "a batch without a digest")
+    response = session.wire.delete_objects(live, headers=())
+    compare(_told(session, live, str(response.status)), "400, 0 of 2 deleted", "a batch without a digest")

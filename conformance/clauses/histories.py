@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
-from bucket_conformance.conformance.history import NEVER, WRITES, Event, Op, Said, Undecided, violation
+from bucket_conformance.conformance.history import NEVER, WRITES, Event, Op, Response, Undecided, violation
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
 from bucket_conformance.conformance.testkit.history_drawing import draw_text
@@ -28,7 +28,7 @@ from bucket_conformance.conformance.testkit.sources import (
     LINEARIZABILITY,
 )
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 CHECK_S: Final = 2.0
@@ -36,7 +36,7 @@ CHECK_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Invocation:
     """One operation in the script of a client, on the key with this index."""
 
     op: Op
@@ -46,7 +46,7 @@ class Ask:
         return f"{self.op} k{self.key}"
 
 
-Script = tuple[Ask, ...]
+Script = tuple[Invocation, ...]
 
 _PLAIN: Final = (Op.PUT, Op.PUT, Op.GET, Op.GET, Op.HEAD, Op.DELETE, Op.LIST)
 _CONDITIONAL: Final = (Op.PUT, Op.GET, Op.GET, Op.DELETE, Op.CREATE, Op.CREATE, Op.SWAP)
@@ -54,13 +54,13 @@ _CONDITIONAL: Final = (Op.PUT, Op.GET, Op.GET, Op.DELETE, Op.CREATE, Op.CREATE, 
 
 def _scripts(ops: Sequence[Op]) -> st.SearchStrategy[tuple[Script, ...]]:
     """Generate the scripts of three clients over two keys."""
-    ask = st.builds(Ask, st.sampled_from(ops), st.integers(0, 1))
+    ask = st.builds(Invocation, st.sampled_from(ops), st.integers(0, 1))
     script = st.lists(ask, min_size=1, max_size=8).map(tuple)
     return st.tuples(script, script, script)
 
 
 def _loop(*ops: Op) -> Script:
-    return tuple(Ask(op, 0) for op in ops * 3)
+    return tuple(Invocation(op, 0) for op in ops * 3)
 
 
 WRITER_AND_READERS: Final = (
@@ -100,7 +100,7 @@ class _Values:
         return self._by_size.get(size, (f"{size} bytes nobody wrote", b""))[0]
 
 
-Answered = tuple[Said, str | None]
+Answered = tuple[Response, str | None]
 Performer = Callable[[Op, str, str, bytes], Answered | None]
 """Carries out one operation with a new value; returns ``None`` where there was nothing to do."""
 
@@ -119,7 +119,7 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
             if outcome is None:
                 continue
             said, value = outcome
-            answered = time.monotonic() if said is not Said.UNKNOWN else NEVER
+            answered = time.monotonic() if said is not Response.UNKNOWN else NEVER
             expected = None
             if ask.op is Op.SWAP:
                 expected, value = value, name
@@ -146,7 +146,7 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
 def _require_an_order(session: Session, events: list[Event], mark: int, look: Callable[[str], str | None]) -> None:
     """Raise ``Deviation`` where no order explains the events. ``look`` downloads a key of the events again."""
     asked = [event for event in events if event.op in WRITES and event.op is not Op.DELETE]
-    if asked and all(event.said is Said.UNKNOWN for event in asked):
+    if asked and all(event.said is Response.UNKNOWN for event in asked):
         # Any order is compatible with operations that may never have happened.
         raise Inconclusive(f"none of {len(asked)} concurrent uploads got a clear answer")
     try:
@@ -191,22 +191,22 @@ def test_a_concurrent_history_has_an_order(session: Session, scripts: tuple[Scri
             match op:
                 case Op.PUT:
                     storage.upload(key, body)
-                    return Said.DONE, name
+                    return Response.DONE, name
                 case Op.GET:
-                    return Said.DONE, values.of_body(storage.download(key))
+                    return Response.DONE, values.of_body(storage.download(key))
                 case Op.HEAD:
-                    return Said.DONE, values.of_size(storage.stat(key).size)
+                    return Response.DONE, values.of_size(storage.stat(key).size)
                 case Op.DELETE:
                     storage.delete_files([key])
-                    return Said.DONE, None
+                    return Response.DONE, None
                 case _:
                     listed = any(stat.key == key for stat in storage.list(project.prefix))
-                    return (Said.PRESENT if listed else Said.ABSENT), None
+                    return (Response.PRESENT if listed else Response.ABSENT), None
         except StorageError as error:
             if error.code is ErrorCode.NOT_FOUND:
-                return Said.ABSENT, None
+                return Response.ABSENT, None
             if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.CONFLICT, ErrorCode.UNKNOWN):
-                return Said.UNKNOWN, name if op is Op.PUT else None
+                return Response.UNKNOWN, name if op is Op.PUT else None
             raise
 
     def look(key: str) -> str | None:
@@ -244,45 +244,45 @@ def test_a_concurrent_history_with_conditions_has_an_order(session: Session, scr
             case Op.PUT:
                 return _done(wire.put(key, body).ok), name
             case Op.DELETE:
-                answer = wire.delete(key)
-                return _done(answer.ok or answer.status == 404), None
+                response = wire.delete(key)
+                return _done(response.ok or response.status == 404), None
             case Op.CREATE:
                 return _clear(wire.put(key, body, (("If-None-Match", "*"),))), name
             case Op.SWAP:
                 seen: dict[str, tuple[str, str]] = last_read.__dict__
                 if key not in seen:
-                    answer = wire.get(key)
-                    if not answer.ok:
+                    response = wire.get(key)
+                    if not response.ok:
                         return None  # no value to update
-                    seen[key] = (values.of_body(answer.body), answer.header("etag") or "")
+                    seen[key] = (values.of_body(response.body), response.header("etag") or "")
                 value, etag = seen.pop(key)
                 return _clear(wire.put(key, body, (("If-Match", etag),))), value
             case _:
-                answer = wire.get(key)
-                if answer.status == 404:
-                    return Said.ABSENT, None
-                if not answer.ok:
-                    return Said.UNKNOWN, None
-                value = values.of_body(answer.body)
-                last_read.__dict__[key] = (value, answer.header("etag") or "")
-                return Said.DONE, value
+                response = wire.get(key)
+                if response.status == 404:
+                    return Response.ABSENT, None
+                if not response.ok:
+                    return Response.UNKNOWN, None
+                value = values.of_body(response.body)
+                last_read.__dict__[key] = (value, response.header("etag") or "")
+                return Response.DONE, value
 
     def look(key: str) -> str | None:
-        answer = wire.get(keys[int(key[1:])])
-        if answer.status == 404:
+        response = wire.get(keys[int(key[1:])])
+        if response.status == 404:
             return None
-        if not answer.ok:
-            raise LookupError(answer.summary)
-        return values.of_body(answer.body)
+        if not response.ok:
+            raise LookupError(response.summary)
+        return values.of_body(response.body)
 
     mark = session.recorder.mark()
     _require_an_order(session, _record(scripts, keys, values, perform), mark, look)
 
 
-def _done(clearly: bool) -> Said:
-    return Said.DONE if clearly else Said.UNKNOWN
+def _done(clearly: bool) -> Response:
+    return Response.DONE if clearly else Response.UNKNOWN
 
 
-def _clear(answer: Answer) -> Said:
+def _clear(response: HttpResponse) -> Response:
     """Return the result of a conditional write. A 409 reports a race and says nothing about the value: unclear."""
-    return Said.REFUSED if answer.status in (404, 412) else _done(answer.ok)
+    return Response.REFUSED if response.status in (404, 412) else _done(response.ok)

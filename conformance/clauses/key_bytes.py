@@ -20,31 +20,31 @@ from bucket_conformance.conformance.testkit.sources import (
 )
 from bucket_conformance.conformance.verdict import compare, require, show
 from bucket_conformance.conformance.wire.stored_bytes import is_lost, stored_in
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 def listed(session: Session, prefix: str) -> list[str] | str:
     """Return the keys that the server lists below a prefix, sorted; or a text that says what it returned instead."""
-    answer = session.wire.request(
+    response = session.wire.request(
         "GET", query=(("encoding-type", "url"), ("list-type", "2"), ("prefix", prefix), ("max-keys", "100"))
     )
-    root = answer.xml()
-    if not answer.ok or root is None:
-        return f"the listing gave {answer.summary}, {'well-formed' if root is not None else 'malformed'} XML"
+    root = response.xml()
+    if not response.ok or root is None:
+        return f"the listing gave {response.summary}, {'well-formed' if root is not None else 'malformed'} XML"
     encoded = root.findtext("EncodingType") == "url"
     keys = (entry.findtext("Key") or "" for entry in root.iterfind("Contents"))
     return sorted(unquote_plus(key) if encoded else key for key in keys)
 
 
-def read(answer: Answer) -> bytes | str:
+def read(response: HttpResponse) -> bytes | str:
     """Return the body of a successful response, or else its status and error code."""
-    return answer.body if answer.ok else answer.summary
+    return response.body if response.ok else response.summary
 
 
 def stored(session: Session, key: str, body: bytes, what: str) -> None:
     """Store a body under a key; raise ``Deviation`` where the server does not accept it."""
-    answer = session.wire.put(key, body)
-    require(answer.ok, promised=f"{what}: PUT is accepted", observed=f"PUT gives {answer.summary}")
+    response = session.wire.put(key, body)
+    require(response.ok, promised=f"{what}: PUT is accepted", observed=f"PUT gives {response.summary}")
 
 
 def _kept_byte_for_byte(session: Session, key: str, prefix: str, what: str) -> None:
@@ -147,10 +147,10 @@ def _stay_apart(session: Session, keys: tuple[str, str], what: str, prefix: str 
     wire = session.wire
     for key in keys:
         stored(session, key, key.encode(), f"{what}: {key!r}")
-    answers, due = [wire.get(key) for key in keys], [key.encode() for key in keys]
-    seen = [read(answer) for answer in answers]
+    responses, due = [wire.get(key) for key in keys], [key.encode() for key in keys]
+    seen = [read(response) for response in responses]
     # Only the first object can be lost, overwritten by the second; a second that is missing was never stored.
-    compare(seen, due, f"{what}: GET of both", harm=Harm.LOSES_DATA if is_lost(answers[0], due[0]) else None)
+    compare(seen, due, f"{what}: GET of both", harm=Harm.LOSES_DATA if is_lost(responses[0], due[0]) else None)
     if prefix is not None:
         compare(listed(session, prefix), sorted(keys), f"{what}: keys listed")
     wire.delete(keys[0])
@@ -240,8 +240,8 @@ def test_a_key_of_1024_bytes_is_accepted(session: Session, size_and_width: tuple
 def test_a_longer_key_is_refused_and_leaves_nothing(session: Session, size_and_width: tuple[int, int]) -> None:
     size, width = size_and_width
     prefix = session.fresh_prefix()
-    answer = session.wire.put(_key_of(size, width, prefix), b"too long")
-    observed = (answer.status, answer.code, listed(session, prefix))
+    response = session.wire.put(_key_of(size, width, prefix), b"too long")
+    observed = (response.status, response.code, listed(session, prefix))
     compare(observed, (400, "KeyTooLongError", []), f"PUT of a key of {size} bytes, {width} per character; keys listed")
 
 

@@ -173,10 +173,10 @@ def test_a_signed_url_serves_only_its_own_owner(session: Session, deleted: bool)
     url = session.signed_url(key, expires_in=3600)
     if deleted:
         session.storage.delete_files([key])
-    answer = session.fetch(url)
-    served = [who for who, other in tenants.others.items() if answer.ok and answer.body == other.encode()]
+    response = session.fetch(url)
+    served = [who for who, other in tenants.others.items() if response.ok and response.body == other.encode()]
     content = None if deleted else key.encode()
-    observed = (served, answer.body if answer.ok else None)
+    observed = (served, response.body if response.ok else None)
     what = "other owners' files served, and the content served, by the URL of an own file"
     compare(observed, ([], content), what, harm=Harm.CROSSES_TENANTS if served else None)
 

@@ -24,7 +24,7 @@ from bucket_conformance.conformance.testkit.sources import (
 )
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.s3 import content_md5
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.keys import FILE_TYPES, Scope
 
 LIFECYCLE: Final = (("lifecycle", ""),)
@@ -53,7 +53,7 @@ def own_bucket(session: Session) -> Iterator[str]:
         remove_side_bucket(session.wire, name)
 
 
-def put_lifecycle(session: Session, bucket: str, rules: str) -> Answer:
+def put_lifecycle(session: Session, bucket: str, rules: str) -> HttpResponse:
     body = f'<LifecycleConfiguration xmlns="{NAMESPACE}">{rules}</LifecycleConfiguration>'.encode()
     headers = (("Content-MD5", content_md5(body)), ("Content-Type", "application/xml"))
     return session.wire.request("PUT", query=LIFECYCLE, headers=headers, body=body, bucket=bucket)
@@ -66,9 +66,9 @@ def rule_xml(rule: ExpiryRule) -> str:
     )
 
 
-def kept_rules(answer: Answer) -> dict[str, tuple[str, str, str]]:
+def kept_rules(response: HttpResponse) -> dict[str, tuple[str, str, str]]:
     """Return the rules in a response: prefix, days and status by id."""
-    root = answer.xml()
+    root = response.xml()
     found = {}
     for rule in root.iterfind("Rule") if root is not None else ():
         # A server may use the old form or the new one; both mean the same prefix.
@@ -151,9 +151,9 @@ def test_versioning_status_is_kept(session: Session) -> None:
 def _set_versioning(session: Session, bucket: str, status: str) -> str:
     body = f'<VersioningConfiguration xmlns="{NAMESPACE}"><Status>{status}</Status></VersioningConfiguration>'.encode()
     headers = (("Content-MD5", content_md5(body)), ("Content-Type", "application/xml"))
-    answer = session.wire.request("PUT", query=VERSIONING, headers=headers, body=body, bucket=bucket)
-    if not answer.ok:
-        return f"setting {status}: {answer.summary}"
+    response = session.wire.request("PUT", query=VERSIONING, headers=headers, body=body, bucket=bucket)
+    if not response.ok:
+        return f"setting {status}: {response.summary}"
     read = session.wire.request("GET", query=VERSIONING, bucket=bucket)
     root = read.xml()
     return (root.findtext("Status") or "no status") if read.ok and root is not None else f"reading: {read.summary}"

@@ -118,9 +118,9 @@ def test_common_prefixes_are_listed_once(session: Session, tree: tuple[list[str]
 def test_encoded_names_decode_to_the_keys(session: Session, tail: str) -> None:
     prefix = session.fresh_prefix()
     held = held_of(session, prefix, [tail])
-    answer = ask(session, list_type=2, encoding_type="url", prefix=prefix)
-    compare(keys_of([page_of(answer)], prefix), held, "keys listed with encoding-type=url")
-    root = answer.xml()
+    response = ask(session, list_type=2, encoding_type="url", prefix=prefix)
+    compare(keys_of([page_of(response)], prefix), held, "keys listed with encoding-type=url")
+    root = response.xml()
     seen = root.findtext("EncodingType") if root is not None else None
     compare(seen, "url", "EncodingType in the answer to encoding-type=url")
 
@@ -289,8 +289,8 @@ def test_markers_page_to_the_same_set(session: Session, tree: tuple[list[str], s
 @examples("text", ["abc", "-1", "1.5", "1x", "0x10", "-1000", "1e2"])
 @given(text=st.integers(-5000, -1).map(str) | st.text("abcxyz", min_size=1, max_size=4))
 def test_max_keys_that_is_no_number_is_refused(session: Session, text: str) -> None:
-    answer = ask(session, list_type=2, prefix=session.fresh_prefix(), max_keys=text)
-    require(400 <= answer.status < 500, promised=f"max-keys={text} is refused (4xx)", observed=answer.summary)
+    response = ask(session, list_type=2, prefix=session.fresh_prefix(), max_keys=text)
+    require(400 <= response.status < 500, promised=f"max-keys={text} is refused (4xx)", observed=response.summary)
 
 
 @also("LIST-009")
@@ -331,10 +331,10 @@ UNCARRIED: Final = ("a\x01b", "a\x08b", "a\x0bb", "a\x0cb", "a\x1bb", "a\x1fb", 
 @given(tail=st.sampled_from(UNCARRIED) | st.text("a\x01\x02\x03\x0e\x1d\x1f", min_size=1, max_size=4))
 def test_keys_xml_cannot_carry_are_listed(session: Session, tail: str) -> None:
     prefix = session.fresh_prefix()
-    answer = session.wire.put(prefix + tail, b"x")
+    response = session.wire.put(prefix + tail, b"x")
     try:
         # Listings do not promise that the server accepts such a key.
-        only_if(answer.ok, f"a key with {tail!r} is not taken: PUT gives {answer.summary}")
+        only_if(response.ok, f"a key with {tail!r} is not taken: PUT gives {response.summary}")
         page = list_page(session, prefix=prefix, encoding_type="url")
         compare(keys_of([page], prefix), [tail], f"keys listed with encoding-type=url, {tail!r} being stored")
     finally:
@@ -356,9 +356,9 @@ TOKENS: Final = ("made-up", "not a token", "0", "AAAA", "MTIzNDU2Nzg5MDEyMzQ1Njc
 @examples("token", TOKENS)
 @given(token=st.text("abcXYZ012=/+", min_size=1, max_size=40))
 def test_a_made_up_token_is_refused(session: Session, token: str) -> None:
-    answer = ask(session, list_type=2, prefix=session.fresh_prefix(), continuation_token=token)
+    response = ask(session, list_type=2, prefix=session.fresh_prefix(), continuation_token=token)
     require(
-        400 <= answer.status < 500 or answer.status == 501,
+        400 <= response.status < 500 or response.status == 501,
         promised=f"continuation-token={show(token, limit=40)} is refused (4xx, 501)",
-        observed=answer.summary,
+        observed=response.summary,
     )

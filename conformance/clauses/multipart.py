@@ -23,7 +23,7 @@ from bucket_conformance.conformance.testkit.sources import (
 )
 from bucket_conformance.conformance.verdict import compare, require
 from bucket_conformance.conformance.wire.exchange import Headers
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 LEAST_PART: Final = 5 * MIB
 """Minimum size of a part other than the last, in bytes."""
@@ -48,9 +48,9 @@ def test_parts_are_joined_by_number(session: Session, order: tuple[int, ...]) ->
     with Upload(session) as upload:
         for number in order:
             upload.part(number, bodies[number])
-        answer = upload.complete()
+        response = upload.complete()
         stored = upload.stored()
-    compare(completed(answer), True, f"parts {order} are completed ({answer.summary})")
+    compare(completed(response), True, f"parts {order} are completed ({response.summary})")
     compare(stored, b"".join(bodies[n] for n in sorted(order)), f"parts sent in the order {order}, joined")
 
 
@@ -61,9 +61,9 @@ def test_the_last_upload_of_a_part_counts(session: Session, sizes: tuple[int, in
     with Upload(session) as upload:
         for salt, size in enumerate(sizes):
             upload.part(1, pattern_bytes(size, salt=salt))
-        answer = upload.complete()
+        response = upload.complete()
         stored = upload.stored()
-    compare(completed(answer), True, f"a part that was sent twice is completed ({answer.summary})")
+    compare(completed(response), True, f"a part that was sent twice is completed ({response.summary})")
     compare(stored, pattern_bytes(sizes[1], salt=1), "stored of a part that was sent twice")
 
 
@@ -92,7 +92,7 @@ def test_an_aborted_upload_leaves_nothing(session: Session, parts: int, overwrit
         aborted = upload.abort()
         later = {"a part": upload.part(1, b"late"), "the completion": upload.complete(named)}
         stored = upload.stored()
-    dead = {what: (answer.status, answer.code) for what, answer in later.items()}
+    dead = {what: (response.status, response.code) for what, response in later.items()}
     compare(aborted.status, 204, "status of the abort")
     compare(dead, dict.fromkeys(dead, (404, "NoSuchUpload")), "status and code after the abort")
     compare(stored, before, "stored after the abort")
@@ -114,9 +114,9 @@ def test_a_small_part_before_the_last_is_refused(session: Session, size: int) ->
     with Upload(session) as upload:
         upload.part(1, pattern_bytes(size))
         upload.part(2, b"the last")
-        answer = upload.complete()
+        response = upload.complete()
         stored = upload.stored()
-    observed = (completed(answer), answer.code, None if stored is None else f"{len(stored)} bytes")
+    observed = (completed(response), response.code, None if stored is None else f"{len(stored)} bytes")
     compare(observed, (False, "EntityTooSmall", None), f"completed, code, stored with a first part of {size} bytes")
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_completion_is_refused(session: Session, wrong: str) -> None:
         # Where it is named as the last of all, it may be small.
         upload.part(2, pattern_bytes(1000 if wrong in ("wrong ETag", "swapped ETags") else LEAST_PART, salt=2))
         first, second = upload.etags.get(1, ""), upload.etags.get(2, "")
-        answer = upload.complete(
+        response = upload.complete(
             {
                 "wrong ETag": [(1, f'"{"0" * 32}"'), (2, second)],
                 "swapped ETags": [(1, second), (2, first)],
@@ -156,11 +156,11 @@ def test_a_wrong_completion_is_refused(session: Session, wrong: str) -> None:
             }[wrong]
         )
         stored = upload.stored()
-    observed = (completed(answer), answer.code, None if stored is None else f"{len(stored)} bytes")
+    observed = (completed(response), response.code, None if stored is None else f"{len(stored)} bytes")
     compare(observed, (False, WRONG_COMPLETIONS[wrong], None), f"completed, code, stored ({wrong})")
 
 
-def _copy(session: Session, source: str, target: str, headers: Headers = ()) -> Answer:
+def _copy(session: Session, source: str, target: str, headers: Headers = ()) -> HttpResponse:
     name = quote(f"{session.wire.bucket}/{source}".encode(), safe="/-._~")
     return session.wire.request("PUT", target, headers=[("x-amz-copy-source", f"/{name}"), *headers])
 
@@ -219,15 +219,15 @@ def test_a_copy_onto_itself_needs_a_change(session: Session, directive: str) -> 
     promised: tuple[object, ...]
     if directive == "REPLACE":
         new = [("Content-Type", "text/plain"), ("x-amz-meta-shape", "round"), ("x-amz-metadata-directive", directive)]
-        answer = _copy(session, key, key, new)
+        response = _copy(session, key, key, new)
         promised = ("200", body, "text/plain", None, "round")
     else:
         said = [] if directive == "none" else [("x-amz-metadata-directive", directive)]
-        answer = _copy(session, key, key, said)
+        response = _copy(session, key, key, said)
         promised = ("400 InvalidRequest", body, "text/css", "blue", None)
     got = wire.get(key)
     metadata = (got.header("x-amz-meta-colour"), got.header("x-amz-meta-shape"))
-    observed = (answer.summary, got.body, got.header("content-type"), *metadata)
+    observed = (response.summary, got.body, got.header("content-type"), *metadata)
     require(
         observed == promised,
         promised=f"directive {directive}: {_described(promised)}",

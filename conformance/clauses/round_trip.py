@@ -368,7 +368,7 @@ def test_a_download_that_is_cut_is_whole_or_an_error(session: Session, size: int
     key, body = session.fresh_key(), pattern_bytes(size)
     session.storage.upload(key, body)
     observed: bytes | str
-    with session.interference.cut_downloads(after, times):
+    with session.interference.truncate_downloads(after, times):
         try:
             observed = session.storage.download(key)
         except StorageError as error:
@@ -390,7 +390,7 @@ def test_a_stream_that_is_cut_never_looks_ended(session: Session, size: int, aft
     session.storage.upload(key, pattern_bytes(size))
     come = 0
     outcome = "an end"
-    with session.interference.cut_downloads(after, 1000):
+    with session.interference.truncate_downloads(after, 1000):
         try:
             with session.storage.open(key) as stream:
                 while piece := stream.read(64 * KIB):

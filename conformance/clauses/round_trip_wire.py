@@ -34,7 +34,7 @@ from bucket_conformance.conformance.testkit.sources import (
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
 from bucket_conformance.conformance.wire.stored_bytes import is_lost
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 CONTENT_TYPES: Final = (
     "text/plain",
@@ -90,7 +90,7 @@ def test_content_type_and_metadata_come_back(session: Session, content_type: str
     key = session.fresh_key()
     headers = [("Content-Type", content_type), *((f"x-amz-meta-{name}", value) for name, value in metadata.items())]
     put = session.wire.put(key, b"described", headers)
-    observed = [(put.status, *_described(answer)) for answer in (session.wire.head(key), session.wire.get(key))]
+    observed = [(put.status, *_described(response)) for response in (session.wire.head(key), session.wire.get(key))]
     promised = [(200, _media_type(content_type), metadata)] * 2
     compare(observed, promised, "status of PUT, content type and metadata by HEAD and GET")
 
@@ -108,10 +108,10 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
     }
 
 
-def _described(answer: Answer) -> tuple[tuple[str, dict[str, str]] | None, dict[str, str]]:
+def _described(response: HttpResponse) -> tuple[tuple[str, dict[str, str]] | None, dict[str, str]]:
     prefix = "x-amz-meta-"
-    kept = {name.lower().removeprefix(prefix): value for name, value in answer.headers if _is_metadata(name)}
-    told = answer.header("content-type")
+    kept = {name.lower().removeprefix(prefix): value for name, value in response.headers if _is_metadata(name)}
+    told = response.header("content-type")
     return _media_type(told) if told else None, kept
 
 
@@ -359,12 +359,14 @@ def test_a_subresource_request_leaves_the_object_alone(session: Session, request
     key, body = session.fresh_key(), pattern_bytes(300, salt=5)
     session.wire.put(key, body, [("Content-Type", "text/plain")])
     sent = b"" if method in ("GET", "DELETE") else b"<Nothing/>"
-    answer = session.wire.request(method, key, query=((name, ""),), body=sent)
+    response = session.wire.request(method, key, query=((name, ""),), body=sent)
     held = session.wire.get(key)
-    observed = (answer.body == body, held.status, held.body, held.header("content-type"))
-    compare(observed[0], False, f"the object's bytes as the answer to {method} ?{name} ({answer.summary})")
+    observed = (response.body == body, held.status, held.body, held.header("content-type"))
+    compare(observed[0], False, f"the object's bytes as the answer to {method} ?{name} ({response.summary})")
     harm = Harm.LOSES_DATA if is_lost(held, body) else None
-    compare(observed[1:], (200, body, "text/plain"), f"the object after {method} ?{name} ({answer.summary})", harm=harm)
+    compare(
+        observed[1:], (200, body, "text/plain"), f"the object after {method} ?{name} ({response.summary})", harm=harm
+    )
 
 
 BUCKET_SUBRESOURCES: Final = (
@@ -393,10 +395,10 @@ def test_deleting_a_subresource_leaves_the_bucket(session: Session, name: str) -
     if trouble := why_not_new(session.wire, bucket):
         raise Inconclusive(f"this is tried on a bucket of its own, and the one that was made {trouble}")
     try:
-        answer = session.wire.request("DELETE", bucket=bucket, query=((name, ""),))
+        response = session.wire.request("DELETE", bucket=bucket, query=((name, ""),))
         listing = session.wire.request("GET", bucket=bucket, query=(("list-type", "2"),))
         harm = Harm.LOSES_DATA if listing.status == 404 and listing.code == "NoSuchBucket" else None
-        compare(listing.summary, "200", f"listing of the bucket after DELETE ?{name} ({answer.summary})", harm=harm)
+        compare(listing.summary, "200", f"listing of the bucket after DELETE ?{name} ({response.summary})", harm=harm)
     finally:
         remove_side_bucket(session.wire, bucket)
 
@@ -431,5 +433,5 @@ def test_the_request_after_a_refused_put_is_answered_rightly(session: Session, r
     else:
         wire.request("PUT", other, body=body, bucket=session.fresh_id())
     after = [wire.get(key) for _ in range(2)]
-    observed = [(answer.status, answer.error, answer.body) for answer in after]
+    observed = [(response.status, response.error, response.body) for response in after]
     compare(observed, [(200, None, held)] * 2, f"the two requests after a refused PUT of {size} bytes ({why})")

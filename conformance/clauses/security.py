@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
-from bucket_conformance.conformance.parts import SettingsRefused
+from bucket_conformance.conformance.parts import SettingsRejected
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
 from bucket_conformance.conformance.testkit.sources import (
@@ -411,7 +411,7 @@ def require_silence(texts: list[str], secret: str, what: str) -> None:
 @examples("secret", list(SECRETS[:2]))
 @given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=20, max_size=40))
 def test_the_storage_keeps_its_secret(session: Session, secret: str) -> None:
-    storage = session.other_hands.with_secret(secret)
+    storage = session.alternate_credentials.with_secret(secret)
     require_silence(everything_said(storage, session.fresh_key()), secret, "secret key")
 
 
@@ -425,7 +425,7 @@ def test_shown_settings_keep_the_secret(session: Session, secret: str) -> None:
         for environ in (good, good | {"AP_S3_BUCKET": "No_Bucket"}, good | {"AP_S3_USE_IRSA": "true"}):
             try:
                 texts.append(session.settings.load(environ).shown)
-            except SettingsRefused as error:
+            except SettingsRejected as error:
                 texts += [str(error), *(str(refusal) for refusal in error.refusals)]
     require_silence(texts + logged, secret, "secret key")
 

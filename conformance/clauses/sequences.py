@@ -239,10 +239,10 @@ class _World:
         return self._urls[key]
 
     def _fetched(self, url: str) -> object:
-        answer = self._session.fetch(url)
-        if answer.status == 404:
+        response = self._session.fetch(url)
+        if response.status == 404:
             return ErrorCode.NOT_FOUND
-        return answer.body if answer.ok else answer.summary
+        return response.body if response.ok else response.summary
 
     def _streamed(self, key: str) -> bytes:
         with self._storage.open(key) as stream:

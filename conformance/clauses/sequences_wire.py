@@ -25,12 +25,12 @@ from bucket_conformance.conformance.testkit.s3_operations import (
     Get,
     Head,
     List,
+    OperationState,
     Part,
     Put,
     Range,
     Step,
     Update,
-    World,
     repaired,
 )
 from bucket_conformance.conformance.testkit.sequences import Failed, Planner, carry_out, loss, plans
@@ -239,7 +239,7 @@ def test_a_sequence_with_conditions_agrees_with_a_mapping(session: Session, step
 
 def _carry_out(session: Session, steps: list[Step]) -> None:
     def attempt(steps: Sequence[Step]) -> Failed | None:
-        with World(session) as world:
+        with OperationState(session) as world:
             for at, step in enumerate(steps):
                 promised, observed = world.step(step)
                 if observed != promised:

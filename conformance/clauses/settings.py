@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
-from bucket_conformance.conformance.parts import SettingsRefused
+from bucket_conformance.conformance.parts import SettingsRejected
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
 from bucket_conformance.conformance.testkit.sources import BUCKET_NAMES, FILE_STORAGE, PERMISSIONS, WEB_IDENTITY
@@ -117,7 +117,7 @@ def test_documented_settings_are_read_and_typed(session: Session, case: str) -> 
     environ, promised = GOOD[case]
     try:
         found = session.settings.load(environ).values
-    except SettingsRefused as error:
+    except SettingsRejected as error:
         found = {"refused": str(error)}
     compare({name: found.get(name, "not read") for name in promised}, promised, f"settings read ({case})")
 
@@ -148,10 +148,10 @@ def _changed(base: Mapping[str, str], change: Mapping[str, str | None]) -> dict[
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def _refused(session: Session, environ: Mapping[str, str]) -> SettingsRefused | None:
+def _refused(session: Session, environ: Mapping[str, str]) -> SettingsRejected | None:
     try:
         session.settings.load(environ)
-    except SettingsRefused as error:
+    except SettingsRejected as error:
         return error
     return None
 

@@ -42,7 +42,7 @@ from bucket_conformance.conformance.testkit.url_tampering import (
     unsigned,
 )
 from bucket_conformance.conformance.verdict import compare, require
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 URLS: Final = (Capability.SIGNED_URLS,)
@@ -128,9 +128,9 @@ def test_a_url_for_get_does_nothing_else(session: Session) -> None:
         missing = session.fresh_key()
         for name, there in ((key, content), (missing, None)):
             body = b"" if method == "DELETE" else b"overwritten"
-            answer = session.fetch(session.signed_url(name), method=method, body=body)
+            response = session.fetch(session.signed_url(name), method=method, body=body)
             left = AS_BEFORE if _bytes_of(session, name) == there else CHANGED
-            seen[f"{method} on {'an object' if there else 'a missing key'}"] = (_refused(answer, content), left)
+            seen[f"{method} on {'an object' if there else 'a missing key'}"] = (_refused(response, content), left)
     require_each(seen, (REFUSED, AS_BEFORE), "a URL for GET, used otherwise", harm=bypass(*seen.values()))
 
 
@@ -139,16 +139,16 @@ def test_a_url_for_put_does_nothing_else(session: Session) -> None:
     seen = {}
     for method in ("GET", "POST", "DELETE"):
         key, content = stored(session)
-        answer = session.fetch(session.signed_upload_url(key), method=method, body=b"" if method != "POST" else b"no")
+        response = session.fetch(session.signed_upload_url(key), method=method, body=b"" if method != "POST" else b"no")
         left = AS_BEFORE if _bytes_of(session, key) == content else CHANGED
-        seen[method] = (_refused(answer, content), left)
+        seen[method] = (_refused(response, content), left)
     require_each(seen, (REFUSED, AS_BEFORE), "a URL for PUT, used otherwise", harm=bypass(*seen.values()))
 
 
-def _refused(answer: Answer, content: bytes) -> Outcome:
+def _refused(response: HttpResponse, content: bytes) -> Outcome:
     """Like ``outcome``; here a server may also say that it knows no such operation at all (501)."""
-    seen = outcome(answer, content)
-    return REFUSED if answer.status == 501 and not leaked(answer, [content]) else seen
+    seen = outcome(response, content)
+    return REFUSED if response.status == 501 and not leaked(response, [content]) else seen
 
 
 def _bytes_of(session: Session, key: str) -> bytes | None:
@@ -192,14 +192,14 @@ MAX_NAME_CHARS: Final = 255
 """Maximum length of names in file systems; a longer name may come back shortened."""
 
 
-def _disposition_problem(url: str, key: str, answer: Answer, name: str, content: bytes) -> str:
-    seen = outcome(answer, content)
+def _disposition_problem(url: str, key: str, response: HttpResponse, name: str, content: bytes) -> str:
+    seen = outcome(response, content)
     if seen != SERVED:
         return seen
-    injected = [header for header, _ in answer.headers if header.lower().startswith("x-injected")]
+    injected = [header for header, _ in response.headers if header.lower().startswith("x-injected")]
     if injected:
         return f"the name put a header of its own into the answer: {injected[0]!r}"
-    values = [value for header, value in answer.headers if header.lower() == "content-disposition"]
+    values = [value for header, value in response.headers if header.lower() == "content-disposition"]
     if len(values) != 1:
         return f"{len(values)} Content-Disposition headers"
     asked = dict(SignedUrl.of(url, key).pairs).get("response-content-disposition")
@@ -290,7 +290,7 @@ def test_a_request_without_a_signature_is_refused(session: Session) -> None:
 @also("URL-017", requires=(*URLS, Capability.OTHER_SECRETS))
 def test_a_url_signed_with_a_wrong_secret_is_refused(session: Session) -> None:
     key, content = stored(session)
-    url = session.signed_url(key, storage=session.other_hands.with_wrong_secret())
+    url = session.signed_url(key, storage=session.alternate_credentials.with_wrong_secret())
     seen = outcome(session.fetch(url), content)
     compare(seen, REFUSED, "URL signed with a wrong secret", harm=bypass(seen))
 
@@ -298,6 +298,6 @@ def test_a_url_signed_with_a_wrong_secret_is_refused(session: Session) -> None:
 @also("URL-017", requires=(*URLS, Capability.WIRE))
 def test_a_url_signed_by_an_unknown_access_key_is_refused(session: Session) -> None:
     key, content = stored(session)
-    answer = session.wire.fetch_presigned("GET", key, keys=session.wire.unknown_key())
-    seen = outcome(answer, content)
+    response = session.wire.fetch_presigned("GET", key, keys=session.wire.unknown_key())
+    seen = outcome(response, content)
     compare(seen, REFUSED, "URL signed by an access key that nobody has", harm=bypass(seen))

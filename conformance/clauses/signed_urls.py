@@ -66,9 +66,9 @@ def require_in_time(started: float, outcomes: tuple[str, ...]) -> None:
 def test_a_url_gives_the_exact_bytes(session: Session, body: bytes) -> None:
     key = session.fresh_key()
     session.populate([key], body)
-    answer = session.fetch(session.signed_url(key))
-    compare(answer.summary, "200", "answer to a GET by URL")
-    compare(answer.body, body, "bytes served by URL")
+    response = session.fetch(session.signed_url(key))
+    compare(response.summary, "200", "answer to a GET by URL")
+    compare(response.body, body, "bytes served by URL")
 
 
 @clause(
@@ -246,7 +246,7 @@ def test_a_url_works_for_any_key(session: Session, tail: str) -> None:
 @examples("left", (3600, MAX_URL_LIFE_S - 60, 60, 12 * 3600))
 @given(left=st.integers(60, MAX_URL_LIFE_S - 60))
 def test_a_url_that_outlives_its_credentials_is_reported(session: Session, left: int) -> None:
-    storage, key = session.other_hands.with_expiring_credentials(left), session.fresh_key()
+    storage, key = session.alternate_credentials.with_expiring_credentials(left), session.fresh_key()
     seen = {}
     for life in (left - 30, left + 30, MAX_URL_LIFE_S):
         with warnings.catch_warnings(record=True) as caught:

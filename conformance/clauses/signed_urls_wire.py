@@ -114,8 +114,8 @@ def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
 @given(expires=st.integers(MAX_URL_LIFE_S + 1, 10**9))
 def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: int) -> None:
     key, _ = stored(session)
-    answer = session.wire.fetch_presigned("GET", key, expires=expires)
-    compare(answer.summary, "400 AuthorizationQueryParametersError", f"answer to X-Amz-Expires={expires}")
+    response = session.wire.fetch_presigned("GET", key, expires=expires)
+    compare(response.summary, "400 AuthorizationQueryParametersError", f"answer to X-Amz-Expires={expires}")
 
 
 @clause(
@@ -186,8 +186,8 @@ def test_a_url_serves_ranges(session: Session, span: tuple[int | None, int | Non
 @given(body=bodies(max_size=64 * KIB))
 def test_a_signed_put_stores_its_body(session: Session, body: bytes) -> None:
     key = session.fresh_key()
-    answer = session.fetch(session.signed_upload_url(key), method="PUT", body=body)
-    compare(answer.summary, "200", "answer to a PUT by URL")
+    response = session.fetch(session.signed_upload_url(key), method="PUT", body=body)
+    compare(response.summary, "200", "answer to a PUT by URL")
     compare(session.wire.get(key).body, body, "bytes stored by a signed PUT")
 
 
@@ -202,13 +202,13 @@ def test_a_signed_put_stores_its_body(session: Session, body: bytes) -> None:
 )
 def test_an_expired_url_gets_access_denied(session: Session) -> None:
     key, _ = stored(session)
-    answer = session.wire.fetch_presigned("GET", key, expires=60, age_s=3600)
+    response = session.wire.fetch_presigned("GET", key, expires=60, age_s=3600)
     head = session.wire.fetch_presigned("HEAD", key, expires=60, age_s=3600)
     url = session.wire.presign("HEAD", key, expires=60, age_s=3600)
     made = SignedFrom(method="HEAD", url=url, age_s=3600, expires="60")
     rest = session.transport.bytes_after_head(url, signed_from=made)
     compare(
-        (answer.summary, head.status, rest),
+        (response.summary, head.status, rest),
         ("403 AccessDenied", 403, b""),
         "expired URL: answer to GET, status of HEAD, bytes after the head of the answer to HEAD",
     )
@@ -276,21 +276,21 @@ def _refused_put(session: Session, how: str, key: str, there: bytes | None) -> t
     wire, body = session.wire, secret_content(session)
     if how == "expired":
         url = session.signed_upload_url(key, expires_in=60, age_s=60 + TOLERANCE_S)
-        answer = session.fetch(url, method="PUT", body=body)
+        response = session.fetch(url, method="PUT", body=body)
     elif how == "another signature":
         url = session.signed_upload_url(key)
-        answer = session.fetch(_with_other_signature(url, key), made_from=url, method="PUT", body=body)
+        response = session.fetch(_with_other_signature(url, key), made_from=url, method="PUT", body=body)
     elif how == "another key":
         url = session.signed_upload_url(other := session.fresh_key())
         signed = SignedUrl.of(url, other)
-        answer = session.fetch(signed.build(signed.pairs, key=key), made_from=url, method="PUT", body=body)
+        response = session.fetch(signed.build(signed.pairs, key=key), made_from=url, method="PUT", body=body)
     elif how == "none":
-        answer = session.fetch(unsigned(session.signed_upload_url(key)), method="PUT", body=body)
+        response = session.fetch(unsigned(session.signed_upload_url(key)), method="PUT", body=body)
     else:
         keys = wire.wrong_secret() if how == "a wrong secret" else wire.unknown_key()
-        answer = wire.fetch_presigned("PUT", key, keys=keys, body=body)
+        response = wire.fetch_presigned("PUT", key, keys=keys, body=body)
     left = session.view.read(key)
-    return outcome(answer, body), AS_BEFORE if left == there else CHANGED if there else STORED
+    return outcome(response, body), AS_BEFORE if left == there else CHANGED if there else STORED
 
 
 def _sha256(body: bytes) -> str:
@@ -332,17 +332,17 @@ def test_a_signed_put_enforces_what_it_binds(session: Session) -> None:
     harms: set[Harm] = set()
     for how, (signed, sent, sent_body) in _bound(body, other).items():
         key = session.fresh_key()
-        answer = session.wire.fetch_presigned("PUT", key, headers=signed, sent=sent, body=sent_body)
+        response = session.wire.fetch_presigned("PUT", key, headers=signed, sent=sent, body=sent_body)
         left = session.view.read(key)
-        seen[how] = (outcome(answer, b""), "nothing stored" if left is None else f"{len(left)} bytes stored")
+        seen[how] = (outcome(response, b""), "nothing stored" if left is None else f"{len(left)} bytes stored")
         promised[how] = (REFUSED, "nothing stored")
         if left is not None:
             # Sent as signed and yet with another body, or not sent as signed.
             harms.add(Harm.STORES_WRONG_DATA if sent == signed else Harm.BYPASSES_AUTHENTICATION)
         name = signed[0][0]
         if name not in seen:
-            answer = session.wire.fetch_presigned("PUT", key, headers=signed, body=body)
-            seen[name] = (answer.summary, "stored" if session.view.read(key) == body else "not stored")
+            response = session.wire.fetch_presigned("PUT", key, headers=signed, body=body)
+            seen[name] = (response.summary, "stored" if session.view.read(key) == body else "not stored")
             promised[name] = ("200", "stored")
     gravest_first = (Harm.BYPASSES_AUTHENTICATION, Harm.STORES_WRONG_DATA)
     harm = next((each for each in gravest_first if each in harms), None)

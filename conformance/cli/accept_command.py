@@ -12,8 +12,8 @@ from bucket_conformance.conformance.cli import report_files
 from bucket_conformance.conformance.cli.exit_codes import ExitCode
 from bucket_conformance.conformance.cli.gate_command import read
 from bucket_conformance.conformance.endpoint_options import UsageError
-from bucket_conformance.conformance.gate.acceptance import AcceptError, Terms, accept
-from bucket_conformance.conformance.gate.baseline import Baseline, Limit, render_baseline
+from bucket_conformance.conformance.gate.acceptance import AcceptanceOptions, AcceptError, accept
+from bucket_conformance.conformance.gate.baseline import Baseline, FlakeBudget, render_baseline
 from bucket_conformance.conformance.report.untrusted import echo
 
 REVIEW_AFTER: Final = timedelta(days=90)
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     if not reason:
         raise UsageError("--reason is empty: say why this is accepted, for whoever reads the baseline next")
     today = datetime.now(UTC).date()
-    terms = Terms(
+    options = AcceptanceOptions(
         reason=reason,
         today=today,
         review_by=_review_by(args.review_by, today),
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> ExitCode:
     baseline: Baseline = read(args.baseline) if path.exists() else {}
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
-        changes = accept(sections, baseline, terms, wanted=wanted, whole=not args.partial and not patterns)
+        changes = accept(sections, baseline, options, wanted=wanted, whole=not args.partial and not patterns)
     except AcceptError as error:
         raise UsageError(str(error)) from None
     report_files.write("--baseline", args.baseline, render_baseline(baseline, before))
@@ -89,8 +89,8 @@ def _review_by(given: str | None, today: date) -> date:
     return day
 
 
-def _limit(given: str | None) -> Limit | None:
+def _limit(given: str | None) -> FlakeBudget | None:
     try:
-        return None if given is None else Limit.parse(given)
+        return None if given is None else FlakeBudget.parse(given)
     except ValueError as error:
         raise UsageError(f"--at-most: {error}") from None

@@ -17,7 +17,7 @@ from bucket_conformance.conformance.cli import gate_markdown, report_files
 from bucket_conformance.conformance.cli.exit_codes import ExitCode
 from bucket_conformance.conformance.endpoint_options import UsageError
 from bucket_conformance.conformance.gate.baseline import Baseline, BaselineError, read_baseline
-from bucket_conformance.conformance.gate.comparison import Finding, Standing, compare_with_baseline, tally
+from bucket_conformance.conformance.gate.comparison import BaselineStatus, GateResult, compare_with_baseline, tally
 from bucket_conformance.conformance.report.disclosure import published
 from bucket_conformance.conformance.report.document import Section, expectation_record
 from bucket_conformance.conformance.report.reproducers import write_reproducers
@@ -116,9 +116,9 @@ def read(path: str) -> Baseline:
         raise UsageError(str(error)) from None
 
 
-def exit_code(findings: list[Finding]) -> ExitCode:
+def exit_code(findings: list[GateResult]) -> ExitCode:
     """Errors of the harness come first: what was not judged may hide anything."""
-    if any(finding.standing is Standing.ERROR for finding in findings):
+    if any(finding.status is BaselineStatus.ERROR for finding in findings):
         return ExitCode.HARNESS
     return ExitCode.REGRESSION if any(finding.fails for finding in findings) else ExitCode.OK
 
@@ -133,12 +133,12 @@ def _only(sections: list[Section], providers: list[str] | None) -> list[Section]
     return [section for section in sections if section.provider in providers]
 
 
-def _as_json(finding: Finding, written: dict[tuple[str, str], Path]) -> dict[str, Any]:
+def _as_json(finding: GateResult, written: dict[tuple[str, str], Path]) -> dict[str, Any]:
     path = written.get((finding.provider, finding.clause))
     return {
         "provider": finding.provider,
         "clause": finding.clause,
-        "standing": finding.standing.value,
+        "standing": finding.status.value,
         "verdict": finding.verdict,
         "fails": finding.fails,
         "overdue": finding.overdue,
@@ -178,7 +178,7 @@ def _notes(sections: list[Section], baseline: Baseline) -> list[str]:
 
 
 def _show(
-    findings: list[Finding],
+    findings: list[GateResult],
     written: dict[tuple[str, str], Path],
     notes: list[str],
     code: ExitCode,
@@ -199,7 +199,7 @@ def _show(
     show(console, "gate: passed" if code is ExitCode.OK else f"gate: failed (exit code {code.value})")
 
 
-def _line(finding: Finding, written: dict[tuple[str, str], Path]) -> str:
+def _line(finding: GateResult, written: dict[tuple[str, str], Path]) -> str:
     where = f"{finding.provider} {finding.clause}".strip()
     reason = " ".join(finding.reason.split())
     if len(reason) > LONGEST_LINE:
@@ -210,4 +210,4 @@ def _line(finding: Finding, written: dict[tuple[str, str], Path]) -> str:
         tail = f" [{path}]"
     elif finding.fails and finding.result is not None and finding.result.reproducer:
         tail = " [reproducer in the report; --reproducers DIR writes it]"
-    return f"{'✗' if finding.fails else ' '} {finding.standing.value:17} {where}: {reason}{tail}"
+    return f"{'✗' if finding.fails else ' '} {finding.status.value:17} {where}: {reason}{tail}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from bucket_conformance.conformance.gate.comparison import Finding, tally
+from bucket_conformance.conformance.gate.comparison import GateResult, tally
 from bucket_conformance.conformance.report.disclosure import WITHHELD, is_withheld
 from bucket_conformance.conformance.report.markdown import MAX_BYTES
 from bucket_conformance.conformance.report.untrusted import markdown as plain
@@ -16,7 +16,7 @@ _ROOM_FOR_THE_END: Final = 200
 
 
 def render(
-    findings: Sequence[Finding],
+    findings: Sequence[GateResult],
     *,
     passed: bool,
     notes: Sequence[str] = (),
@@ -52,10 +52,10 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: GateResult) -> str:
     # A bar ends a cell even within a span of code.
     reason = markdown_cell(markdown_code(finding.reason))
     return (
-        f"| {'✗' if finding.fails else ''} | {finding.standing} | {plain(finding.provider)} "
+        f"| {'✗' if finding.fails else ''} | {finding.status} | {plain(finding.provider)} "
         f"| {plain(finding.clause)} | {reason} |"
     )

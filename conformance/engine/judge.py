@@ -103,7 +103,7 @@ def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judge
     )
 
 
-class _ShrunkEnough(BaseException):
+class _ShrinkBudgetExhausted(BaseException):
     """The time for shrinking is used up. No ``Exception``: Hypothesis would take that for the failure to shrink on."""
 
 
@@ -137,7 +137,7 @@ class _Attempts:
                 # Passed over, not rejected: for rejected examples Hypothesis would go on looking for others.
                 return
         elif now - self.failed_at > self.effort.shrink_s or self._sent_since() > self.effort.shrink_requests:
-            raise _ShrunkEnough
+            raise _ShrinkBudgetExhausted
         recorder = self.session.recorder
         if recorder.budget is not None and recorder.total >= recorder.budget:
             raise BudgetExhausted
@@ -212,7 +212,7 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
                 _configured(test, case, effort, seed, named=named)(session)
     except Deviation as failure:
         return _confirm(case, attempts, failure, outcome)
-    except _ShrunkEnough:
+    except _ShrinkBudgetExhausted:
         assert attempts.last is not None
         return _confirm(case, attempts, attempts.last[0], outcome)
     except Inconclusive as reason:

@@ -50,7 +50,7 @@ from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.target import S3Endpoint, Target
 from bucket_conformance.conformance.verdict import Verdict
 from bucket_conformance.conformance.wire.exchange import Recorder, Redactor, render
-from bucket_conformance.conformance.wire.health import Finding, Health
+from bucket_conformance.conformance.wire.health import Health, HealthCheck
 
 Emit = Callable[[Record], None]
 """Writes a record as the next line of a report."""
@@ -294,8 +294,8 @@ def _in_doubt(judgement: Judgement, session: Session) -> bool:
     return judgement.verdict in _DOUBTFUL or judgement.doubtful or session.recorder.hopeless
 
 
-def _health(session: Session) -> Finding:
-    return session.liveness.check() if session.liveness is not None else Finding(health=Health.ALIVE)
+def _health(session: Session) -> HealthCheck:
+    return session.liveness.check() if session.liveness is not None else HealthCheck(health=Health.ALIVE)
 
 
 def _with_claims(entry: Entry, judgement: Judgement, session: Session) -> Judgement:

@@ -12,7 +12,7 @@ from bucket_conformance.conformance.gate.baseline import (
     PLAIN,
     Accepted,
     Baseline,
-    Limit,
+    FlakeBudget,
     ProviderBaseline,
     verdict_text,
 )
@@ -26,14 +26,14 @@ class AcceptError(ConformanceError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class AcceptanceOptions:
     """What is said of everything accepted at once. ``at_most`` is needed where something is inconclusive."""
 
     reason: str
     today: date
     review_by: date
     link: str = ""
-    at_most: Limit | None = None
+    at_most: FlakeBudget | None = None
     renew: bool = False
     """Take reason and day of review also where the accepted verdict stays as it was; with ``at_most``, also what
     conforms becomes a flaky clause."""
@@ -51,14 +51,19 @@ class Changes:
 
 
 def accept(
-    sections: Sequence[Section], baseline: Baseline, terms: Terms, *, wanted: Callable[[str], bool], whole: bool
+    sections: Sequence[Section],
+    baseline: Baseline,
+    options: AcceptanceOptions,
+    *,
+    wanted: Callable[[str], bool],
+    whole: bool,
 ) -> Changes:
     """Change ``baseline`` in place to what the sections say, for the clauses ``wanted``; return what changed.
 
-    An expectation that still holds keeps its reason and dates unless ``terms.renew``. With ``whole``, clauses that a
+    An expectation that still holds keeps its reason and dates unless ``options.renew``. With ``whole``, clauses that a
     section does not hold are dropped. Errors are never accepted. Raises :class:`AcceptError`, having changed nothing.
     """
-    _check(sections, baseline, terms, wanted)
+    _check(sections, baseline, options, wanted)
     changes = Changes()
     for section in sections:
         head = section.header
@@ -67,7 +72,7 @@ def accept(
         provider.contract = head.contract
         for result in section.results:
             if wanted(result.clause):
-                _take(section.provider, provider, result.clause, result.verdict, terms, changes)
+                _take(section.provider, provider, result.clause, result.verdict, options, changes)
         if whole:
             judged = {result.clause for result in section.results}
             for clause in sorted(provider.clauses() - judged, key=clause_position):
@@ -77,8 +82,10 @@ def accept(
     return changes
 
 
-def _check(sections: Sequence[Section], baseline: Baseline, terms: Terms, wanted: Callable[[str], bool]) -> None:
-    if terms.at_most is not None:
+def _check(
+    sections: Sequence[Section], baseline: Baseline, options: AcceptanceOptions, wanted: Callable[[str], bool]
+) -> None:
+    if options.at_most is not None:
         return
     for section in sections:
         entries = baseline[section.provider].entries if section.provider in baseline else {}
@@ -96,16 +103,18 @@ def _check(sections: Sequence[Section], baseline: Baseline, terms: Terms, wanted
             )
 
 
-def _take(name: str, provider: ProviderBaseline, clause: str, verdict: Verdict, terms: Terms, changes: Changes) -> None:
+def _take(
+    name: str, provider: ProviderBaseline, clause: str, verdict: Verdict, options: AcceptanceOptions, changes: Changes
+) -> None:
     if verdict is Verdict.ERROR:
         changes.refused.append(f"{name} {clause}: error says nothing about the backend; left as it was")
         return
     old = provider.entries.get(clause)
     before = verdict_text(old.expectation.verdicts) if old else str(provider.plain.get(clause, "new"))
-    declared_flaky = terms.at_most is not None and terms.renew and verdict is Verdict.CONFORMS
+    declared_flaky = options.at_most is not None and options.renew and verdict is Verdict.CONFORMS
     if verdict in PLAIN and not declared_flaky:
         flaky = old is not None and verdict in old.expectation.verdicts
-        if provider.plain.get(clause) is verdict or (flaky and not terms.renew):
+        if provider.plain.get(clause) is verdict or (flaky and not options.renew):
             changes.kept += 1
             return
         provider.entries.pop(clause, None)
@@ -116,22 +125,22 @@ def _take(name: str, provider: ProviderBaseline, clause: str, verdict: Verdict, 
             changes.lines.append(f"{name} {clause}: {before} → {verdict}")
         return
     holds = old is not None and verdict in old.expectation.verdicts
-    if holds and not terms.renew:
+    if holds and not options.renew:
         changes.kept += 1
         return
     wanted = frozenset({verdict} if verdict is Verdict.DEVIATES else {Verdict.CONFORMS, Verdict.INCONCLUSIVE})
     verdicts = old.expectation.verdicts if old is not None and holds else wanted
-    at_most = (terms.at_most or (old.at_most if old else None)) if Verdict.INCONCLUSIVE in verdicts else None
+    at_most = (options.at_most or (old.at_most if old else None)) if Verdict.INCONCLUSIVE in verdicts else None
     provider.plain.pop(clause, None)
     provider.entries[clause] = Accepted(
         expectation=Expectation(
             clause=clause,
             verdicts=verdicts,
-            reason=terms.reason,
-            since=old.expectation.since if old is not None and holds else terms.today,
-            review_by=terms.review_by,
-            link=terms.link,
+            reason=options.reason,
+            since=old.expectation.since if old is not None and holds else options.today,
+            review_by=options.review_by,
+            link=options.link,
         ),
         at_most=at_most,
     )
-    changes.lines.append(f"{name} {clause}: {before} → {verdict_text(verdicts)}: {terms.reason}")
+    changes.lines.append(f"{name} {clause}: {before} → {verdict_text(verdicts)}: {options.reason}")

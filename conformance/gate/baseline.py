@@ -33,7 +33,7 @@ class BaselineError(ConformanceError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class FlakeBudget:
     """At most ``times`` of the newest ``of`` runs may be inconclusive."""
 
     times: int
@@ -43,7 +43,7 @@ class Limit:
         return f"{self.times} of {self.of}"
 
     @classmethod
-    def parse(cls, text: str) -> Limit:
+    def parse(cls, text: str) -> FlakeBudget:
         """Read ``"1 of 10"``. ``ValueError`` says what is allowed."""
         match = re.fullmatch(r"\s*(\d{1,4})\s+of\s+(\d{1,4})\s*", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -56,7 +56,7 @@ class Accepted:
     """An entry with a reason. ``at_most`` bounds how often a flaky clause may be inconclusive."""
 
     expectation: Expectation
-    at_most: Limit | None = None
+    at_most: FlakeBudget | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,7 +145,7 @@ def _entry(entry: Mapping[str, Any], outer: str) -> Accepted:
     at_most = None
     if "at_most" in entry:
         try:
-            at_most = Limit.parse(str(entry["at_most"]))
+            at_most = FlakeBudget.parse(str(entry["at_most"]))
         except ValueError as error:
             raise BaselineError(f"{where}: at_most: {error}") from None
     if Verdict.INCONCLUSIVE in verdicts and at_most is None:

@@ -20,7 +20,7 @@ from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.verdict import Verdict
 
 
-class Standing(enum.StrEnum):
+class BaselineStatus(enum.StrEnum):
     """How a verdict stands to the baseline."""
 
     ERROR = "error"
@@ -33,12 +33,12 @@ class Standing(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GateResult:
     """One clause of one provider, or a whole provider (``clause`` is empty) that is new or gone."""
 
     provider: str
     clause: str
-    standing: Standing
+    status: BaselineStatus
     reason: str
     fails: bool
     verdict: Verdict | None = None
@@ -51,19 +51,19 @@ class Finding:
         """Whether there is nothing to say about it: as accepted, or new and as promised."""
         if self.fails or self.overdue:
             return False
-        return self.standing is Standing.EXPECTED or (
-            self.standing is Standing.NEW and self.verdict is Verdict.CONFORMS
+        return self.status is BaselineStatus.EXPECTED or (
+            self.status is BaselineStatus.NEW and self.verdict is Verdict.CONFORMS
         )
 
 
-def tally(findings: Sequence[Finding]) -> str:
+def tally(findings: Sequence[GateResult]) -> str:
     """Return how many there are of each standing, in one line."""
-    seen = Counter(finding.standing for finding in findings)
+    seen = Counter(finding.status for finding in findings)
     told = []
-    for standing in Standing:
-        if n := seen[standing]:
-            plural = "s" if n > 1 and standing is not Standing.EXPECTED else ""
-            told.append(f"{n} {standing}{plural}")
+    for status in BaselineStatus:
+        if n := seen[status]:
+            plural = "s" if n > 1 and status is not BaselineStatus.EXPECTED else ""
+            told.append(f"{n} {status}{plural}")
     return ", ".join(told) or "nothing to gate"
 
 
@@ -75,13 +75,13 @@ def compare_with_baseline(
     today: date,
     strict: bool = False,
     partial: bool = False,
-) -> list[Finding]:
+) -> list[GateResult]:
     """Return a finding for each clause, the most serious first.
 
     ``history`` holds earlier reports, the newest first: they tell how often a flaky clause was inconclusive. With
     ``strict``, stale and overdue expectations fail too. With ``partial``, what the report leaves out is not missed.
     """
-    findings: list[Finding] = []
+    findings: list[GateResult] = []
     for section in sections:
         accepted = baseline.get(section.provider)
         earlier = [one for report in history for one in report if one.provider == section.provider]
@@ -91,46 +91,46 @@ def compare_with_baseline(
     if not partial:
         judged = {section.provider for section in sections}
         findings += [
-            Finding(
+            GateResult(
                 provider=name,
                 clause="",
-                standing=Standing.VANISHED,
+                status=BaselineStatus.VANISHED,
                 reason=f"the baseline has {len(baseline[name].clauses())} clauses of it, the report has none",
                 fails=True,
             )
             for name in sorted(set(baseline) - judged)
         ]
-    order = list(Standing)
-    return sorted(findings, key=lambda f: (order.index(f.standing), f.provider, clause_position(f.clause)))
+    order = list(BaselineStatus)
+    return sorted(findings, key=lambda f: (order.index(f.status), f.provider, clause_position(f.clause)))
 
 
 def _of_section(
     section: Section, accepted: ProviderBaseline | None, earlier: list[Section], *, today: date, strict: bool
-) -> list[Finding]:
+) -> list[GateResult]:
     found = []
     for result in section.results:
         clause, verdict = result.clause, result.verdict
         overdue = False
         if verdict is Verdict.ERROR:
-            standing, reason, fails = Standing.ERROR, f"could not be judged: {result.reason or 'no reason'}", True
+            status, reason, fails = BaselineStatus.ERROR, f"could not be judged: {result.reason or 'no reason'}", True
         elif accepted is None or clause not in accepted.clauses():
-            standing, reason = Standing.NEW, f"{verdict}, not in the baseline{_seen(result)}"
+            status, reason = BaselineStatus.NEW, f"{verdict}, not in the baseline{_seen(result)}"
             fails = verdict is Verdict.DEVIATES and result.level is Level.MUST
         elif clause in accepted.entries:
             entry = accepted.entries[clause]
-            standing, reason = _against_entry(verdict, entry, clause, earlier, result)
-            overdue = standing is Standing.EXPECTED and entry.expectation.is_due(today)
+            status, reason = _against_entry(verdict, entry, clause, earlier, result)
+            overdue = status is BaselineStatus.EXPECTED and entry.expectation.is_due(today)
             if overdue:
                 reason += f" (to be reviewed by {entry.expectation.review_by})"
-            fails = standing is Standing.REGRESSION or (strict and (overdue or standing is Standing.STALE))
+            fails = status is BaselineStatus.REGRESSION or (strict and (overdue or status is BaselineStatus.STALE))
         else:
-            standing, reason = _against_plain(verdict, accepted.plain[clause], result)
-            fails = standing is Standing.REGRESSION
+            status, reason = _against_plain(verdict, accepted.plain[clause], result)
+            fails = status is BaselineStatus.REGRESSION
         found.append(
-            Finding(
+            GateResult(
                 provider=section.provider,
                 clause=clause,
-                standing=standing,
+                status=status,
                 reason=reason,
                 fails=fails,
                 verdict=verdict,
@@ -141,33 +141,36 @@ def _of_section(
     return found
 
 
-def _against_plain(verdict: Verdict, before: Verdict, result: Result) -> tuple[Standing, str]:
+def _against_plain(verdict: Verdict, before: Verdict, result: Result) -> tuple[BaselineStatus, str]:
     if verdict is before:
-        return Standing.EXPECTED, f"{verdict}, as accepted"
+        return BaselineStatus.EXPECTED, f"{verdict}, as accepted"
     if is_worse(verdict, before):
-        return Standing.REGRESSION, f"{before} → {verdict}{_seen(result)}"
-    return Standing.IMPROVEMENT, f"{before} → {verdict}"
+        return BaselineStatus.REGRESSION, f"{before} → {verdict}{_seen(result)}"
+    return BaselineStatus.IMPROVEMENT, f"{before} → {verdict}"
 
 
 def _against_entry(
     verdict: Verdict, entry: Accepted, clause: str, earlier: list[Section], result: Result
-) -> tuple[Standing, str]:
+) -> tuple[BaselineStatus, str]:
     expectation = entry.expectation
     if verdict in expectation.verdicts:
         if entry.at_most is not None:
             runs = [verdict, *_earlier_verdicts(earlier, clause)][: entry.at_most.of]
             times = sum(one is Verdict.INCONCLUSIVE for one in runs)
             if times > entry.at_most.times:
-                return Standing.REGRESSION, f"inconclusive in {times} of {len(runs)} runs; accepted: {entry.at_most}"
+                return (
+                    BaselineStatus.REGRESSION,
+                    f"inconclusive in {times} of {len(runs)} runs; accepted: {entry.at_most}",
+                )
             if times == 0 and len(runs) == entry.at_most.of:
-                return Standing.STALE, f"not once inconclusive in {len(runs)} runs; accepted as {entry.at_most}"
-        return Standing.EXPECTED, f"{verdict}: {expectation.reason}"
+                return BaselineStatus.STALE, f"not once inconclusive in {len(runs)} runs; accepted as {entry.at_most}"
+        return BaselineStatus.EXPECTED, f"{verdict}: {expectation.reason}"
     best = min(expectation.verdicts, key=BADNESS.index)
     worst = max(expectation.verdicts, key=BADNESS.index)
     if is_worse(verdict, worst) or (is_worse(verdict, best) and Verdict.DEVIATES not in expectation.verdicts):
-        return Standing.REGRESSION, f"{verdict_text(expectation.verdicts)} → {verdict}{_seen(result)}"
+        return BaselineStatus.REGRESSION, f"{verdict_text(expectation.verdicts)} → {verdict}{_seen(result)}"
     return (
-        Standing.STALE,
+        BaselineStatus.STALE,
         f"{verdict}, though {verdict_text(expectation.verdicts)} is expected since {expectation.since}: "
         f"{expectation.reason}",
     )
@@ -177,13 +180,13 @@ def _earlier_verdicts(earlier: list[Section], clause: str) -> list[Verdict]:
     return [section.verdicts()[clause] for section in earlier if clause in section.verdicts()]
 
 
-def _vanished(section: Section, accepted: ProviderBaseline) -> list[Finding]:
+def _vanished(section: Section, accepted: ProviderBaseline) -> list[GateResult]:
     judged = {result.clause for result in section.results}
     return [
-        Finding(
+        GateResult(
             provider=section.provider,
             clause=clause,
-            standing=Standing.VANISHED,
+            status=BaselineStatus.VANISHED,
             reason="in the baseline, but not judged in this report",
             fails=True,
         )

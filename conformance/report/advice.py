@@ -19,7 +19,7 @@ DEFAULT_BATCH: Final = 100
 MAX_URL_LIFE_S: Final = 604_800
 
 
-class Kind(enum.StrEnum):
+class AdviceKind(enum.StrEnum):
     """What to do with a piece of advice."""
 
     SET = "set"
@@ -31,7 +31,7 @@ class Kind(enum.StrEnum):
 class Advice:
     """One piece of advice. ``clauses``: what it follows from. ``variables``: what to put into the environment."""
 
-    kind: Kind
+    kind: AdviceKind
     text: str
     clauses: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()
@@ -96,7 +96,7 @@ def _location(facts: Facts) -> Iterator[Advice]:
     judged = tuple(clause for clause in ("CFG-002", "RT-001") if facts.holds(clause))
     if judged:
         yield Advice(
-            kind=Kind.SET,
+            kind=AdviceKind.SET,
             text="Kept on S3." if facts.on_s3 else "Kept on local disk.",
             clauses=judged[:1],
             variables=(("AP_FILE_STORAGE_LOCATION", where),),
@@ -108,7 +108,7 @@ def _region(facts: Facts) -> Iterator[Advice]:
     if region is not UNSET and region and judged:
         style = facts.settings.addressing
         yield Advice(
-            kind=Kind.SET,
+            kind=AdviceKind.SET,
             text=f"Sign for the region {region!r}; requests were judged with {style}-style addresses"
             + (", which is what an endpoint of one's own gives." if style == "path" else "."),
             clauses=tuple(clause for clause in ("CFG-002", "URL-001") if facts.holds(clause))[:1] or (judged,),
@@ -123,7 +123,7 @@ def _checksums(facts: Facts) -> Iterator[Advice]:
         return
     why = "It mishandles the framing that SDKs put around such bodies." if broken else "It was judged so."
     yield Advice(
-        kind=Kind.SET,
+        kind=AdviceKind.SET,
         text="Let SDKs add checksums only where they are required; this storage does so by itself for every endpoint "
         f"of one's own. {why}",
         clauses=broken or facts.judged("RT-009", "RT-018"),
@@ -151,7 +151,7 @@ def _batches(facts: Facts) -> Iterator[Advice]:
     if not clauses:
         return
     yield Advice(
-        kind=Kind.SET,
+        kind=AdviceKind.SET,
         text=f"Name at most {size} key{'s' * (size != 1)} per delete request: {why}.",
         clauses=clauses,
         variables=(("AP_S3_DELETE_BATCH_SIZE", str(max(size, 1))),),
@@ -174,7 +174,7 @@ def _urls(facts: Facts) -> Iterator[Advice]:
     if open_doors or unfit:
         why = "they let through what they must not" if open_doors else "they are not served as they must be"
         yield Advice(
-            kind=Kind.SET,
+            kind=AdviceKind.SET,
             text=f"No signed URLs: {why}. Files go through the application instead.",
             clauses=open_doors or unfit,
             variables=(("AP_S3_USE_SIGNED_URLS", "false"),),
@@ -183,7 +183,7 @@ def _urls(facts: Facts) -> Iterator[Advice]:
     if not facts.holds("URL-001", "URL-003", "URL-017"):
         return
     yield Advice(
-        kind=Kind.SET,
+        kind=AdviceKind.SET,
         text="Signed URLs can be used: they are served while they live, and to nobody else.",
         clauses=("URL-001", "URL-003", "URL-017"),
         variables=(("AP_S3_USE_SIGNED_URLS", "true"),),
@@ -191,7 +191,7 @@ def _urls(facts: Facts) -> Iterator[Advice]:
     longest = min(facts.limit("url_life_s") or MAX_URL_LIFE_S, MAX_URL_LIFE_S)
     if longest < MAX_URL_LIFE_S or facts.holds("URL-002", "URL-004"):
         yield Advice(
-            kind=Kind.SET,
+            kind=AdviceKind.SET,
             text=f"URLs may live up to {longest} seconds; a shorter life is the safer one.",
             clauses=("URL-002", "URL-004") if longest == MAX_URL_LIFE_S else ("URL-006",),
             variables=(("AP_FILE_URL_LIFE_SECONDS", str(longest)),),
@@ -200,36 +200,48 @@ def _urls(facts: Facts) -> Iterator[Advice]:
 
 _SETTINGS: Final[tuple[Callable[[Facts], Iterable[Advice]], ...]] = (_location, _region, _checksums, _batches, _urls)
 
-_CAUTIONS: Final[tuple[tuple[tuple[str, ...], Kind, str], ...]] = (
-    (("CON-003",), Kind.NEVER, "If-None-Match: * as a lock or to create a key only once"),
-    (("CON-004", "CON-007", "CON-008"), Kind.NEVER, "If-Match against lost updates"),
-    (("CON-001", "CON-005", "CON-006"), Kind.NEVER, "seeing at once what was written a moment ago"),
-    (("CON-002", "RT-002"), Kind.NEVER, "whole values where several write one key, or read it meanwhile"),
-    (("CON-009",), Kind.NEVER, "conditional reads (304, 412) for caches"),
-    (("RT-005",), Kind.NEVER, "the old value staying where an upload breaks off; compare the size afterwards"),
-    (("RT-008", "RT-018"), Kind.NEVER, "the server comparing Content-MD5 or checksums of uploads"),
-    (("RT-019",), Kind.NEVER, "a signed body being the stored one without TLS"),
-    (("DEL-012", "DEL-018"), Kind.NEVER, "the server comparing the digest of a batch delete"),
-    (("DEL-006", "DEL-007", "DEL-019"), Kind.NEVER, "a delete of unusual keys taking these keys alone"),
-    (("KEY-008",), Kind.NEVER, "tenants being apart within one bucket"),
-    (("KEY-009", "KEY-010", "KEY-014"), Kind.NEVER, "keys beyond letters, digits, `-`, `_`, `.` and single `/`"),
-    (("KEY-011", "KEY-012"), Kind.NEVER, "keys of 1024 bytes, or segments over 255 bytes"),
-    (("KEY-013", "KEY-015"), Kind.NEVER, "`a` and `a/b` living side by side"),
-    (("LIST-001", "LIST-003", "LIST-008"), Kind.NEVER, "listings in the order of bytes, or going on behind a key"),
-    (("LIST-004",), Kind.NEVER, "common prefixes of a listing being complete and named once"),
-    (("LIST-007", "LIST-012"), Kind.NEVER, "a listing being complete over its pages"),
-    (("RT-007",), Kind.NEVER, "the ETag being the MD5 of the body"),
-    (("RT-006", "RT-010"), Kind.NEVER, "content type, encoding and metadata coming back as sent"),
-    (("RT-011", "URL-015"), Kind.NEVER, "ranges, such as for resuming downloads"),
-    (("RT-012", "RT-014", "RT-015", "RT-016"), Kind.NEVER, "the checks of a multipart upload (order, ETags, sizes)"),
-    (("RT-020",), Kind.NEVER, "requests for sub-resources (?tagging, ?acl, …) leaving the object alone"),
-    (("LIFE-001", "LIFE-002"), Kind.NEVER, "lifecycle rules being refused when they are wrong, or kept as sent"),
-    (("LIFE-003", "DEL-016"), Kind.NEVER, "versions bringing back what was deleted"),
-    (("DUR-001", "DUR-002"), Kind.NEVER, "answered writes surviving a crash"),
-    (("URL-006", "URL-007", "URL-008"), Kind.KNOW, "It takes URLs with lives or dates that Amazon S3 refuses."),
-    (("URL-018", "URL-021"), Kind.KNOW, "Its codes for refused URLs differ: go by the status, not by the code."),
-    (("DEL-010", "DEL-015"), Kind.KNOW, "Its limit of a batch delete, or how it refuses more, is its own."),
-    (("DEL-011", "DEL-013"), Kind.KNOW, "Its answers to batch deletes differ: count what is left, not what is told."),
+_CAUTIONS: Final[tuple[tuple[tuple[str, ...], AdviceKind, str], ...]] = (
+    (("CON-003",), AdviceKind.NEVER, "If-None-Match: * as a lock or to create a key only once"),
+    (("CON-004", "CON-007", "CON-008"), AdviceKind.NEVER, "If-Match against lost updates"),
+    (("CON-001", "CON-005", "CON-006"), AdviceKind.NEVER, "seeing at once what was written a moment ago"),
+    (("CON-002", "RT-002"), AdviceKind.NEVER, "whole values where several write one key, or read it meanwhile"),
+    (("CON-009",), AdviceKind.NEVER, "conditional reads (304, 412) for caches"),
+    (("RT-005",), AdviceKind.NEVER, "the old value staying where an upload breaks off; compare the size afterwards"),
+    (("RT-008", "RT-018"), AdviceKind.NEVER, "the server comparing Content-MD5 or checksums of uploads"),
+    (("RT-019",), AdviceKind.NEVER, "a signed body being the stored one without TLS"),
+    (("DEL-012", "DEL-018"), AdviceKind.NEVER, "the server comparing the digest of a batch delete"),
+    (("DEL-006", "DEL-007", "DEL-019"), AdviceKind.NEVER, "a delete of unusual keys taking these keys alone"),
+    (("KEY-008",), AdviceKind.NEVER, "tenants being apart within one bucket"),
+    (("KEY-009", "KEY-010", "KEY-014"), AdviceKind.NEVER, "keys beyond letters, digits, `-`, `_`, `.` and single `/`"),
+    (("KEY-011", "KEY-012"), AdviceKind.NEVER, "keys of 1024 bytes, or segments over 255 bytes"),
+    (("KEY-013", "KEY-015"), AdviceKind.NEVER, "`a` and `a/b` living side by side"),
+    (
+        ("LIST-001", "LIST-003", "LIST-008"),
+        AdviceKind.NEVER,
+        "listings in the order of bytes, or going on behind a key",
+    ),
+    (("LIST-004",), AdviceKind.NEVER, "common prefixes of a listing being complete and named once"),
+    (("LIST-007", "LIST-012"), AdviceKind.NEVER, "a listing being complete over its pages"),
+    (("RT-007",), AdviceKind.NEVER, "the ETag being the MD5 of the body"),
+    (("RT-006", "RT-010"), AdviceKind.NEVER, "content type, encoding and metadata coming back as sent"),
+    (("RT-011", "URL-015"), AdviceKind.NEVER, "ranges, such as for resuming downloads"),
+    (
+        ("RT-012", "RT-014", "RT-015", "RT-016"),
+        AdviceKind.NEVER,
+        "the checks of a multipart upload (order, ETags, sizes)",
+    ),
+    (("RT-020",), AdviceKind.NEVER, "requests for sub-resources (?tagging, ?acl, …) leaving the object alone"),
+    (("LIFE-001", "LIFE-002"), AdviceKind.NEVER, "lifecycle rules being refused when they are wrong, or kept as sent"),
+    (("LIFE-003", "DEL-016"), AdviceKind.NEVER, "versions bringing back what was deleted"),
+    (("DUR-001", "DUR-002"), AdviceKind.NEVER, "answered writes surviving a crash"),
+    (("URL-006", "URL-007", "URL-008"), AdviceKind.KNOW, "It takes URLs with lives or dates that Amazon S3 refuses."),
+    (("URL-018", "URL-021"), AdviceKind.KNOW, "Its codes for refused URLs differ: go by the status, not by the code."),
+    (("DEL-010", "DEL-015"), AdviceKind.KNOW, "Its limit of a batch delete, or how it refuses more, is its own."),
+    (
+        ("DEL-011", "DEL-013"),
+        AdviceKind.KNOW,
+        "Its answers to batch deletes differ: count what is left, not what is told.",
+    ),
 )
 
 _MEANINGS: Final = {
@@ -254,4 +266,4 @@ def _unclaimed(facts: Facts) -> Iterator[Advice]:
         claim = facts.results[clauses[0]].claims.get(capability.value)
         half_done = claim is not None and claim.outcome == "half done"
         half = ": requests for it are accepted and not carried out" if half_done else ""
-        yield Advice(kind=Kind.NEVER, text=_MEANINGS[capability] + half, clauses=tuple(clauses))
+        yield Advice(kind=AdviceKind.NEVER, text=_MEANINGS[capability] + half, clauses=tuple(clauses))

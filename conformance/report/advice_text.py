@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bucket_conformance.conformance.report.advice import Advice, Kind
+from bucket_conformance.conformance.report.advice import Advice, AdviceKind
 from bucket_conformance.conformance.report.document import Section
 from bucket_conformance.conformance.report.untrusted import comment, markdown_block, markdown_prose, shell
 from bucket_conformance.conformance.report.untrusted import markdown as plain
 
-HEADINGS: Final = {Kind.SET: "Set", Kind.NEVER: "Never rely on", Kind.KNOW: "Know"}
+HEADINGS: Final = {AdviceKind.SET: "Set", AdviceKind.NEVER: "Never rely on", AdviceKind.KNOW: "Know"}
 _OWN: Final = {
     True: ("AP_S3_ENDPOINT", "AP_S3_BUCKET", "AP_S3_ACCESS_KEY_ID", "AP_S3_SECRET_ACCESS_KEY"),
     False: ("AP_LOCAL_STORAGE_ROOT",),
@@ -67,7 +67,7 @@ def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
 def markdown(section: Section, advice: Sequence[Advice]) -> str:
     """Return the advice as a section of a Markdown page."""
     parts = [f"## {plain(title(section))}", f"As judged on {plain(section.header.started[:10])}."]
-    for kind in (Kind.NEVER, Kind.KNOW):
+    for kind in (AdviceKind.NEVER, AdviceKind.KNOW):
         found = [one for one in advice if one.kind is kind]
         if found:
             parts.append(f"{HEADINGS[kind]}:")

@@ -112,20 +112,20 @@ def _size_of_evidence(result: Result) -> tuple[bool, int]:
 _RUN = r"conformance-[0-9a-f]{6,10}-[0-9a-f]{6}"
 
 
-def without_names(text: str) -> str:
+def anonymise(text: str) -> str:
     """Return a text with the names that its run gave to buckets, owners and prefixes made short."""
     text = re.sub(rf"{_RUN}/[0-9a-f]+/", "", text)
     text = re.sub(rf"{_RUN}-([0-9a-f]+)", r"name-\1", text)
     return re.sub(_RUN, "bucket", text)
 
 
-def told_short(transcript: str, *, most_lines: int = 60, longest: int = 160) -> str:
+def abridge(transcript: str, *, most_lines: int = 60, longest: int = 160) -> str:
     """Return a transcript without what every request has, its run's names made short, and long bodies cut.
 
     Signatures, dates and ids of requests tell nothing about the deviation; who repeats it makes them anew.
     """
     lines = [line for line in transcript.split("\n") if not _ROUTINE.match(line)]
-    lines = without_names("\n".join(lines)).strip("\n").split("\n")
+    lines = anonymise("\n".join(lines)).strip("\n").split("\n")
     shown = [line if len(line) <= longest else f"{line[:longest]}…" for line in lines]
     if len(shown) > most_lines:
         shown = [*shown[:most_lines], f"… {len(shown) - most_lines} more lines are in the report"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from bucket_conformance.conformance.report.disclosure import WITHHELD
 from bucket_conformance.conformance.report.document import Result
-from bucket_conformance.conformance.report.findings import Finding, listed, told_short, without_names
+from bucket_conformance.conformance.report.findings import Finding, abridge, anonymise, listed
 from bucket_conformance.conformance.report.untrusted import markdown as plain
 from bucket_conformance.conformance.report.untrusted import (
     markdown_address,
@@ -105,7 +105,7 @@ def _upstream(finding: Finding) -> str:
 
 
 def _summary(result: Result) -> str:
-    return result.known or without_names(result.observed)
+    return result.known or anonymise(result.observed)
 
 
 def _observed(result: Result) -> str:
@@ -113,7 +113,7 @@ def _observed(result: Result) -> str:
     lead = f"**{plain(result.clause)}**"
     lines = [f"{lead}: {markdown_prose(known)}" if known else lead]
     lines += (
-        [f"- promised: {code(without_names(seen.promised))}", f"- observed: {code(without_names(seen.observed))}"]
+        [f"- promised: {code(anonymise(seen.promised))}", f"- observed: {code(anonymise(seen.observed))}"]
         if seen is not None
         else []
     )
@@ -123,7 +123,7 @@ def _observed(result: Result) -> str:
 def _reproduction(finding: Finding, lead: Result) -> list[str]:
     if not lead.transcript:
         return []
-    exchange = told_short(lead.transcript)
+    exchange = abridge(lead.transcript)
     parts = [
         "## Over plain HTTP",
         "Requests (`>`) and answers (`<`), without the headers that every signed request has. Each is signed by "

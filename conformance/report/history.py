@@ -17,7 +17,7 @@ from bucket_conformance.conformance.report.untrusted import file_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class StoredRun:
     """One stored run, and what it changed against the run before; ``None`` for the first."""
 
     section: Section
@@ -35,11 +35,11 @@ class Run:
         return sum(c.direction is direction for c in self.since_before.changes) if self.since_before else 0
 
 
-def runs_of(sections: Iterable[Section]) -> list[Run]:
+def runs_of(sections: Iterable[Section]) -> list[StoredRun]:
     """Return the runs of one provider, the oldest first."""
     ordered = sorted(sections, key=lambda section: _moment(section))
     return [
-        Run(section=section, since_before=compare_sections(ordered[at - 1], section) if at else None)
+        StoredRun(section=section, since_before=compare_sections(ordered[at - 1], section) if at else None)
         for at, section in enumerate(ordered)
     ]
 

@@ -13,7 +13,7 @@ from bucket_conformance.conformance.report.columns import Column, keyed
 from bucket_conformance.conformance.report.compare import Change, Direction
 from bucket_conformance.conformance.report.disclosure import published
 from bucket_conformance.conformance.report.document import Section, counts
-from bucket_conformance.conformance.report.history import Run, Store, runs_of
+from bucket_conformance.conformance.report.history import Store, StoredRun, runs_of
 from bucket_conformance.conformance.report.untrusted import echo
 from bucket_conformance.conformance.report.untrusted import html as escape
 from bucket_conformance.conformance.verdict import Verdict, share
@@ -69,7 +69,7 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _changes_page(runs: Mapping[str, Sequence[Run]], title: str) -> str:
+def _changes_page(runs: Mapping[str, Sequence[StoredRun]], title: str) -> str:
     events = sorted(
         ((run.started, key, run) for key, found in runs.items() for run in found if _moved(run)),
         key=lambda event: (event[0], event[1]),
@@ -82,11 +82,11 @@ def _changes_page(runs: Mapping[str, Sequence[Run]], title: str) -> str:
     return _page(f"{title}: changes", top + body)
 
 
-def _moved(run: Run) -> bool:
+def _moved(run: StoredRun) -> bool:
     return run.since_before is not None and bool(run.since_before.changes)
 
 
-def _provider_page(column: Column, runs: Sequence[Run], title: str) -> str:
+def _provider_page(column: Column, runs: Sequence[StoredRun], title: str) -> str:
     head = column.section.header
     newest = escape(head.backend.title)
     top = (
@@ -97,7 +97,7 @@ def _provider_page(column: Column, runs: Sequence[Run], title: str) -> str:
     return _page(f"{column.key}: {title}", top + "".join(_run_block(run, "", "") for run in reversed(runs)))
 
 
-def _run_block(run: Run, key: str, link: str) -> str:
+def _run_block(run: StoredRun, key: str, link: str) -> str:
     head = run.section.header
     version = escape(head.backend.title)
     name = f'<a href="{escape(link)}">{escape(key)}</a> ' if key else ""
@@ -144,7 +144,7 @@ def _change(change: Change) -> str:
     )
 
 
-def _chart(runs: Sequence[Run]) -> str:
+def _chart(runs: Sequence[StoredRun]) -> str:
     """Draw conforming of decided over the runs, one step per run: a version may take back what another gave."""
     if len(runs) < 2:
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bucket_conformance.conformance.contract import Harm
-from bucket_conformance.conformance.history import WRITES, Event, Op, Said, Undecided, linearization
+from bucket_conformance.conformance.history import WRITES, Event, Op, Response, Undecided, linearization
 
 Look = Callable[[], str | None]
 """Downloads the key again and returns the name of its value, a text for a value without a name, or ``None`` (absent).
@@ -39,7 +39,7 @@ def harm_of(found: Sequence[Event], history: Sequence[Event], look: Look, *, set
     if kept is not None:
         return kept
     written = {event.value for event in history if event.op in WRITES}
-    served = [event for event in found if event.op is Op.GET and event.said is Said.DONE]
+    served = [event for event in found if event.op is Op.GET and event.said is Response.DONE]
     return Harm.SERVES_WRONG_DATA if any(event.value not in written for event in served) else None
 
 
@@ -88,7 +88,7 @@ def _leads_to(writes: Sequence[Event], value: str | None) -> bool:
         client=-1,
         op=Op.GET,
         key=writes[0].key if writes else "",
-        said=Said.ABSENT if value is None else Said.DONE,
+        said=Response.ABSENT if value is None else Response.DONE,
         called=now,
         answered=now,
         value=value,

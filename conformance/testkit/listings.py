@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.testkit.model import utf8_order
 from bucket_conformance.conformance.verdict import Deviation, show
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,15 @@ class Page:
         return len(self.keys) + len(self.prefixes)
 
 
-def page_of(answer: Answer) -> Page:
+def page_of(response: HttpResponse) -> Page:
     """Return the page that a response contains. Raises ``Deviation`` where the response is not a listing."""
-    root = answer.xml()
-    if not answer.ok or root is None or root.tag != "ListBucketResult":
-        seen = answer.summary if not answer.ok else f"{answer.summary}, {_why_no_listing(answer)}{show(answer.body)}"
+    root = response.xml()
+    if not response.ok or root is None or root.tag != "ListBucketResult":
+        seen = (
+            response.summary
+            if not response.ok
+            else f"{response.summary}, {_why_no_listing(response)}{show(response.body)}"
+        )
         raise Deviation(promised="a listing is answered", observed=seen)
     encoded = root.findtext("EncodingType") == "url"
 
@@ -59,9 +63,9 @@ _RAW_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Characters that no XML document may hold, not even as a reference."""
 
 
-def _why_no_listing(answer: Answer) -> str:
-    found = _RAW_CONTROL.search(answer.body)
-    if found is None or answer.xml() is not None:
+def _why_no_listing(response: HttpResponse) -> str:
+    found = _RAW_CONTROL.search(response.body)
+    if found is None or response.xml() is not None:
         return ""
     return f"raw control character {found[0]!r} at byte {found.start()}, which XML cannot carry: "
 
@@ -71,7 +75,7 @@ def list_page(session: Session, **parameters: str | int) -> Page:
     return page_of(ask(session, list_type=2, **parameters))
 
 
-def ask(session: Session, **parameters: str | int) -> Answer:
+def ask(session: Session, **parameters: str | int) -> HttpResponse:
     """Send one listing request with exactly these parameters and return the response."""
     query = sorted((name.replace("_", "-"), str(value)) for name, value in parameters.items())
     return session.wire.request("GET", query=query)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Deviation
 from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 class Upload:
@@ -32,15 +32,15 @@ class Upload:
     def __exit__(self, *_: object) -> None:
         self.abort()
 
-    def part(self, number: int, body: bytes) -> Answer:
+    def part(self, number: int, body: bytes) -> HttpResponse:
         """Upload one part and return the response; keeps the ETag of the part."""
         query = (("partNumber", str(number)), ("uploadId", self.id))
-        answer = self._wire.request("PUT", self.key, query=query, body=body)
-        if answer.ok:
-            self.etags[number] = answer.header("etag") or ""
-        return answer
+        response = self._wire.request("PUT", self.key, query=query, body=body)
+        if response.ok:
+            self.etags[number] = response.header("etag") or ""
+        return response
 
-    def complete(self, parts: Sequence[tuple[int, str]] | None = None) -> Answer:
+    def complete(self, parts: Sequence[tuple[int, str]] | None = None) -> HttpResponse:
         """Complete the upload with these part numbers and ETags, unchanged (default: all parts, by number)."""
         named = sorted(self.etags.items()) if parts is None else parts
         rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
@@ -48,7 +48,7 @@ class Upload:
         body = f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</{root}>'.encode()
         return self._wire.request("POST", self.key, query=(("uploadId", self.id),), body=body)
 
-    def abort(self) -> Answer:
+    def abort(self) -> HttpResponse:
         """Abort the upload and return the response."""
         return self._wire.request("DELETE", self.key, query=(("uploadId", self.id),))
 
@@ -57,6 +57,6 @@ class Upload:
         return stored_in(self._wire.get(self.key))
 
 
-def completed(answer: Answer) -> bool:
+def completed(response: HttpResponse) -> bool:
     """Return whether a completion succeeded. A failure may also come in the body of a 200."""
-    return answer.ok and not answer.code
+    return response.ok and not response.code

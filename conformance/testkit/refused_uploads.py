@@ -9,7 +9,7 @@ from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import require
 from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in, tells
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 def crc32_trailer(body: bytes) -> tuple[str, str]:
@@ -22,7 +22,7 @@ def before_refused_put(session: Session, overwrites: bool) -> bytes | None:
     return b"from before" if overwrites else None
 
 
-def require_refused(session: Session, key: str, put: Answer, before: bytes | None, what: str) -> None:
+def require_refused(session: Session, key: str, put: HttpResponse, before: bytes | None, what: str) -> None:
     """Raise ``Deviation`` unless the PUT was rejected and the key still holds ``before`` (``None``: nothing).
 
     A clause ends with this. ``what`` names the upload in the observation.

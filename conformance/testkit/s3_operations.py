@@ -12,7 +12,7 @@ from bucket_conformance.conformance.testkit.listings import grouped, walk
 from bucket_conformance.conformance.testkit.model import Model
 from bucket_conformance.conformance.testkit.multipart import Upload, completed
 from bucket_conformance.conformance.verdict import Inconclusive
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 DONE: Final = "done"
 ABSENT: Final = "absent"
@@ -213,7 +213,7 @@ class _Seen:
     body: bytes | None
 
 
-class World:
+class OperationState:
     """A new prefix of the bucket, and the model of what it must hold. Its ``with`` block aborts open uploads."""
 
     def __init__(self, session: Session) -> None:
@@ -249,18 +249,18 @@ class World:
                 body = pattern_bytes(step.size, step.salt)
                 if held is None:
                     self._hold(name, body)
-                answer = self._wire.put(key, body, (("If-None-Match", "*"),))
-                return (DONE if held is None else REFUSED), _done(answer)
+                response = self._wire.put(key, body, (("If-None-Match", "*"),))
+                return (DONE if held is None else REFUSED), _done(response)
             case Update():
                 return self._update(step, key, held)
             case Get():
-                answer = self._wire.fetch_presigned("GET", key) if step.by_url else self._wire.get(key)
-                return (ABSENT if held is None else held), (answer.body if answer.ok else _done(answer))
+                response = self._wire.fetch_presigned("GET", key) if step.by_url else self._wire.get(key)
+                return (ABSENT if held is None else held), (response.body if response.ok else _done(response))
             case Head():
-                answer = self._wire.head(key)
-                if answer.ok:
-                    self._seen[name] = _Seen(answer.header("etag") or "", self._write_of.get(name, 0), held)
-                size = _size(answer) if answer.ok else _done(answer)
+                response = self._wire.head(key)
+                if response.ok:
+                    self._seen[name] = _Seen(response.header("etag") or "", self._write_of.get(name, 0), held)
+                size = _size(response) if response.ok else _done(response)
                 return (ABSENT if held is None else str(len(held))), size
             case Range():
                 # Another clause decides ranges beyond the end.
@@ -270,12 +270,12 @@ class World:
                 return (ABSENT if held is None else held[step.first : last + 1]), self._ranged(step.first, last, key)
             case Delete():
                 self._model.delete([name])
-                answer = self._wire.delete(key)
-                return DONE, (DONE if answer.status == 404 else _done(answer))
+                response = self._wire.delete(key)
+                return DONE, (DONE if response.status == 404 else _done(response))
             case DeleteBatch():
                 self._model.delete(step.names)
-                answer = self._wire.delete_objects([self._base + each for each in step.names])
-                return DONE, (_done(answer) if not answer.ok else _without_errors(answer))
+                response = self._wire.delete_objects([self._base + each for each in step.names])
+                return DONE, (_done(response) if not response.ok else _without_errors(response))
             case Copy():
                 return self._copy(step)
             case Begin() | Part() | Complete() | Abort():
@@ -302,20 +302,20 @@ class World:
         return (DONE if same else REFUSED), (REFUSED if observed == ABSENT else observed)
 
     def _ranged(self, first: int, last: int, key: str) -> object:
-        answer = self._wire.get(key, (("Range", f"bytes={first}-{last}"),))
-        if not answer.ok:
-            return _done(answer)
+        response = self._wire.get(key, (("Range", f"bytes={first}-{last}"),))
+        if not response.ok:
+            return _done(response)
         # A server may ignore a range; another clause decides with which status it serves one.
-        return answer.body if len(answer.body) == last - first + 1 else answer.body[first : last + 1]
+        return response.body if len(response.body) == last - first + 1 else response.body[first : last + 1]
 
     def _copy(self, step: Copy) -> tuple[object, object]:
         held = self._model.get(step.source)
         source = quote(f"/{self._wire.bucket}/{self._base}{step.source}".encode(), safe="/-._~")
-        answer = self._wire.request("PUT", self._base + step.target, headers=[("x-amz-copy-source", source)])
+        response = self._wire.request("PUT", self._base + step.target, headers=[("x-amz-copy-source", source)])
         if held is None:
-            return ABSENT, _done(answer)
+            return ABSENT, _done(response)
         self._hold(step.target, held)
-        return DONE, (DONE if completed(answer) else answer.summary)
+        return DONE, (DONE if completed(response) else response.summary)
 
     def _upload(self, step: Begin | Part | Complete | Abort) -> tuple[object, object]:
         if isinstance(step, Begin):
@@ -326,12 +326,12 @@ class World:
             self._parts[step.number] = pattern_bytes(step.size, step.salt)
             return DONE, _done(upload.part(1, self._parts[step.number]))
         if isinstance(step, Complete):
-            answer = upload.complete()
+            response = upload.complete()
             self._hold(name, self._parts[step.number])
-            observed = DONE if completed(answer) else answer.summary
+            observed = DONE if completed(response) else response.summary
         else:
-            answer = upload.abort()
-            observed = _done(answer)
+            response = upload.abort()
+            observed = _done(response)
         del self._uploads[step.number]
         return DONE, observed
 
@@ -349,26 +349,26 @@ class World:
         return promised, (keys, common)
 
 
-def _size(answer: Answer) -> str | None:
+def _size(response: HttpResponse) -> str | None:
     """Return the size that an answer tells; what is no number is quoted, so that it is none of the words above."""
-    size = answer.header("content-length")
+    size = response.header("content-length")
     return size if size is None or size.isdecimal() else f"a Content-Length of {size!r}"
 
 
-def _done(answer: Answer) -> str:
+def _done(response: HttpResponse) -> str:
     """Return a response in one word, or its status and error code where no word fits.
 
     Raises ``Inconclusive`` for a 503.
     """
-    if answer.status == 503:
+    if response.status == 503:
         raise Inconclusive("the server was too busy (503) to answer every step")
-    if answer.ok:
+    if response.ok:
         return DONE
-    return {404: ABSENT, 412: REFUSED}.get(answer.status, answer.summary)
+    return {404: ABSENT, 412: REFUSED}.get(response.status, response.summary)
 
 
-def _without_errors(answer: Answer) -> str:
-    root = answer.xml()
+def _without_errors(response: HttpResponse) -> str:
+    root = response.xml()
     codes = [] if root is None else [found.findtext("Code") or "" for found in root.iterfind("Error")]
     wrong = sorted(set(codes) - {"NoSuchKey"})
     return f"errors: {', '.join(wrong)}" if wrong else DONE

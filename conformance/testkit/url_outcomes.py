@@ -9,7 +9,7 @@ from typing import Final, Self
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import require
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 class Outcome(str):
@@ -56,22 +56,24 @@ def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
     return key, content
 
 
-def outcome(answer: Answer, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()) -> Outcome:
+def outcome(
+    response: HttpResponse, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()
+) -> Outcome:
     """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or what was seen.
 
     - ``hidden``: further contents of which no part may appear.
     - ``words``: texts that may not appear as a whole.
     """
-    if answer.status == 200 and answer.error is None and answer.body == content:
+    if response.status == 200 and response.error is None and response.body == content:
         return SERVED
-    shown = leaked(answer, (content, *hidden), words)
-    if 400 <= answer.status < 500 and answer.error is None and not shown:
+    shown = leaked(response, (content, *hidden), words)
+    if 400 <= response.status < 500 and response.error is None and not shown:
         return REFUSED
     what = "the content in part" if shown == "content" else shown
-    if answer.status == 200:
-        text = f"200 with {len(answer.body)} bytes" + (f", among them {what}" if shown else ", none of the content")
+    if response.status == 200:
+        text = f"200 with {len(response.body)} bytes" + (f", among them {what}" if shown else ", none of the content")
     else:
-        text = answer.summary + (f", showing {what}" if shown else "")
+        text = response.summary + (f", showing {what}" if shown else "")
     return Outcome(text, got_through=shown == "content")
 
 
@@ -112,9 +114,9 @@ def _brief(value: object) -> str:
     return ", ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
 
 
-def leaked(answer: Answer, contents: Iterable[bytes], words: Iterable[str] = ()) -> str:
+def leaked(response: HttpResponse, contents: Iterable[bytes], words: Iterable[str] = ()) -> str:
     """Return what a response reveals: ``"content"``, ``"the true signature"`` or ''."""
-    seen = answer.body + b"\n" + "\n".join(f"{name}: {value}" for name, value in answer.headers).encode("utf-8")
+    seen = response.body + b"\n" + "\n".join(f"{name}: {value}" for name, value in response.headers).encode("utf-8")
     for content in contents:
         if any(content[at : at + _WINDOW] in seen for at in range(0, len(content) - _WINDOW + 1, _WINDOW)):
             return "content"

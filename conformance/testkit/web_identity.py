@@ -44,12 +44,12 @@ def identity_service() -> Iterator[IdentityService]:
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
             service.asked.append((form.get("RoleArn", [""])[0], form.get("WebIdentityToken", [""])[0]))
-            answer = _lent().encode()
+            response = _lent().encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(response)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response)
 
         def log_message(self, *_: object) -> None:
             pass

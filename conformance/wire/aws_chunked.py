@@ -14,7 +14,7 @@ from typing import Final
 
 from bucket_conformance.conformance.wire.exchange import Auth, Headers
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 _EMPTY: Final = hashlib.sha256(b"").hexdigest()
 
@@ -60,7 +60,7 @@ def put_chunked(
     trailer: tuple[str, str] | None = None,
     content_encoding: str = "aws-chunked",
     sent_body: bytes | None = None,
-) -> Answer:
+) -> HttpResponse:
     """Send ``body`` with a PUT, in chunks of ``chunk_bytes`` (at least 8 KiB, except for the last), and return the
     response.
 

@@ -16,7 +16,7 @@ class Health(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class HealthCheck:
     """The result of a check of a backend.
 
     ``why`` says why it does not work; '' for one that works. ``silent``: no request got a response.

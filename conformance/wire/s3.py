@@ -15,13 +15,15 @@ from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire import clock
 from bucket_conformance.conformance.wire.botocore_internals import (
     AWSRequest,
-    Credentials,
     HTTPHeaders,
     S3SigV4Auth,
     S3SigV4QueryAuth,
 )
+from bucket_conformance.conformance.wire.botocore_internals import (
+    Credentials as BotocoreCredentials,
+)
 from bucket_conformance.conformance.wire.exchange import Auth, Headers, SignedFrom
-from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 
@@ -41,7 +43,7 @@ _AS_GIVEN: Final = _AsGiven()
 class _PayloadAuth(S3SigV4Auth):
     """botocore's signer with a payload hash that the caller chooses."""
 
-    def __init__(self, credentials: Credentials, region: str, payload_hash: str) -> None:
+    def __init__(self, credentials: BotocoreCredentials, region: str, payload_hash: str) -> None:
         super().__init__(credentials, "s3", region)
         self._payload_hash = payload_hash
 
@@ -56,8 +58,8 @@ class _PayloadAuth(S3SigV4Auth):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Credentials to sign with. Clauses also use invalid ones, to check that the backend rejects them.
+class Credentials:
+    """BotocoreCredentials to sign with. Clauses also use invalid ones, to check that the backend rejects them.
 
     ``label`` is their name in transcripts and reproducers: ``"own"``, ``"wrong secret"`` or ``"unknown key"``.
     """
@@ -100,7 +102,9 @@ class S3Wire:
         self.bucket = bucket
         self.transport = transport
         self.clock_offset_s = clock_offset_s
-        self.keys = Keys(access_key=endpoint.access_key, secret_key=endpoint.secret_key, token=endpoint.session_token)
+        self.keys = Credentials(
+            access_key=endpoint.access_key, secret_key=endpoint.secret_key, token=endpoint.session_token
+        )
 
     def url(self, key: str | None = None, query: Query = (), *, bucket: str | None = None) -> str:
         """Return the unsigned URL of a key, or of the bucket. It is percent-encoded, and nothing is normalised."""
@@ -116,17 +120,19 @@ class S3Wire:
             path = "/"
         return base + path + ("?" + encode_query(query) if query else "")
 
-    def wrong_secret(self) -> Keys:
+    def wrong_secret(self) -> Credentials:
         """Return credentials with the session's own key id and another secret."""
-        return Keys(access_key=self.keys.access_key, secret_key="not-the-secret-of-this-key", label="wrong secret")
+        return Credentials(
+            access_key=self.keys.access_key, secret_key="not-the-secret-of-this-key", label="wrong secret"
+        )
 
-    def unknown_key(self) -> Keys:
+    def unknown_key(self) -> Credentials:
         """Return credentials that no server knows; the key id has the form and length of the session's own.
 
         A server may refuse what is no key id at all in another way than one that it does not know.
         """
         stranger = stranger_like(self.keys.access_key)
-        return Keys(access_key=stranger, secret_key="nobody-has-this-secret", label="unknown key")
+        return Credentials(access_key=stranger, secret_key="nobody-has-this-secret", label="unknown key")
 
     def request(
         self,
@@ -137,12 +143,12 @@ class S3Wire:
         headers: Headers = (),
         body: bytes = b"",
         bucket: str | None = None,
-        keys: Keys | None = None,
+        keys: Credentials | None = None,
         age_s: float = 0.0,
         signed: bool = True,
         payload_hash: str | None = None,
         cut_after: int | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send one request for ``key`` (``None``: for the bucket) and return the response.
 
         - ``age_s``: dates the signature back by so many seconds.
@@ -172,7 +178,7 @@ class S3Wire:
         headers: Headers,
         body: bytes,
         *,
-        keys: Keys | None = None,
+        keys: Credentials | None = None,
         age_s: float = 0.0,
         payload_hash: str | None = None,
     ) -> list[tuple[str, str]]:
@@ -201,7 +207,7 @@ class S3Wire:
         age_s: float = 0.0,
         query: Query = (),
         headers: Headers = (),
-        keys: Keys | None = None,
+        keys: Credentials | None = None,
         bucket: str | None = None,
     ) -> str:
         """Return a presigned URL.
@@ -227,11 +233,11 @@ class S3Wire:
         age_s: float = 0.0,
         query: Query = (),
         headers: Headers = (),
-        keys: Keys | None = None,
+        keys: Credentials | None = None,
         sent: Headers | None = None,
         body: bytes = b"",
         cut_after: int | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Presign a URL, send the request, and return the response.
 
         ``sent`` are the headers to send, where they differ from the signed ones.
@@ -249,25 +255,25 @@ class S3Wire:
             signer=(keys or self.keys).label,
         )
 
-    def put(self, key: str, body: bytes, headers: Headers = ()) -> Answer:
+    def put(self, key: str, body: bytes, headers: Headers = ()) -> HttpResponse:
         """Send a PUT and return the response."""
         return self.request("PUT", key, body=body, headers=headers)
 
-    def get(self, key: str, headers: Headers = ()) -> Answer:
+    def get(self, key: str, headers: Headers = ()) -> HttpResponse:
         """Send a GET and return the response."""
         return self.request("GET", key, headers=headers)
 
-    def head(self, key: str, headers: Headers = ()) -> Answer:
+    def head(self, key: str, headers: Headers = ()) -> HttpResponse:
         """Send a HEAD and return the response."""
         return self.request("HEAD", key, headers=headers)
 
-    def delete(self, key: str) -> Answer:
+    def delete(self, key: str) -> HttpResponse:
         """Send a DELETE for one key and return the response."""
         return self.request("DELETE", key)
 
     def delete_objects(
         self, keys: Iterable[str | tuple[str, str]], *, quiet: bool = False, headers: Headers | None = None
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send one DeleteObjects for the keys, as they are, with Content-MD5 unless ``headers`` says otherwise.
 
         A key in a pair with the id of a version names this version.
@@ -276,9 +282,9 @@ class S3Wire:
         given = headers if headers is not None else (("Content-MD5", content_md5(body)),)
         return self.request("POST", query=(("delete", ""),), headers=given, body=body)
 
-    def _credentials(self, keys: Keys | None) -> Credentials:
+    def _credentials(self, keys: Credentials | None) -> BotocoreCredentials:
         used = keys or self.keys
-        return Credentials(used.access_key, used.secret_key, used.token)
+        return BotocoreCredentials(used.access_key, used.secret_key, used.token)
 
 
 def encode_query(query: Query) -> str:

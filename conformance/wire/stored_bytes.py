@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 Stored = bytes | str | None
 """The bytes of an object; ``None``: there is no object; a text: a short form of a response that says neither."""
 
 
-def stored_in(answer: Answer) -> Stored:
+def stored_in(response: HttpResponse) -> Stored:
     """Return what the response to a GET of a whole object says. The body of an error, or of a 204, is no object."""
-    if answer.status == 404:
+    if response.status == 404:
         return None
-    return answer.body if answer.status == 200 and answer.error is None else answer.summary
+    return response.body if response.status == 200 and response.error is None else response.summary
 
 
 def tells(*seen: Stored) -> bool:
@@ -20,7 +20,7 @@ def tells(*seen: Stored) -> bool:
     return not any(isinstance(each, str) for each in seen)
 
 
-def is_lost(answer: Answer, before: bytes) -> bool:
+def is_lost(response: HttpResponse, before: bytes) -> bool:
     """Return whether the response shows that the object with the bytes ``before`` is gone or was replaced."""
-    seen = stored_in(answer)
+    seen = stored_in(response)
     return tells(seen) and seen != before

@@ -42,7 +42,7 @@ TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """An HTTP response.
 
     - ``status``: 0 where no response came.
@@ -154,7 +154,7 @@ class HttpTransport:
         signer: str = "own",
         age_s: float = 0.0,
         signed_body: bytes | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send one request unchanged and return the response. Adds ``Host`` and ``Content-Length`` where missing.
 
         - ``cut_after``: send so many bytes of the body, then hang up; the response then has status 0.
@@ -184,7 +184,7 @@ class HttpTransport:
             age_s=age_s,
         )
         if self.recorder.hopeless:
-            answer = Answer(status=0, error=NOT_SENT, timed_out=True)
+            answer = HttpResponse(status=0, error=NOT_SENT, timed_out=True)
         elif cut_after is not None:
             answer = self._send_and_hang_up(parts.scheme, parts.netloc, exchange, cut_after)
         else:
@@ -236,7 +236,7 @@ class HttpTransport:
                 connection.close()
             self._open.clear()
 
-    def _exchange(self, scheme: str, netloc: str, exchange: Exchange) -> Answer:
+    def _exchange(self, scheme: str, netloc: str, exchange: Exchange) -> HttpResponse:
         connection, reused = self._connection(scheme, netloc)
         try:
             answer = self._try(connection, exchange, reused=reused)
@@ -253,7 +253,7 @@ class HttpTransport:
             self._drop(scheme, netloc)
         return answer
 
-    def _try(self, connection: _Connection, exchange: Exchange, *, reused: bool) -> Answer | None:
+    def _try(self, connection: _Connection, exchange: Exchange, *, reused: bool) -> HttpResponse | None:
         """Return the response, or ``None`` where a reused connection turned out to be closed."""
         if connection.sock is not None and connection.sock.gettimeout() != connection.timeout:
             connection.sock.settimeout(connection.timeout)  # the last response may have shortened it
@@ -282,21 +282,21 @@ class HttpTransport:
                 body = response.read()
                 if broken is not None or (response.getheader("connection") or "").lower() == "close":
                     connection.close()
-                return Answer(status=response.status, headers=headers, body=body)
+                return HttpResponse(status=response.status, headers=headers, body=body)
             except http.client.IncompleteRead as error:
-                return Answer(status=response.status, headers=headers, body=error.partial, error="body cut off")
+                return HttpResponse(status=response.status, headers=headers, body=error.partial, error="body cut off")
             except (http.client.HTTPException, OSError, ValueError) as error:
-                return Answer(
+                return HttpResponse(
                     status=response.status, headers=headers, error=_describe(error), timed_out=timed_out(error)
                 )
         except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # including RemoteDisconnected
             connection.close()
-            return None if reused else Answer(status=0, error=_describe(error))
+            return None if reused else HttpResponse(status=0, error=_describe(error))
         except (http.client.HTTPException, OSError, ValueError) as error:
             connection.close()
-            return Answer(status=0, error=_describe(error), timed_out=timed_out(error))
+            return HttpResponse(status=0, error=_describe(error), timed_out=timed_out(error))
 
-    def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> Answer:
+    def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> HttpResponse:
         connection = self._connect(scheme, netloc)
         try:
             self._put_head(connection, exchange)
@@ -307,12 +307,12 @@ class HttpTransport:
                 # The server has seen the end of the body, whatever it responds; waiting makes the hang-up orderly.
                 _read_to_end(connection.sock)
         except (http.client.HTTPException, OSError) as error:
-            return Answer(status=0, error=_describe(error))
+            return HttpResponse(status=0, error=_describe(error))
         finally:
             connection.close()
             with self._lock:
                 self._open.discard(connection)
-        return Answer(status=0, error="hung up on purpose")
+        return HttpResponse(status=0, error="hung up on purpose")
 
     @staticmethod
     def _put_head(connection: _Connection, exchange: Exchange) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.providers.launch.folders import RUN_ID, logs_dir
 from bucket_conformance.providers.launch.ports import LOOPBACK, reserved_ports
-from bucket_conformance.providers.launch.probe import Answer, ask
+from bucket_conformance.providers.launch.probe import ProbeResponse, ask
 from bucket_conformance.providers.launch.process import random_credentials
 from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
@@ -190,18 +190,18 @@ class ContainerLaunch:
         except Exception as error:
             raise LaunchError(f"{self.title}: the engine cannot start {self.image.reference}: {error}") from error
 
-    def _wait(self, container: Any, endpoint: S3Endpoint, log: Path) -> Answer:
+    def _wait(self, container: Any, endpoint: S3Endpoint, log: Path) -> ProbeResponse:
         deadline = time.monotonic() + self.deadline_s
         last = "nothing answered"
         while time.monotonic() < deadline:
             try:
-                answer = ask(endpoint)
+                response = ask(endpoint)
             except OSError as error:
                 last = str(error)
             else:
-                last = f"it answered with status {answer.status}"
-                if self.ready(answer.status):
-                    return answer
+                last = f"it answered with status {response.status}"
+                if self.ready(response.status):
+                    return response
             wrapped = container.get_wrapped_container()
             wrapped.reload()
             if wrapped.status in ("exited", "dead"):

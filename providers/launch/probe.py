@@ -11,14 +11,14 @@ from bucket_conformance.conformance.target import S3Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ProbeResponse:
     """An HTTP answer: its status and its ``Server`` header (empty where there is none)."""
 
     status: int
     server: str
 
 
-def ask(endpoint: S3Endpoint, *, timeout_s: float = 2.0) -> Answer:
+def ask(endpoint: S3Endpoint, *, timeout_s: float = 2.0) -> ProbeResponse:
     """List the buckets of ``endpoint``, or look at its one bucket, by a signed request.
 
     Raises ``OSError`` where nothing answers, or not by HTTP.
@@ -48,7 +48,7 @@ def ask(endpoint: S3Endpoint, *, timeout_s: float = 2.0) -> Answer:
         connection.request(method, (parts.path + path) or "/", headers=dict(request.headers.items()))
         response = connection.getresponse()
         response.read()
-        return Answer(status=response.status, server=response.getheader("Server") or "")
+        return ProbeResponse(status=response.status, server=response.getheader("Server") or "")
     except http.client.HTTPException as error:
         raise OSError(f"no HTTP answer from {endpoint.url}: {error!r}") from error
     finally:

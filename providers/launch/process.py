@@ -22,7 +22,7 @@ from bucket_conformance.providers.launch.certificates import Certificates
 from bucket_conformance.providers.launch.environment import Environment
 from bucket_conformance.providers.launch.folders import FOLDER_VARIABLE, RunFolder, logs_dir, make_run_folder
 from bucket_conformance.providers.launch.ports import LOOPBACK, reserved_ports
-from bucket_conformance.providers.launch.probe import Answer, ask
+from bucket_conformance.providers.launch.probe import ProbeResponse, ask
 from bucket_conformance.providers.provider import Availability, LaunchError, LaunchKind, Progress, Running, Unavailable
 
 _BIND_FAILURE: Final = re.compile(
@@ -35,7 +35,7 @@ _ORDER_DEADLINE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class LaunchContext:
     """What a command may use: ``data`` for the server's objects, ``work`` for its configuration, ``ports`` (the first
     serves S3), and the credentials it should accept. With ``tls`` the first port is to serve https, and https only."""
 
@@ -64,12 +64,13 @@ class Room:
 class Command:
     """A program with arguments, and the variables added to a minimal environment.
 
-    ``leaves``: files that it makes outside of its room, whatever it is told, and does not remove when it is killed.
+    ``external_files``: files that it makes outside of its directory, whatever it is told, and does not remove when it
+    is killed.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    leaves: tuple[Path, ...] = ()
+    external_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +83,14 @@ class ProcessLaunch:
     from the status of a signed list-buckets request whether the server is up; ``deadline_s`` is how long it may take.
     ``region``, ``path`` (S3 mounted below it) and ``checksums`` are what clients of this server must set; ``bucket`` is
     one that the command makes, for servers that make none by request (the probe then looks at it). ``https``: whether
-    ``command`` heeds ``Room.tls``; for a server that cannot, ``no_https`` says why. ``tls``: this start is over https.
+    ``command`` heeds ``LaunchContext.tls``; for a server that cannot, ``no_https`` says why. ``tls``: this start
+    is over https.
     """
 
     name: str
     title: str
-    command: Callable[[Room], Command]
-    version: Callable[[Answer], str]
+    command: Callable[[LaunchContext], Command]
+    version: Callable[[ProbeResponse], str]
     environment: Environment | None = None
     ports: int = 1
     region: str = "us-east-1"
@@ -160,7 +162,7 @@ class ProcessLaunch:
     def _server(self) -> Iterator[_Server]:
         with reserved_ports(self.ports) as ports, _supervised(self.name) as (supervisor_of, folder, log):
             access_key, secret_key = self.fixed_credentials or self.make_credentials()
-            room = Room(
+            room = LaunchContext(
                 data=folder.data,
                 work=folder.work,
                 ports=ports,
@@ -170,7 +172,7 @@ class ProcessLaunch:
             )
             room.scratch.mkdir()
             command = self.command(room)
-            (folder.path / supervisor.LEAVES).write_text("\n".join(map(str, command.leaves)), encoding="utf-8")
+            (folder.path / supervisor.LEAVES).write_text("\n".join(map(str, command.external_files)), encoding="utf-8")
             server = _Server(
                 title=self.title,
                 supervisor=supervisor_of,
@@ -224,7 +226,7 @@ class _Server:
         self._deadline_s = deadline_s
         self.endpoint = endpoint
         self.log = log
-        self.answer = Answer(status=0, server="")
+        self.answer = ProbeResponse(status=0, server="")
 
     def begin(self) -> None:
         status = self._supervisor.obey(self._order)
@@ -242,14 +244,14 @@ class _Server:
         last = "nothing answered"
         while time.monotonic() < deadline:
             try:
-                answer = ask(self.endpoint)
+                response = ask(self.endpoint)
             except OSError as error:
                 last = f"{error}"
             else:
-                last = f"it answered with status {answer.status}"
+                last = f"it answered with status {response.status}"
                 # Whoever answers on the port may be a stranger: only a server that is still alive has bound it.
-                if self._ready(answer.status) and self._supervisor.obey({"op": "status"})["alive"]:
-                    self.answer = answer
+                if self._ready(response.status) and self._supervisor.obey({"op": "status"})["alive"]:
+                    self.answer = response
                     return
             self._check_alive()
             time.sleep(_POLL_S)

@@ -208,7 +208,7 @@ class Debian:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Together:
+class CompositeRecipe:
     """Several recipes into one prefix, for servers that need programs of more than one package manager."""
 
     parts: tuple[Recipe, ...]

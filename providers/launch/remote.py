@@ -127,14 +127,16 @@ def reach(title: str, endpoint: S3Endpoint, progress: Progress) -> Running:
     """Ask the endpoint once and describe it; its version is its ``Server`` header. Raises ``LaunchError``."""
     progress(f"{title}: asking {endpoint.url}")
     try:
-        answer = ask(endpoint, timeout_s=_TIMEOUT_S)
+        response = ask(endpoint, timeout_s=_TIMEOUT_S)
     except OSError as error:
         raise LaunchError(
             f"{title}: {endpoint.url} cannot be reached: {error}; look at the address and the network"
         ) from error
-    if answer.status >= 500:
-        raise LaunchError(f"{title}: {endpoint.url} answered with status {answer.status}; try again when it is healthy")
-    return Running(target=endpoint, version=answer.server or "unknown", launch=LaunchKind.REMOTE)
+    if response.status >= 500:
+        raise LaunchError(
+            f"{title}: {endpoint.url} answered with status {response.status}; try again when it is healthy"
+        )
+    return Running(target=endpoint, version=response.server or "unknown", launch=LaunchKind.REMOTE)
 
 
 def checked_url(url: str, name: str) -> str:

@@ -15,7 +15,7 @@ from bucket_conformance.conformance.history import (
     NEVER,
     Event,
     Op,
-    Said,
+    Response,
     Undecided,
     as_data,
     linearization,
@@ -31,7 +31,7 @@ def event(
     span: tuple[float, float],
     value: str | None = None,
     *,
-    said: Said = Said.DONE,
+    said: Response = Response.DONE,
     expected: str | None = None,
     key: str = "a",
 ) -> Event:
@@ -40,12 +40,12 @@ def event(
     )
 
 
-def put(client: int, span: tuple[float, float], value: str, said: Said = Said.DONE) -> Event:
+def put(client: int, span: tuple[float, float], value: str, said: Response = Response.DONE) -> Event:
     return event(client, Op.PUT, span, value, said=said)
 
 
 def get(client: int, span: tuple[float, float], value: str | None) -> Event:
-    return event(client, Op.GET, span, value, said=Said.ABSENT if value is None else Said.DONE)
+    return event(client, Op.GET, span, value, said=Response.ABSENT if value is None else Response.DONE)
 
 
 def delete(client: int, span: tuple[float, float]) -> Event:
@@ -82,11 +82,11 @@ def test_a_deleted_key_is_absent_and_not_its_old_value() -> None:
 def test_two_creators_cannot_both_win() -> None:
     first = event(0, Op.CREATE, (0, 5), "x")
     assert linearization([first, event(1, Op.CREATE, (1, 4), "y")]) is None
-    assert linearization([first, event(1, Op.CREATE, (1, 4), "y", said=Said.REFUSED)]) is not None
+    assert linearization([first, event(1, Op.CREATE, (1, 4), "y", said=Response.REFUSED)]) is not None
 
 
 def test_a_creator_refused_where_nothing_ever_was_is_a_violation() -> None:
-    assert linearization([event(0, Op.CREATE, (0, 1), "x", said=Said.REFUSED)]) is None
+    assert linearization([event(0, Op.CREATE, (0, 1), "x", said=Response.REFUSED)]) is None
 
 
 def test_two_swaps_from_the_same_value_cannot_both_win() -> None:
@@ -97,7 +97,7 @@ def test_two_swaps_from_the_same_value_cannot_both_win() -> None:
 
 
 def test_a_write_without_an_answer_may_have_happened_or_not_or_later() -> None:
-    lost = put(0, (0, 1), "x", Said.UNKNOWN)
+    lost = put(0, (0, 1), "x", Response.UNKNOWN)
     assert linearization([lost, get(1, (2, 3), None)]) is not None
     assert linearization([lost, get(1, (2, 3), "x")]) is not None
     assert linearization([lost, get(1, (2, 3), None), get(1, (4, 5), "x")]) is not None
@@ -105,7 +105,7 @@ def test_a_write_without_an_answer_may_have_happened_or_not_or_later() -> None:
 
 
 def test_a_listing_that_lacks_an_answered_key_is_a_violation() -> None:
-    absent = event(1, Op.LIST, (2, 3), said=Said.ABSENT)
+    absent = event(1, Op.LIST, (2, 3), said=Response.ABSENT)
     assert linearization([put(0, (0, 1), "x"), absent]) is None
     assert linearization([put(0, (0, 2.5), "x"), absent]) is not None
 
@@ -130,11 +130,11 @@ def _explained(order: Sequence[Event]) -> bool:
             return False
         if one.op is Op.GET and held != one.value:
             return False
-        if one.op is Op.CREATE and (held is None) != (one.said is Said.DONE):
+        if one.op is Op.CREATE and (held is None) != (one.said is Response.DONE):
             return False
         if one.op is Op.DELETE:
             held = None
-        elif one.op is Op.PUT or (one.op is Op.CREATE and one.said is Said.DONE):
+        elif one.op is Op.PUT or (one.op is Op.CREATE and one.said is Response.DONE):
             held = one.value
     return True
 
@@ -149,7 +149,9 @@ def _histories(draw: st.DrawFn) -> list[Event]:
         if op is Op.GET:
             found.append(get(number, span, draw(st.sampled_from([None, "v0", "v1", "v2", "v3"]))))
         elif op is Op.CREATE:
-            found.append(event(number, op, span, f"v{number}", said=draw(st.sampled_from([Said.DONE, Said.REFUSED]))))
+            found.append(
+                event(number, op, span, f"v{number}", said=draw(st.sampled_from([Response.DONE, Response.REFUSED])))
+            )
         else:
             found.append(event(number, op, span, f"v{number}" if op is Op.PUT else None))
     return found
@@ -210,7 +212,7 @@ def test_the_text_shows_calls_and_answers_in_the_order_of_their_times() -> None:
 
 
 def test_a_write_without_an_answer_is_drawn_open() -> None:
-    lost = put(0, (0, float("inf")), "x<y", Said.UNKNOWN)
+    lost = put(0, (0, float("inf")), "x<y", Response.UNKNOWN)
     assert draw_text([lost]).endswith("…")
     root = ET.fromstring(draw_svg([lost, get(1, (1, 2), None)]))
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
@@ -218,7 +220,7 @@ def test_a_write_without_an_answer_is_drawn_open() -> None:
 
 
 def test_a_report_holds_the_history_in_seconds_since_its_first_call() -> None:
-    lost = Event(client=1, op=Op.PUT, key="a", said=Said.UNKNOWN, called=11.5, answered=NEVER, value="y")
+    lost = Event(client=1, op=Op.PUT, key="a", said=Response.UNKNOWN, called=11.5, answered=NEVER, value="y")
     assert as_data([lost, put(0, (10, 11), "x"), get(2, (12, 13), "x")]) == [
         {"client": "client 0", "operation": "put a=x", "outcome": "done", "start_s": 0, "end_s": 1},
         {"client": "client 1", "operation": "put a=y", "outcome": "no clear answer", "start_s": 1.5, "end_s": None},

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
 from bucket_conformance.conformance.wire.exchange import Headers
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 REFERENCES: Final = {"&#13;": "\r", "&#10;": "\n", "&#9;": "\t", "&quot;": '"', "&apos;": "'"}
 
@@ -147,7 +147,7 @@ class MemoryS3:
 
     # The protocol.
 
-    def send(self, actor: str, method: str, url: str, headers: Headers, body: bytes) -> Answer:
+    def send(self, actor: str, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
         self.requests += 1
         parts = urlsplit(url)
         name, _, key = parts.path.lstrip("/").partition("/")
@@ -176,7 +176,7 @@ class MemoryS3:
         if not self._may(actor, owner):
             self.harm.append(f"{actor} {what} of {owner}")
 
-    def _buckets(self) -> Answer:
+    def _buckets(self) -> HttpResponse:
         names = "".join(
             f"<Bucket><Name>{escape(bucket.name)}</Name><CreationDate>{_iso(bucket.made)}</CreationDate></Bucket>"
             for bucket in self.buckets.values()
@@ -185,7 +185,7 @@ class MemoryS3:
 
     def _bucket(
         self, actor: str, method: str, name: str, bucket: Bucket | None, query: dict[str, str], raw: str, body: bytes
-    ) -> Answer:
+    ) -> HttpResponse:
         if method == "PUT" and not query:
             if bucket is None:
                 self.bucket(name, actor)
@@ -205,7 +205,7 @@ class MemoryS3:
             return self._about(bucket, name, query, raw)
         return _error(501, "NotImplemented")
 
-    def _delete_bucket(self, actor: str, bucket: Bucket) -> Answer:
+    def _delete_bucket(self, actor: str, bucket: Bucket) -> HttpResponse:
         if not bucket.is_empty and not self._removes_full_buckets:
             return _error(409, "BucketNotEmpty")
         self._touch(actor, bucket.owner, f"removed the bucket {bucket.name}")
@@ -217,7 +217,7 @@ class MemoryS3:
         del self.buckets[bucket.name]
         return self._answer(204)
 
-    def _about(self, bucket: Bucket, name: str, query: dict[str, str], raw: str) -> Answer:
+    def _about(self, bucket: Bucket, name: str, query: dict[str, str], raw: str) -> HttpResponse:
         if "versioning" in query:
             status = "<Status>Enabled</Status>" if bucket.versioned else ""
             return self._answer(200, f"<VersioningConfiguration>{status}</VersioningConfiguration>")
@@ -239,7 +239,7 @@ class MemoryS3:
             return self._list_uploads(bucket, name, query)
         return self._list_keys(bucket, name, query)
 
-    def _list_keys(self, bucket: Bucket, name: str, query: dict[str, str]) -> Answer:
+    def _list_keys(self, bucket: Bucket, name: str, query: dict[str, str]) -> HttpResponse:
         prefix = query.get("prefix", "")
         after = unquote(query.get("continuation-token", "")) or query.get("start-after", "")
         current = {key: version for key in sorted(bucket.keys) if (version := bucket.current(key)) is not None}
@@ -255,7 +255,7 @@ class MemoryS3:
         token = f"<NextContinuationToken>{quote(page[-1], safe='')}</NextContinuationToken>" if more and page else ""
         return self._page_of("ListBucketResult", name, query, entries, more=more, token=token)
 
-    def _list_versions(self, bucket: Bucket, name: str, query: dict[str, str]) -> Answer:
+    def _list_versions(self, bucket: Bucket, name: str, query: dict[str, str]) -> HttpResponse:
         prefix, after = query.get("prefix", ""), (query.get("key-marker", ""), query.get("version-id-marker", ""))
         found = [
             (key, version, version is versions[-1])
@@ -283,7 +283,7 @@ class MemoryS3:
             )
         return self._page_of("ListVersionsResult", name, query, entries, more=more, token=token)
 
-    def _list_uploads(self, bucket: Bucket, name: str, query: dict[str, str]) -> Answer:
+    def _list_uploads(self, bucket: Bucket, name: str, query: dict[str, str]) -> HttpResponse:
         prefix, after = query.get("prefix", ""), (query.get("key-marker", ""), query.get("upload-id-marker", ""))
         found = [each for each in bucket.uploads.values() if each.key.startswith(prefix)]
         found = [each for each in sorted(found, key=lambda each: (each.key, each.id)) if (each.key, each.id) > after]
@@ -304,7 +304,7 @@ class MemoryS3:
 
     def _page_of(
         self, root: str, name: str, query: dict[str, str], entries: Iterable[str], *, more: bool, token: str
-    ) -> Answer:
+    ) -> HttpResponse:
         if self._fault is Broken.REPEATED:
             entries = [each for each in entries for _ in range(2)]
         if self._fault is Broken.NO_NAME:
@@ -322,7 +322,7 @@ class MemoryS3:
         inner = f"<{tag}>{escape(shown)}</{tag}>{prefix}{encoding}<IsTruncated>{str(more).lower()}</IsTruncated>{token}"
         return self._listed(root, inner + "".join(entries))
 
-    def _listed(self, root: str, inner: str) -> Answer:
+    def _listed(self, root: str, inner: str) -> HttpResponse:
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}>{inner}</{root}>'
         match self._fault:
             case Broken.CUT:
@@ -340,7 +340,9 @@ class MemoryS3:
             return quote(key, safe="/")
         return escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "?", key))
 
-    def _object(self, actor: str, method: str, bucket: Bucket, key: str, query: dict[str, str], body: bytes) -> Answer:
+    def _object(
+        self, actor: str, method: str, bucket: Bucket, key: str, query: dict[str, str], body: bytes
+    ) -> HttpResponse:
         current = bucket.current(key)
         match method:
             case "PUT" if not query:
@@ -353,7 +355,7 @@ class MemoryS3:
                     return _error(404, "NoSuchKey")
                 modified = ("Last-Modified", formatdate(current.modified, usegmt=True))
                 body = current.body if method == "GET" else b""
-                return Answer(status=200, headers=(self._date(), modified), body=body)
+                return HttpResponse(status=200, headers=(self._date(), modified), body=body)
             case "DELETE" if "uploadId" in query:
                 upload = bucket.uploads.get(query["uploadId"])
                 if upload is None or upload.key != key:
@@ -373,7 +375,7 @@ class MemoryS3:
                 return self._answer(200, f"<InitiateMultipartUploadResult>{upload_id}</InitiateMultipartUploadResult>")
         return _error(501, "NotImplemented")
 
-    def _delete_batch(self, actor: str, bucket: Bucket, body: bytes) -> Answer:
+    def _delete_batch(self, actor: str, bucket: Bucket, body: bytes) -> HttpResponse:
         for found in re.findall(r"<Object>(.*?)</Object>", body.decode(), re.DOTALL):
             key = re.search(r"<Key>(.*?)</Key>", found, re.DOTALL)
             version = re.search(r"<VersionId>(.*?)</VersionId>", found)
@@ -420,12 +422,12 @@ class MemoryS3:
     def _version_header(self, bucket: Bucket, version: Version) -> Headers:
         return (("x-amz-version-id", version.id),) if bucket.versioned else ()
 
-    def _answer(self, status: int, text: str = "", headers: Headers = ()) -> Answer:
-        return Answer(status=status, headers=(self._date(), *headers), body=text.encode())
+    def _answer(self, status: int, text: str = "", headers: Headers = ()) -> HttpResponse:
+        return HttpResponse(status=status, headers=(self._date(), *headers), body=text.encode())
 
 
-def _error(status: int, code: str) -> Answer:
-    return Answer(status=status, body=f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
+def _error(status: int, code: str) -> HttpResponse:
+    return HttpResponse(status=status, body=f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
 
 
 def _count(text: str | None) -> int:

@@ -3,7 +3,7 @@
 A fault, in any module ``parts_<family>.py``, takes the good parts and returns them with one of them broken::
 
     @parts_fault("settings-read-false-as-true", "the word false switches a setting on", breaks=["CFG-001"])
-    def reads_false_as_true(parts: SystemParts) -> SystemParts:
+    def reads_false_as_true(parts: ApplicationParts) -> ApplicationParts:
         return replace(parts, settings=FalseIsTrue(settings_of(parts)))
 """
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bucket_conformance.conformance.parts import (
-    ChangeParts,
+    ApplicationParts,
     MigrationPort,
+    PartsOverride,
     RetentionPort,
     SettingsPort,
-    SystemParts,
 )
 from tests.faults.discovery import import_faults
 from tests.faults.gateway import Registry, require_identity
@@ -31,7 +31,7 @@ class PartsFault:
     id: str
     title: str
     breaks: frozenset[str]
-    change: ChangeParts
+    change: PartsOverride
     origin: str = ""
 
     def __post_init__(self) -> None:
@@ -43,10 +43,10 @@ _FAULTS: Final[Registry[PartsFault]] = Registry()
 
 def parts_fault(
     fault_id: str, title: str, *, breaks: Iterable[str], origin: str = ""
-) -> Callable[[ChangeParts], PartsFault]:
+) -> Callable[[PartsOverride], PartsFault]:
     """Register the decorated function as a fault; its name then stands for the fault."""
 
-    def register(change: ChangeParts) -> PartsFault:
+    def register(change: PartsOverride) -> PartsFault:
         return _FAULTS.add(PartsFault(id=fault_id, title=title, breaks=frozenset(breaks), change=change, origin=origin))
 
     return register
@@ -58,16 +58,16 @@ def all_parts_faults() -> Registry[PartsFault]:
     return _FAULTS
 
 
-def settings_of(parts: SystemParts) -> SettingsPort:
+def settings_of(parts: ApplicationParts) -> SettingsPort:
     assert parts.settings is not None
     return parts.settings
 
 
-def retention_of(parts: SystemParts) -> RetentionPort:
+def retention_of(parts: ApplicationParts) -> RetentionPort:
     assert parts.retention is not None
     return parts.retention
 
 
-def migration_of(parts: SystemParts) -> MigrationPort:
+def migration_of(parts: ApplicationParts) -> MigrationPort:
     assert parts.migration is not None
     return parts.migration

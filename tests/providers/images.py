@@ -24,7 +24,7 @@ from typing import Any, Final
 from bucket_conformance.providers import discover
 from bucket_conformance.providers.launch.container import VERSION_LABEL, ContainerLaunch
 from bucket_conformance.providers.launch.environment import Environment
-from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.probe import ProbeResponse
 from bucket_conformance.providers.launch.process import ProcessLaunch
 from bucket_conformance.providers.provider import Provider
 
@@ -85,7 +85,7 @@ def make_image(client: Any, provider: Provider) -> str:
                 "ENV PATH=/usr/bin:/bin HOME=/tmp",
                 "WORKDIR /tmp",
                 # None of the three asks the server, so there need be no answer.
-                f"LABEL {VERSION_LABEL}={launch.version(Answer(status=0, server=''))}",
+                f"LABEL {VERSION_LABEL}={launch.version(ProbeResponse(status=0, server=''))}",
             ],
         )
     return f"{REPOSITORY}/{provider.id}:installed"

@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 
 ELSEWHERE = "made-elsewhere-"
 SERVER = Path(__file__).with_name("tiny_server.py")
 
 
 def tiny(mode: str, *more: str, deadline_s: float = 20.0) -> ProcessLaunch:
-    def command(room: Room) -> Command:
+    def command(room: LaunchContext) -> Command:
         # As some servers do, it has a file outside of its folder, here in the folder of all state.
         elsewhere = room.data.parents[2] / f"{ELSEWHERE}{room.ports[0]}"
         elsewhere.touch()
         argv = (sys.executable, "-S", str(SERVER), mode, str(room.ports[0]), str(room.data), *more)
-        return Command(argv=argv, leaves=(elsewhere,))
+        return Command(argv=argv, external_files=(elsewhere,))
 
     return ProcessLaunch(
         name="tiny", title="Tiny", command=command, version=lambda answer: answer.server, deadline_s=deadline_s

@@ -11,7 +11,7 @@ from bucket_conformance import providers
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.providers import discover, expectations
-from bucket_conformance.providers.launch.probe import Answer
+from bucket_conformance.providers.launch.probe import ProbeResponse
 from bucket_conformance.providers.launch.process import ProcessLaunch
 from bucket_conformance.providers.provider import Kind, LaunchError, LaunchKind, ProviderError
 
@@ -133,7 +133,7 @@ def test_a_server_header_without_a_number_is_no_version(tmp_path: Path, says: st
     path = file(tmp_path, "a.toml", 'id = "a"\ntitle = "T"\ncommand = ["x"]')
     launch = discover([path])["a"].launches[0]
     assert isinstance(launch, ProcessLaunch)
-    assert launch.version(Answer(status=200, server=says)) == version
+    assert launch.version(ProbeResponse(status=200, server=says)) == version
 
 
 def test_a_program_declared_in_toml_is_started_and_answers(tmp_path: Path, state: Path) -> None:

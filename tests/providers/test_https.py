@@ -14,13 +14,13 @@ from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.providers import discover
 from bucket_conformance.providers.launch.certificates import PASSWORD, make_certificates
 from bucket_conformance.providers.launch.probe import ask
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.provider import LaunchError, LaunchKind
 from tests.conformance.cli.running import conformance
 from tests.providers.launching import SERVER, tiny
 
 
-def secure(room: Room) -> Command:
+def secure(room: LaunchContext) -> Command:
     assert room.tls is not None
     files = (str(room.tls.certificate), str(room.tls.key))
     return Command(argv=(sys.executable, "-S", str(SERVER), "good", str(room.ports[0]), str(room.data), *files))

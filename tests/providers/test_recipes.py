@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bucket_conformance.providers.launch.environment import Environment, Recipe
-from bucket_conformance.providers.launch.recipes import Crate, Debian, GoModule, Npm, PyPI, Together
+from bucket_conformance.providers.launch.recipes import CompositeRecipe, Crate, Debian, GoModule, Npm, PyPI
 
 SHELL = Debian(packages=("dash",), programs=("sh",))
 ABSENT = Debian(packages=("frobnicator",), programs=("frobnicate", "sh"))
@@ -31,9 +31,9 @@ def test_packages_are_added_to_the_machine_only_when_asked_for(monkeypatch: pyte
 
 def test_recipes_together_are_as_slow_and_as_bound_as_their_parts(tmp_path: Path) -> None:
     python = PyPI(requirements=("thing==1",))
-    both = Together(parts=(python, SHELL))
+    both = CompositeRecipe(parts=(python, SHELL))
     assert not both.slow
-    assert Together(parts=(python, ABSENT)).slow
+    assert CompositeRecipe(parts=(python, ABSENT)).slow
     assert both.pins() == ("thing==1", "Debian dash")
     assert both.platform == python.platform
     assert both.steps(tmp_path) == python.steps(tmp_path)

@@ -8,31 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
-from bucket_conformance.providers.launch.several import Daemon, Once, several
+from bucket_conformance.providers.launch.composite_server import Daemon, Once, several
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.provider import LaunchError
 from tests.providers.launching import SERVER, is_alive, pids_below, wait_until
 
 PYTHON = (sys.executable, "-S")
 
 
-def note(room: Room, word: str) -> tuple[str, ...]:
+def note(room: LaunchContext, word: str) -> tuple[str, ...]:
     return (*PYTHON, "-c", f"open({str(room.data / 'steps')!r}, 'a').write('{word} ')")
 
 
-def server(room: Room, mode: str = "good") -> tuple[str, ...]:
+def server(room: LaunchContext, mode: str = "good") -> tuple[str, ...]:
     return (*PYTHON, str(SERVER), mode, str(room.ports[0]), str(room.data))
 
 
-def launch(steps_of: Callable[[Room], list[Once | Daemon]]) -> ProcessLaunch:
-    def command(room: Room) -> Command:
+def launch(steps_of: Callable[[LaunchContext], list[Once | Daemon]]) -> ProcessLaunch:
+    def command(room: LaunchContext) -> Command:
         return several(room, steps_of(room))
 
     return ProcessLaunch(name="pair", title="Pair", command=command, version=lambda _: "1", ports=2, deadline_s=20.0)
 
 
 def test_steps_are_done_in_order_and_not_again_at_a_restart(state: Path) -> None:
-    def steps(room: Room) -> list[Once | Daemon]:
+    def steps(room: LaunchContext) -> list[Once | Daemon]:
         second = (*PYTHON, str(SERVER), "children", str(room.ports[1]), str(room.data))
         return [
             Once(once="first", argv=note(room, "first")),
@@ -54,7 +54,7 @@ def test_steps_are_done_in_order_and_not_again_at_a_restart(state: Path) -> None
 
 
 def test_a_step_that_fails_ends_the_start_and_is_named(state: Path) -> None:
-    def steps(room: Room) -> list[Once | Daemon]:
+    def steps(room: LaunchContext) -> list[Once | Daemon]:
         return [Once(once="bad", argv=(*PYTHON, "-c", "raise SystemExit(3)")), Daemon(argv=server(room))]
 
     with pytest.raises(LaunchError, match="ended with exit code 3"), launch(steps).start(lambda line: None):
@@ -68,7 +68,7 @@ def test_a_program_that_ends_takes_the_others_with_it(state: Path) -> None:
         pids.extend(pids_below(state))
         return False
 
-    def command(room: Room) -> Command:
+    def command(room: LaunchContext) -> Command:
         ending = (*PYTHON, "-c", "import time; time.sleep(0.2); raise SystemExit(4)")
         return several(room, [Daemon(argv=server(room, "children"), port=room.ports[0]), Daemon(argv=ending)])
 

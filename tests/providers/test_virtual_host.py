@@ -18,7 +18,7 @@ from bucket_conformance.conformance.engine.judge import judge
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.verdict import Verdict
 from bucket_conformance.providers import seaweedfs
-from bucket_conformance.providers.launch.process import Command, ProcessLaunch, Room
+from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 
 DOMAIN = "s3.conformance.test"
 CLAUSES = ("KEY-007", "URL-001", "URL-010", "URL-016", "URL-026", "DEL-005", "RT-003", "RT-013", "LIST-003", "CON-003")
@@ -43,7 +43,7 @@ def served_below_the_domain() -> Iterator[S3Endpoint]:
     if not launch.environment.built:
         pytest.skip("SeaweedFS is not installed here; conformance install seaweedfs")
 
-    def command(room: Room) -> Command:
+    def command(room: LaunchContext) -> Command:
         own = launch.command(room)
         return dataclasses.replace(own, argv=(*own.argv, f"-s3.domainName={DOMAIN}"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 from tests.recordings.model import fact
 
@@ -19,7 +19,7 @@ def put_all(session: Session, p: str, keys: Iterable[str], body: bytes = b"x") -
         session.wire.put(p + key, body)
 
 
-def listed(session: Session, **parameters: str) -> Answer:
+def listed(session: Session, **parameters: str) -> HttpResponse:
     names = tuple((name.replace("_", "-"), value) for name, value in parameters.items())
     return session.wire.request("GET", query=(("list-type", "2"), *names))
 
@@ -41,7 +41,7 @@ def is_page(request: Request) -> bool:
     status=200,
     fields={"Deleted/Key": "a%2Fb a/%F0%9F%98%80"},
 )
-def a_batch_of_percent_signs(session: Session, p: str) -> Answer:
+def a_batch_of_percent_signs(session: Session, p: str) -> HttpResponse:
     put_all(session, p, ENCODED_TWINS)
     return session.wire.delete_objects([p + key for key in ENCODED_TWINS])
 
@@ -55,7 +55,7 @@ def a_batch_of_percent_signs(session: Session, p: str) -> Answer:
     status=200,
     fields={"Deleted/Key": "test-key-nonexistent dummy1 dummy2", "Error/Key": ""},
 )
-def a_batch_of_missing_keys(session: Session, p: str) -> Answer:
+def a_batch_of_missing_keys(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "test-key-nonexistent", b"x")
     return session.wire.delete_objects([p + key for key in ("test-key-nonexistent", "dummy1", "dummy2")])
 
@@ -68,7 +68,7 @@ def a_batch_of_missing_keys(session: Session, p: str) -> Answer:
     status=200,
     fields={"Deleted/Key": "", "Error/Key": ""},
 )
-def a_quiet_batch_of_missing_keys(session: Session, p: str) -> Answer:
+def a_quiet_batch_of_missing_keys(session: Session, p: str) -> HttpResponse:
     return session.wire.delete_objects([p + "dummy1", p + "dummy2"], quiet=True)
 
 
@@ -80,7 +80,7 @@ def a_quiet_batch_of_missing_keys(session: Session, p: str) -> Answer:
     status=204,
     file="api",
 )
-def a_delete_of_nothing(session: Session, p: str) -> Answer:
+def a_delete_of_nothing(session: Session, p: str) -> HttpResponse:
     return session.wire.delete(p + "nothing")
 
 
@@ -92,7 +92,7 @@ def a_delete_of_nothing(session: Session, p: str) -> Answer:
     status=200,
     fields={"Deleted/DeleteMarker": "true", "Deleted/Key": "test-key-versioned"},
 )
-def a_batch_with_versioning_on(session: Session, p: str) -> Answer:
+def a_batch_with_versioning_on(session: Session, p: str) -> HttpResponse:
     enabled = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
     suspended = enabled.replace(b"Enabled", b"Suspended")
     session.wire.request("PUT", query=(("versioning", ""),), body=enabled)
@@ -112,7 +112,7 @@ def a_batch_with_versioning_on(session: Session, p: str) -> Answer:
     status=404,
     code="NoSuchKey",
 )
-def a_key_in_other_case(session: Session, p: str) -> Answer:
+def a_key_in_other_case(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "CamelCaseKey", b"something")
     return session.wire.get(p + "camelcasekey")
 
@@ -126,7 +126,7 @@ def a_key_in_other_case(session: Session, p: str) -> Answer:
     status=200,
     fields={"body": "test"},
 )
-def a_key_that_looks_encoded(session: Session, p: str) -> Answer:
+def a_key_that_looks_encoded(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "a/%F0%9F%98%80/", b"test")
     return session.wire.get(p + "a/%F0%9F%98%80/")
 
@@ -142,7 +142,7 @@ def a_key_that_looks_encoded(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "test/foo/bar/123 test/foo/bar/456", "IsTruncated": "false", "KeyCount": "2"},
 )
-def a_listing_below_a_prefix(session: Session, p: str) -> Answer:
+def a_listing_below_a_prefix(session: Session, p: str) -> HttpResponse:
     put_all(session, p, ("test/foo/bar/123", "test/foo/bar/456", "test/bar/foo/123"))
     return listed(session, prefix=p + "test/foo")
 
@@ -156,7 +156,7 @@ def a_listing_below_a_prefix(session: Session, p: str) -> Answer:
     file="list",
     fields={"CommonPrefixes/Prefix": "test/bar/", "IsTruncated": "true", "KeyCount": "1", "Contents/Key": ""},
 )
-def a_page_of_one_common_prefix(session: Session, p: str) -> Answer:
+def a_page_of_one_common_prefix(session: Session, p: str) -> HttpResponse:
     put_all(session, p, ("test/foo/bar/123", "test/foo/bar/456", "test/bar/foo/123"))
     return listed(session, prefix=p + "test/", delimiter="/", max_keys="1")
 
@@ -171,7 +171,7 @@ def a_page_of_one_common_prefix(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "folder/file1", "CommonPrefixes/Prefix": "", "KeyCount": "1", "IsTruncated": "true"},
 )
-def the_page_behind_a_common_prefix(session: Session, p: str) -> Answer:
+def the_page_behind_a_common_prefix(session: Session, p: str) -> HttpResponse:
     put_all(session, p, FOLDER)
     asked = {"prefix": p + "folder/", "delimiter": "/", "max_keys": "1"}
     root = listed(session, **asked).xml()
@@ -189,7 +189,7 @@ def the_page_behind_a_common_prefix(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "test_0 test_1 test_10 test_11 test_2", "IsTruncated": "true", "KeyCount": "5"},
 )
-def the_first_page_in_byte_order(session: Session, p: str) -> Answer:
+def the_first_page_in_byte_order(session: Session, p: str) -> HttpResponse:
     put_all(session, p, TWELVE)
     return listed(session, prefix=p, max_keys="5")
 
@@ -203,7 +203,7 @@ def the_first_page_in_byte_order(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "test_8 test_9", "KeyCount": "2", "StartAfter": "test_7"},
 )
-def a_listing_behind_a_key(session: Session, p: str) -> Answer:
+def a_listing_behind_a_key(session: Session, p: str) -> HttpResponse:
     put_all(session, p, TWELVE)
     return listed(session, prefix=p, max_keys="2", start_after=p + "test_7")
 
@@ -218,7 +218,7 @@ def a_listing_behind_a_key(session: Session, p: str) -> Answer:
     file="list",
     fields={"ArgumentName": "continuation-token"},
 )
-def a_made_up_continuation_token(session: Session, p: str) -> Answer:
+def a_made_up_continuation_token(session: Session, p: str) -> HttpResponse:
     return listed(session, prefix=p, continuation_token="non-existing-token")
 
 
@@ -231,7 +231,7 @@ def a_made_up_continuation_token(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "date%3D2026-03-01/ date%3D2026-05-01/", "EncodingType": "url"},
 )
-def a_listing_with_encoded_names(session: Session, p: str) -> Answer:
+def a_listing_with_encoded_names(session: Session, p: str) -> HttpResponse:
     put_all(session, p, (f"date=2026-0{month}-01/" for month in (1, 2, 3, 5)))
     return listed(session, prefix=p, start_after=p + "date=2026-02-01/", max_keys="2", encoding_type="url")
 
@@ -245,7 +245,7 @@ def a_listing_with_encoded_names(session: Session, p: str) -> Answer:
     file="list",
     fields={"CommonPrefixes/Prefix": "folder/aSubfolder/", "NextMarker": "folder/aSubfolder/", "IsTruncated": "true"},
 )
-def a_first_page_of_version_1(session: Session, p: str) -> Answer:
+def a_first_page_of_version_1(session: Session, p: str) -> HttpResponse:
     put_all(session, p, FOLDER)
     return session.wire.request("GET", query=(("prefix", p + "folder/"), ("delimiter", "/"), ("max-keys", "1")))
 
@@ -259,7 +259,7 @@ def a_first_page_of_version_1(session: Session, p: str) -> Answer:
     file="list",
     fields={"Contents/Key": "folder/file1", "CommonPrefixes/Prefix": "", "NextMarker": "folder/file1"},
 )
-def a_page_of_version_1_behind_a_common_prefix(session: Session, p: str) -> Answer:
+def a_page_of_version_1_behind_a_common_prefix(session: Session, p: str) -> HttpResponse:
     put_all(session, p, FOLDER)
     page = (("prefix", p + "folder/"), ("delimiter", "/"), ("max-keys", "1"), ("marker", p + "folder/aSubfolder/"))
     return session.wire.request("GET", query=page)

@@ -13,10 +13,10 @@ from datetime import date
 from typing import Final
 
 from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 
-Ask = Callable[[Session, str], Answer]
+Ask = Callable[[Session, str], HttpResponse]
 """Makes the recorded request below a prefix that nobody else uses, and returns the answer that was recorded."""
 
 Shape = Callable[[Request], bool]
@@ -101,7 +101,7 @@ def facts() -> list[Fact]:
     return list(_facts)
 
 
-def field_of(answer: Answer, name: str, prefix: str) -> str:
+def field_of(answer: HttpResponse, name: str, prefix: str) -> str:
     """Return a field of an answer as :class:`Fact` names it, without the prefix; '' where it is not there."""
     if name == "body":
         return answer.body.decode("utf-8", "replace")

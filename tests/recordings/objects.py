@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 from tests.recordings.model import fact
 
@@ -40,7 +40,7 @@ def _digest(step: str, value: str) -> None:
         code="InvalidDigest",
         fields={"Content-MD5": value},
     )
-    def a_digest_that_is_none(session: Session, p: str) -> Answer:
+    def a_digest_that_is_none(session: Session, p: str) -> HttpResponse:
         return session.wire.put(p + "k", b"something", (("Content-MD5", value),))
 
 
@@ -56,7 +56,7 @@ for _step, _value in enumerate(("__invalid__", "000", "not base64 encoded checks
     status=400,
     code="BadDigest",
 )
-def the_digest_of_another_body(session: Session, p: str) -> Answer:
+def the_digest_of_another_body(session: Session, p: str) -> HttpResponse:
     other = base64.b64encode(hashlib.md5(b"another", usedforsecurity=False).digest()).decode("ascii")
     return session.wire.put(p + "k", b"something", (("Content-MD5", other),))
 
@@ -68,11 +68,11 @@ def _checksum(algorithm: str, size: int) -> None:
     @fact(
         test, "put-wrong-checksum-no-b64", "RT-018", shape=partial(puts_with, header), status=400, code="InvalidRequest"
     )
-    def a_checksum_that_is_none(session: Session, p: str) -> Answer:
+    def a_checksum_that_is_none(session: Session, p: str) -> HttpResponse:
         return session.wire.put(p + "k", b"test data..", ((header, "test"),))
 
     @fact(test, "put-wrong-checksum-value", "RT-018", shape=partial(puts_with, header), status=400, code="BadDigest")
-    def the_checksum_of_another_body(session: Session, p: str) -> Answer:
+    def the_checksum_of_another_body(session: Session, p: str) -> HttpResponse:
         return session.wire.put(p + "k", b"test data..", ((header, base64.b64encode(bytes(size)).decode("ascii")),))
 
 
@@ -94,7 +94,7 @@ def _range(step: str, asked: str, status: int, body: str, content_range: str) ->
         file="api",
         fields=fields,
     )
-    def a_range_of_ten_bytes(session: Session, p: str) -> Answer:
+    def a_range_of_ten_bytes(session: Session, p: str) -> HttpResponse:
         session.wire.put(p + "k", TEN)
         return session.wire.get(p + "k", (("Range", asked),))
 
@@ -117,7 +117,7 @@ _range("get-100-200", "bytes=100-200", 416, "", "")
     status=404,
     code="NoSuchKey",
 )
-def a_range_of_nothing(session: Session, p: str) -> Answer:
+def a_range_of_nothing(session: Session, p: str) -> HttpResponse:
     return session.wire.get(p + "my-key", (("Range", "bytes=1024-4096"),))
 
 
@@ -129,7 +129,7 @@ def a_range_of_nothing(session: Session, p: str) -> Answer:
     status=200,
     fields={"@Content-Encoding": "gzip"},
 )
-def a_gzip_object(session: Session, p: str) -> Answer:
+def a_gzip_object(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "k", gzip.compress(b"1234567890 " * 100), (("Content-Encoding", "gzip"),))
     return session.wire.get(p + "k")
 
@@ -142,7 +142,7 @@ def a_gzip_object(session: Session, p: str) -> Answer:
     status=200,
     fields={"@ETag": '"e99a18c428cb38d5f260853678922e03"'},
 )
-def the_etag_of_a_body_in_one_piece(session: Session, p: str) -> Answer:
+def the_etag_of_a_body_in_one_piece(session: Session, p: str) -> HttpResponse:
     return session.wire.put(p + "Ā0Ä", b"abc123")
 
 
@@ -154,7 +154,7 @@ def the_etag_of_a_body_in_one_piece(session: Session, p: str) -> Answer:
     status=200,
     fields={"@x-amz-meta-non-ascii-2": "=?UTF-8?Q?=C3=84M=C3=84Z=C3=95=C3=91_S3?="},
 )
-def metadata_beyond_ascii(session: Session, p: str) -> Answer:
+def metadata_beyond_ascii(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "k", b"", (("x-amz-meta-non-ascii-2", "=?UTF-8?Q?=C3=84M=C3=84Z=C3=95=C3=91_S3?="),))
     return session.wire.get(p + "k")
 
@@ -170,7 +170,7 @@ def _condition(step: str, status: int, header: str, value: str, method: str) -> 
         status=status,
         code="PreconditionFailed" if (status, method) == (412, "GET") else "",
     )
-    def a_conditional_read(session: Session, p: str) -> Answer:
+    def a_conditional_read(session: Session, p: str) -> HttpResponse:
         etag = session.wire.put(p + "k", b"data").header("ETag") or ""
         modified = session.wire.head(p + "k").header("Last-Modified") or ""
         return session.wire.request(
@@ -196,7 +196,7 @@ for _method in ("GET", "HEAD"):
     file="api",
     fields={"Condition": "If-None-Match"},
 )
-def a_creation_of_what_is_there(session: Session, p: str) -> Answer:
+def a_creation_of_what_is_there(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "k", b"")
     return session.wire.put(p + "k", b"", (("If-None-Match", "*"),))
 
@@ -210,7 +210,7 @@ def a_creation_of_what_is_there(session: Session, p: str) -> Answer:
     file="api",
     fields={"@ETag": '"d41d8cd98f00b204e9800998ecf8427e"'},
 )
-def an_update_of_what_is_known(session: Session, p: str) -> Answer:
+def an_update_of_what_is_known(session: Session, p: str) -> HttpResponse:
     etag = session.wire.put(p + "k", b"test").header("ETag") or ""
     return session.wire.put(p + "k", b"", (("If-Match", etag),))
 
@@ -226,7 +226,7 @@ def an_update_of_what_is_known(session: Session, p: str) -> Answer:
     file="api",
     fields={"Condition": "If-Match"},
 )
-def an_update_of_something_else(session: Session, p: str) -> Answer:
+def an_update_of_something_else(session: Session, p: str) -> HttpResponse:
     session.wire.put(p + "k", b"test")
     return session.wire.put(p + "k", b"", (("If-Match", '"d41d8cd98f00b204e9800998ecf8427e"'),))
 
@@ -240,11 +240,11 @@ def an_update_of_something_else(session: Session, p: str) -> Answer:
     code="NoSuchKey",
     file="api",
 )
-def an_update_of_nothing(session: Session, p: str) -> Answer:
+def an_update_of_nothing(session: Session, p: str) -> HttpResponse:
     return session.wire.put(p + "k", b"", (("If-Match", '"d41d8cd98f00b204e9800998ecf8427e"'),))
 
 
-def copied(session: Session, source: str, target: str, *headers: tuple[str, str]) -> Answer:
+def copied(session: Session, source: str, target: str, *headers: tuple[str, str]) -> HttpResponse:
     from_ = f"/{session.wire.bucket}/{quote(source, safe='/-._~')}"
     return session.wire.put(target, b"", (("x-amz-copy-source", from_), *headers))
 
@@ -262,7 +262,7 @@ def with_metadata(session: Session, key: str) -> None:
     status=400,
     code="InvalidRequest",
 )
-def a_copy_onto_itself(session: Session, p: str) -> Answer:
+def a_copy_onto_itself(session: Session, p: str) -> HttpResponse:
     with_metadata(session, p + "k")
     return copied(session, p + "k", p + "k")
 
@@ -275,7 +275,7 @@ def a_copy_onto_itself(session: Session, p: str) -> Answer:
     status=200,
     fields={"ETag": '"88bac95f31528d13a072c05f2a1cf371"'},
 )
-def a_copy_onto_itself_that_replaces(session: Session, p: str) -> Answer:
+def a_copy_onto_itself_that_replaces(session: Session, p: str) -> HttpResponse:
     with_metadata(session, p + "k")
     replace = (("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-key2", "value2"))
     return copied(session, p + "k", p + "k", *replace)
@@ -289,7 +289,7 @@ def a_copy_onto_itself_that_replaces(session: Session, p: str) -> Answer:
     status=200,
     fields={"@Content-Type": "image/jpg", "@x-amz-meta-another-key": "value", "@x-amz-meta-key": ""},
 )
-def what_a_replacing_copy_leaves(session: Session, p: str) -> Answer:
+def what_a_replacing_copy_leaves(session: Session, p: str) -> HttpResponse:
     with_metadata(session, p + "k")
     replace = (("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-another-key", "value"))
     copied(session, p + "k", p + "copy", *replace, ("Content-Type", "image/jpg"))
@@ -304,7 +304,7 @@ def what_a_replacing_copy_leaves(session: Session, p: str) -> Answer:
     status=200,
     fields={"@Content-Type": "application/json", "@x-amz-meta-key": "value", "@Content-Length": "16"},
 )
-def what_a_copy_keeps(session: Session, p: str) -> Answer:
+def what_a_copy_keeps(session: Session, p: str) -> HttpResponse:
     with_metadata(session, p + "k")
     copied(session, p + "k", p + "copy")
     return session.wire.head(p + "copy")

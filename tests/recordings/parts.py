@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.wire.s3 import content_md5
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 from tests.recordings.model import fact
 
@@ -29,7 +29,7 @@ def part(session: Session, key: str, upload: str, number: int, body: bytes) -> s
     return session.wire.request("PUT", key, query=query, body=body).header("ETag") or ""
 
 
-def completed(session: Session, key: str, upload: str, parts: Iterable[tuple[int, str]]) -> Answer:
+def completed(session: Session, key: str, upload: str, parts: Iterable[tuple[int, str]]) -> HttpResponse:
     listed = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
     body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
     return session.wire.request("POST", key, query=(("uploadId", upload),), body=body)
@@ -44,7 +44,7 @@ def completed(session: Session, key: str, upload: str, parts: Iterable[tuple[int
     code="EntityTooSmall",
     fields={"MinSizeAllowed": "5242880", "ProposedSize": "4", "PartNumber": "1"},
 )
-def a_small_part_before_the_last(session: Session, p: str) -> Answer:
+def a_small_part_before_the_last(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     return completed(session, p + "k", upload, [(n, part(session, p + "k", upload, n, SMALL)) for n in (1, 2)])
 
@@ -57,7 +57,7 @@ def a_small_part_before_the_last(session: Session, p: str) -> Answer:
     status=400,
     code="InvalidPart",
 )
-def a_part_that_was_never_sent(session: Session, p: str) -> Answer:
+def a_part_that_was_never_sent(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     return completed(session, p + "k", upload, [(2, part(session, p + "k", upload, 1, SMALL))])
 
@@ -70,7 +70,7 @@ def a_part_that_was_never_sent(session: Session, p: str) -> Answer:
     status=400,
     code="InvalidPart",
 )
-def a_part_with_a_wrong_etag(session: Session, p: str) -> Answer:
+def a_part_with_a_wrong_etag(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     part(session, p + "k", upload, 1, SMALL)
     return completed(session, p + "k", upload, [(1, '"d41d8cd98f00b204e9800998ecf8427e"')])
@@ -84,7 +84,7 @@ def a_part_with_a_wrong_etag(session: Session, p: str) -> Answer:
     status=400,
     code="InvalidPart",
 )
-def a_checksum_of_a_part_named_where_the_upload_was_begun_without(session: Session, p: str) -> Answer:
+def a_checksum_of_a_part_named_where_the_upload_was_begun_without(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     query = (("partNumber", "1"), ("uploadId", upload))
     given = (("x-amz-checksum-crc32c", "45fn2Q=="),)
@@ -103,7 +103,7 @@ def a_checksum_of_a_part_named_where_the_upload_was_begun_without(session: Sessi
     status=400,
     code="InvalidPartOrder",
 )
-def parts_out_of_order(session: Session, p: str) -> Answer:
+def parts_out_of_order(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     sent = [(n, part(session, p + "k", upload, n, FULL if n == 1 else SMALL)) for n in (1, 2)]
     return completed(session, p + "k", upload, reversed(sent))
@@ -116,7 +116,7 @@ def parts_out_of_order(session: Session, p: str) -> Answer:
     shape=completes,
     status=200,
 )
-def parts_with_gaps_between_their_numbers(session: Session, p: str) -> Answer:
+def parts_with_gaps_between_their_numbers(session: Session, p: str) -> HttpResponse:
     upload = begun(session, p + "k")
     sent = [(n, part(session, p + "k", upload, n, FULL if n == 1 else SMALL)) for n in (1, 3)]
     return completed(session, p + "k", upload, sent)
@@ -131,7 +131,7 @@ def _no_such_upload(step: str, method: str, body: bytes) -> None:
         status=404,
         code="NoSuchUpload",
     )
-    def an_upload_that_is_not(session: Session, p: str) -> Answer:
+    def an_upload_that_is_not(session: Session, p: str) -> HttpResponse:
         query = (("uploadId", "fakeid"),) if method != "PUT" else (("partNumber", "1"), ("uploadId", "fakeid"))
         return session.wire.request(method, p + "k", query=query, body=body)
 
@@ -144,7 +144,7 @@ _no_such_upload(
 )
 
 
-def put_lifecycle(session: Session, rule: str) -> Answer:
+def put_lifecycle(session: Session, rule: str) -> HttpResponse:
     body = f"<LifecycleConfiguration><Rule>{rule}</Rule></LifecycleConfiguration>".encode()
     digest = (("Content-MD5", content_md5(body)),)
     return session.wire.request("PUT", query=(("lifecycle", ""),), headers=digest, body=body)
@@ -158,7 +158,7 @@ def put_lifecycle(session: Session, rule: str) -> Answer:
     status=400,
     code="MalformedXML",
 )
-def a_rule_with_a_prefix_beside_a_filter(session: Session, p: str) -> Answer:
+def a_rule_with_a_prefix_beside_a_filter(session: Session, p: str) -> HttpResponse:
     both = f"<Prefix>{p}</Prefix><Filter><Prefix>{p}</Prefix></Filter>"
     return put_lifecycle(session, f"<ID>r</ID>{both}<Status>Enabled</Status><Expiration><Days>7</Days></Expiration>")
 
@@ -171,7 +171,7 @@ def a_rule_with_a_prefix_beside_a_filter(session: Session, p: str) -> Answer:
     status=200,
     fields={"Rule/ID": "wholebucket", "Rule/Expiration/Days": "7", "Rule/Status": "Enabled", "Rule/Filter/Prefix": ""},
 )
-def a_rule_read_back(session: Session, p: str) -> Answer:
+def a_rule_read_back(session: Session, p: str) -> HttpResponse:
     rule = "<ID>wholebucket</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status>"
     try:
         put_lifecycle(session, rule + "<Expiration><Days>7</Days></Expiration>")
@@ -180,7 +180,7 @@ def a_rule_read_back(session: Session, p: str) -> Answer:
         session.wire.request("DELETE", query=(("lifecycle", ""),))
 
 
-def versioning(session: Session, *statuses: str) -> Answer:
+def versioning(session: Session, *statuses: str) -> HttpResponse:
     for status in statuses:
         body = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
         session.wire.request("PUT", query=(("versioning", ""),), body=body)
@@ -197,7 +197,7 @@ def _versioning(step: str, *statuses: str) -> None:
         file="api",
         fields={"Status": statuses[-1]},
     )
-    def versioning_read_back(session: Session, p: str) -> Answer:
+    def versioning_read_back(session: Session, p: str) -> HttpResponse:
         return versioning(session, *statuses)
 
 

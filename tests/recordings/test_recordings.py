@@ -17,7 +17,7 @@ import pytest
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Verdict
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.bench import decide, on_exemplar, under
 from tests.exemplar.types import Request, Response
 from tests.faults.gateway import Fault, Forward
@@ -56,7 +56,7 @@ def met(clause_id: str) -> tuple[Verdict, tuple[tuple[Request, int, str], ...]]:
 
     def watch(request: Request, forward: Forward) -> Response:
         response = forward(request)
-        seen.append((request, response.status, Answer(status=response.status, body=response.body).code))
+        seen.append((request, response.status, HttpResponse(status=response.status, body=response.body).code))
         return response
 
     watching = Fault(id="watches", title="nothing is wrong", breaks=frozenset({clause_id}), behave=watch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 from tests.recordings.model import fact
 
@@ -41,7 +41,7 @@ def object_url(session: Session, key: str, *, expires: int = 3600, age_s: float 
     code="AccessDenied",
     fields={"X-Amz-Expires": "2"},
 )
-def a_url_past_its_life(session: Session, p: str) -> Answer:
+def a_url_past_its_life(session: Session, p: str) -> HttpResponse:
     return session.fetch(object_url(session, p + "k", expires=2, age_s=5))
 
 
@@ -55,7 +55,7 @@ def a_url_past_its_life(session: Session, p: str) -> Answer:
     code="AccessDenied",
     fields={"X-Amz-Expires": "1"},
 )
-def a_url_of_one_second(session: Session, p: str) -> Answer:
+def a_url_of_one_second(session: Session, p: str) -> HttpResponse:
     return session.fetch(object_url(session, p + "k", expires=1, age_s=4))
 
 
@@ -68,7 +68,7 @@ def a_url_of_one_second(session: Session, p: str) -> Answer:
     status=None,
     code="SignatureDoesNotMatch",
 )
-def a_url_changed_after_signing(session: Session, p: str) -> Answer:
+def a_url_changed_after_signing(session: Session, p: str) -> HttpResponse:
     return session.fetch(object_url(session, p + "k") + "&response-content-type=text%2Fplain")
 
 
@@ -80,7 +80,7 @@ def a_url_changed_after_signing(session: Session, p: str) -> Answer:
     status=None,
     code="SignatureDoesNotMatch",
 )
-def an_upload_url_changed_after_signing(session: Session, p: str) -> Answer:
+def an_upload_url_changed_after_signing(session: Session, p: str) -> HttpResponse:
     url = session.wire.presign("PUT", p + "k")
     return session.fetch(url.replace(urlsplit(url).path, urlsplit(url).path + "2"), method="PUT", body=b"x")
 
@@ -93,7 +93,7 @@ def an_upload_url_changed_after_signing(session: Session, p: str) -> Answer:
     status=None,
     code="AuthorizationQueryParametersError",
 )
-def a_url_without_one_of_its_parameters(session: Session, p: str) -> Answer:
+def a_url_without_one_of_its_parameters(session: Session, p: str) -> HttpResponse:
     url = session.wire.presign("PUT", p + "k")
     address, _, query = url.partition("?")
     kept = [part for part in query.split("&") if not part.startswith("X-Amz-Date=")]
@@ -108,7 +108,7 @@ def a_url_without_one_of_its_parameters(session: Session, p: str) -> Answer:
     status=None,
     code="AuthorizationQueryParametersError",
 )
-def a_url_whose_credential_is_encoded_twice(session: Session, p: str) -> Answer:
+def a_url_whose_credential_is_encoded_twice(session: Session, p: str) -> HttpResponse:
     url = object_url(session, p + "k")
     credential = next(part for part in url.partition("?")[2].split("&") if part.startswith("X-Amz-Credential="))
     name, _, value = credential.partition("=")
@@ -123,7 +123,7 @@ def a_url_whose_credential_is_encoded_twice(session: Session, p: str) -> Answer:
     status=None,
     code="SignatureDoesNotMatch",
 )
-def an_upload_url_with_another_content_type(session: Session, p: str) -> Answer:
+def an_upload_url_with_another_content_type(session: Session, p: str) -> HttpResponse:
     signed = (("Content-Type", "text/plain"),)
     sent = (("Content-Type", "text/html"),)
     return session.wire.fetch_presigned("PUT", p + "k", headers=signed, sent=sent, body=b"x")

@@ -18,8 +18,8 @@ import pytest
 
 from bucket_conformance.reference_impl.cli import main
 from bucket_conformance.reference_impl.cli_output import ProgressLine, amount, plain
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from tests.reference_impl.bucket_world import SECRET, Bucket, command_line, environment, fresh_bucket, moto_server
 from tests.reference_impl.bucket_world import run as run_command
 

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bucket_conformance.reference_impl.api import DeleteError, Storage
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import PIECE_BYTES, LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from tests.reference_impl.disk_worlds import folding_names, small_disk, tree, without_privileges
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=40).filter(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from tests.reference_impl.disk_worlds import tree
 
 

@@ -12,9 +12,9 @@ import time_machine
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from bucket_conformance.reference_impl.signed_urls import UrlServer, create_app
 from bucket_conformance.reference_impl.url_signing import UrlSigner
 from tests.reference_impl.url_world import BODY, SECRET, call, running_server, storage_with_object, url_of_object  # noqa: F401

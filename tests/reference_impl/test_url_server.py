@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from bucket_conformance.reference_impl.signed_urls import UrlServer
 from tests.reference_impl.disk_worlds import tree
 from tests.reference_impl.url_world import BODY, SECRET, call, running_server, storage_with_object, until, url_of_object  # noqa: F401

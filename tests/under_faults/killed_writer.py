@@ -23,8 +23,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from tests.reference_impl.disk_worlds import tree
 
 KEYS: Final = ("project/p/FILE/a", "project/p/FILE/b", "project/q/FILE/c")

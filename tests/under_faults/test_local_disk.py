@@ -17,9 +17,9 @@ from typing import Final
 import pytest
 
 from bucket_conformance.reference_impl.api import DeleteError
-from bucket_conformance.reference_impl.confined import INCOMING
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import LocalStorage
+from bucket_conformance.reference_impl.safe_paths import INCOMING
 from tests.reference_impl.disk_worlds import small_disk, tree
 
 KILLS: Final = int(os.environ.get("CONFORMANCE_KILLS", "60"))

@@ -43,7 +43,7 @@ ALONE: Final = frozenset({Capability.RESTART})
 """Clauses that may need these are judged when no sibling is at work: they take the server away from everybody."""
 
 
-class Siblings:
+class Helpers:
     """The clauses of one provider, shared with further processes. A :class:`Sharing`.
 
     Processes that have not been ``started`` before begin with the context, so that they load while the backend is

@@ -15,7 +15,7 @@ from typing import Final, TypeGuard
 from bucket_conformance.conformance.backend.child_process import ChildProcess
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.remedies import removal_command
-from bucket_conformance.conformance.cli.worker.helpers import Siblings
+from bucket_conformance.conformance.cli.worker.helpers import Helpers
 from bucket_conformance.conformance.cli.worker.job import (
     answering,
     await_order,
@@ -72,7 +72,7 @@ def _run(job: Job, emit: Emit, progress: Callable[[str], None], started: Sequenc
                 target=target,
             )
 
-        siblings = stack.enter_context(Siblings(job, started)) if _worth_sharing(job) else None
+        siblings = stack.enter_context(Helpers(job, started)) if _worth_sharing(job) else None
         try:
             if job.endpoint is not None:
                 target, launch = _as_ordered(job.endpoint.target(), job), LaunchKind.REMOTE.value

@@ -31,7 +31,7 @@ from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire.exchange import Headers
 from bucket_conformance.conformance.wire.s3 import S3Wire
-from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 from tests.exemplar.memory_s3 import Broken, Bucket, MemoryS3
 
 CASES: Final = 640
@@ -220,7 +220,7 @@ class Actor:
     error: Exception | None = None
     """What was raised that no command line knows: a traceback for the user."""
 
-    def send(self, method: str, url: str, headers: Headers, body: bytes) -> Answer:
+    def send(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
         self.sent += 1
         kill_at = self.work.kill_at
         if kill_at is not None and (self.sent == kill_at or (self.work.hard and self.sent > kill_at)):
@@ -289,8 +289,10 @@ _HERE = threading.local()
 def _in_memory() -> Iterator[None]:
     """Put the actor of the thread in place of the network; sign nothing, and make no SDK."""
 
-    def send(_: HttpTransport, method: str, url: str, *, headers: Headers = (), body: bytes = b"", **__: Any) -> Answer:
-        answer: Answer = _HERE.actor.send(method, url, headers, body)
+    def send(
+        _: HttpTransport, method: str, url: str, *, headers: Headers = (), body: bytes = b"", **__: Any
+    ) -> HttpResponse:
+        answer: HttpResponse = _HERE.actor.send(method, url, headers, body)
         return answer
 
     def unsigned(_: S3Wire, method: str, url: str, headers: Headers, body: bytes, **__: Any) -> Headers:

@@ -32,7 +32,7 @@ class World:
         endpoint = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
         self.transport = HttpTransport(Recorder())
         self.wire = S3Wire(endpoint, "bkt", self.transport)
-        self.trouble = SdkInterference(self.hook, self.wire)
+        self.fault = SdkInterference(self.hook, self.wire)
         assert self.wire.request("PUT").ok
 
     def put(self, *keys: str) -> None:
@@ -107,7 +107,7 @@ def test_an_error_of_the_server_reaches_the_sdk_and_the_recording(world: World) 
 
 def test_refused_keys_stay_and_are_named_while_the_others_go(world: World) -> None:
     world.put("stay", "go", "a&b\r")
-    with world.trouble.refuse_deletes(["stay", "a&b\r"]):
+    with world.fault.refuse_deletes(["stay", "a&b\r"]):
         answer = world.delete("stay", "go", "a&b\r", "go")
     assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [
         ("stay", "AccessDenied"),
@@ -119,7 +119,7 @@ def test_refused_keys_stay_and_are_named_while_the_others_go(world: World) -> No
 
 def test_a_quiet_batch_gets_errors_only(world: World) -> None:
     world.put("stay", "go")
-    with world.trouble.refuse_deletes(["stay"]):
+    with world.fault.refuse_deletes(["stay"]):
         answer = world.delete("stay", "go", quiet=True)
     assert "Deleted" not in answer
     assert [error["Key"] for error in answer["Errors"]] == ["stay"]
@@ -127,7 +127,7 @@ def test_a_quiet_batch_gets_errors_only(world: World) -> None:
 
 def test_a_single_delete_of_a_refused_key_is_refused(world: World) -> None:
     world.put("a b/é", "other")
-    with world.trouble.refuse_deletes(["a b/é"]):
+    with world.fault.refuse_deletes(["a b/é"]):
         with pytest.raises(ClientError, match="AccessDenied"):
             world.client.delete_object(Bucket="bkt", Key="a b/é")
         world.client.delete_object(Bucket="bkt", Key="other")
@@ -139,7 +139,7 @@ def test_a_single_delete_of_a_refused_key_is_refused(world: World) -> None:
 @pytest.mark.parametrize("how", ["503", "reset_before", "reset_after"])
 def test_a_broken_delete_is_retried_by_the_sdk(world: World, how: str) -> None:
     world.put("k")
-    with world.trouble.break_deletes(how, 1):
+    with world.fault.fail_deletes(how, 1):
         world.delete("k")
     assert world.there("k") == [False]
     statuses = [exchange.status for exchange in world.recorder.kept()]
@@ -149,14 +149,14 @@ def test_a_broken_delete_is_retried_by_the_sdk(world: World, how: str) -> None:
 @pytest.mark.parametrize(("how", "left"), [("503", True), ("reset_before", True), ("reset_after", False)])
 def test_a_delete_that_always_breaks_fails_and_only_reset_after_has_acted(world: World, how: str, left: bool) -> None:
     world.put("k")
-    with world.trouble.break_deletes(how, 99), pytest.raises(Exception, match=r"SlowDown|Connection was closed"):
+    with world.fault.fail_deletes(how, 99), pytest.raises(Exception, match=r"SlowDown|Connection was closed"):
         world.delete("k")
     assert world.there("k") == [left]
 
 
 def test_a_timeout_of_our_own_patience_is_told_from_one_that_the_suite_made(world: World) -> None:
     world.put("k")
-    with world.trouble.break_deletes("timeout", 99), pytest.raises(ReadTimeoutError):
+    with world.fault.fail_deletes("timeout", 99), pytest.raises(ReadTimeoutError):
         world.delete("k")
     assert not any(exchange.timed_out for exchange in world.recorder.kept())
     slow = ReadTimeoutError(endpoint_url="http://127.0.0.1")
@@ -171,7 +171,7 @@ def test_a_timeout_of_our_own_patience_is_told_from_one_that_the_suite_made(worl
 
 
 def test_other_requests_pass_while_deletes_are_broken(world: World) -> None:
-    with world.trouble.break_deletes("503", 99):
+    with world.fault.fail_deletes("503", 99):
         world.client.put_object(Bucket="bkt", Key="k", Body=b"x")
     assert world.there("k") == [True]
 
@@ -179,7 +179,7 @@ def test_other_requests_pass_while_deletes_are_broken(world: World) -> None:
 @pytest.mark.parametrize("after", [0, 5])
 def test_a_cut_download_is_noticed_by_the_sdk_and_the_next_is_whole(world: World, after: int) -> None:
     world.client.put_object(Bucket="bkt", Key="k", Body=b"0123456789")
-    with world.trouble.cut_downloads(after, 1):
+    with world.fault.truncate_downloads(after, 1):
         body = world.client.get_object(Bucket="bkt", Key="k")["Body"]
         with pytest.raises(IncompleteReadError):
             body.read()
@@ -195,7 +195,7 @@ def test_a_denied_permission_refuses_its_operation_and_no_other(world: World, pe
         "s3:ListBucket": lambda: world.client.list_objects_v2(Bucket="bkt"),
         "s3:DeleteObject": lambda: world.client.delete_object(Bucket="bkt", Key="l"),
     }
-    with world.trouble.deny(permission):
+    with world.fault.deny(permission):
         for name, call in calls.items():
             if name == permission:
                 with pytest.raises(ClientError, match="AccessDenied"):
@@ -206,6 +206,6 @@ def test_a_denied_permission_refuses_its_operation_and_no_other(world: World, pe
 
 def test_trouble_ends_with_its_block(world: World) -> None:
     world.put("k")
-    with world.trouble.refuse_deletes(["k"]):
+    with world.fault.refuse_deletes(["k"]):
         pass
     assert "Errors" not in world.delete("k")

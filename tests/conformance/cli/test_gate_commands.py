@@ -12,7 +12,7 @@ import pytest
 
 from bucket_conformance.conformance.cli import gate_markdown
 from bucket_conformance.conformance.cli.main import main
-from bucket_conformance.conformance.gate.comparison import Finding, Standing
+from bucket_conformance.conformance.gate.comparison import BaselineStatus, GateResult
 from bucket_conformance.conformance.report.document import read
 from tests.conformance.report.documents import section, write
 
@@ -233,7 +233,9 @@ def test_the_summary_of_a_gate_that_passes_is_short(
 
 def test_the_summary_of_a_gate_keeps_within_what_a_job_may_show(tmp_path: Path) -> None:
     findings = [
-        Finding(provider="acme", clause=f"KEY-{n:03}", standing=Standing.REGRESSION, reason="ü" * 300, fails=True)
+        GateResult(
+            provider="acme", clause=f"KEY-{n:03}", status=BaselineStatus.REGRESSION, reason="ü" * 300, fails=True
+        )
         for n in range(100)
     ]
     text = gate_markdown.render(findings, passed=False, max_bytes=10_000)

@@ -27,7 +27,7 @@ from bucket_conformance.conformance.verdict import Deviation, Verdict
 from bucket_conformance.conformance.wire import transport as http_transport
 from bucket_conformance.conformance.wire.exchange import Exchange, Recorder
 from bucket_conformance.conformance.wire.stored_bytes import is_lost, stored_in, tells
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.local import LocalStorage
 from bucket_conformance.reference_impl.s3_client import make_client
@@ -399,17 +399,17 @@ def test_a_body_that_stalls_is_no_verdict() -> None:
 
 
 def test_the_body_of_an_error_is_nobodys_object() -> None:
-    assert stored_in(Answer(status=200, body=b"x")) == b"x"
-    assert stored_in(Answer(status=404, body=b"x")) is None
+    assert stored_in(HttpResponse(status=200, body=b"x")) == b"x"
+    assert stored_in(HttpResponse(status=404, body=b"x")) is None
     for answer in (
-        Answer(status=403, body=b"x"),
-        Answer(status=500, body=b"x"),
-        Answer(status=204),
-        Answer(status=0, error="hung up"),
-        Answer(status=200, body=b"x", error="body cut off"),
+        HttpResponse(status=403, body=b"x"),
+        HttpResponse(status=500, body=b"x"),
+        HttpResponse(status=204),
+        HttpResponse(status=0, error="hung up"),
+        HttpResponse(status=200, body=b"x", error="body cut off"),
     ):
         assert not tells(stored_in(answer))
         assert not is_lost(answer, b"before")
-    assert is_lost(Answer(status=404), b"before")
-    assert is_lost(Answer(status=200, body=b"other"), b"before")
-    assert not is_lost(Answer(status=200, body=b"before"), b"before")
+    assert is_lost(HttpResponse(status=404), b"before")
+    assert is_lost(HttpResponse(status=200, body=b"other"), b"before")
+    assert not is_lost(HttpResponse(status=200, body=b"before"), b"before")

@@ -15,7 +15,7 @@ from bucket_conformance.conformance.testkit.url_outcomes import (
     outcome,
 )
 from bucket_conformance.conformance.verdict import Deviation, Verdict, compare, require
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.bench import decide, every_fault, under
 
 
@@ -69,13 +69,13 @@ def _error(code: str) -> bytes:
     ("seen", "got_through"),
     [
         (SERVED, True),
-        (outcome(Answer(status=206, body=CONTENT[:20]), CONTENT), True),
+        (outcome(HttpResponse(status=206, body=CONTENT[:20]), CONTENT), True),
         ((REFUSED, CHANGED), True),
         (("200 with 0 bytes, none of the content", STORED), True),
         # Texts that imitate the suite's, as a server may write them into its codes.
         ("403 AccessDenied, showing the content in part", False),
-        (outcome(Answer(status=500, body=_error("X, showing the content in part")), CONTENT), False),
-        (outcome(Answer(status=500, body=_error("served")), CONTENT), False),
+        (outcome(HttpResponse(status=500, body=_error("X, showing the content in part")), CONTENT), False),
+        (outcome(HttpResponse(status=500, body=_error("served")), CONTENT), False),
         ((REFUSED, "changed"), False),
         (REFUSED, False),
         ("500 InternalError", False),

@@ -25,7 +25,7 @@ from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive, Moment, Verdict, ViewError, compare, require
 from bucket_conformance.conformance.wire.exchange import Exchange
 from bucket_conformance.conformance.wire.health import Health
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from tests.bench import on_disk, on_exemplar
 from tests.exemplar.server import Exemplar
@@ -331,9 +331,9 @@ def test_a_backend_that_fails_at_its_own_listing_deviates_and_one_that_refuses_o
             real = session.wire.request
 
             def judged(status: int) -> Judgement:
-                def failing(method: str, *args: Any, **more: Any) -> Answer:
+                def failing(method: str, *args: Any, **more: Any) -> HttpResponse:
                     body = b"<Error><Code>InternalError</Code></Error>"
-                    return Answer(status=status, body=body) if method == "GET" else real(method, *args, **more)
+                    return HttpResponse(status=status, body=body) if method == "GET" else real(method, *args, **more)
 
                 with mock.patch.object(session.wire, "request", failing):
                     return decided(session, lambda session: compare(session.view.keys("p"), []))
@@ -453,10 +453,10 @@ def test_a_server_that_is_started_again_is_alive_and_one_that_stays_away_is_not(
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
         with open_session(target, capabilities=frozenset({Capability.WIRE})) as session:
             assert session.liveness is not None
-            silence, read = Answer(status=0, error="RemoteDisconnected"), session.wire.request
+            silence, read = HttpResponse(status=0, error="RemoteDisconnected"), session.wire.request
             left = [0]
 
-            def request(*args: Any, **more: Any) -> Answer:
+            def request(*args: Any, **more: Any) -> HttpResponse:
                 left[0] -= 1
                 return silence if left[0] >= 0 else read(*args, **more)
 

@@ -9,17 +9,23 @@ from typing import Any
 import pytest
 
 from bucket_conformance.conformance.expectations import Expectation
-from bucket_conformance.conformance.gate.acceptance import AcceptError, Terms, accept
+from bucket_conformance.conformance.gate.acceptance import AcceptanceOptions, AcceptError, accept
 from bucket_conformance.conformance.gate.baseline import (
     Accepted,
     Baseline,
     BaselineError,
-    Limit,
+    FlakeBudget,
     ProviderBaseline,
     read_baseline,
     render_baseline,
 )
-from bucket_conformance.conformance.gate.comparison import Finding, Standing, annotated, compare_with_baseline, tally
+from bucket_conformance.conformance.gate.comparison import (
+    BaselineStatus,
+    GateResult,
+    annotated,
+    compare_with_baseline,
+    tally,
+)
 from bucket_conformance.conformance.report.document import Section
 from bucket_conformance.conformance.verdict import Verdict
 from tests.conformance.report.documents import section
@@ -27,7 +33,9 @@ from tests.conformance.report.documents import section
 TODAY = date(2026, 11, 22)
 
 
-def _entry(clause: str, *verdicts: str, at_most: Limit | None = None, review_by: date = date(2027, 1, 1)) -> Accepted:
+def _entry(
+    clause: str, *verdicts: str, at_most: FlakeBudget | None = None, review_by: date = date(2027, 1, 1)
+) -> Accepted:
     return Accepted(
         expectation=Expectation(
             clause=clause,
@@ -59,7 +67,7 @@ def test_the_tally_counts_in_plain_language() -> None:
     assert tally([]) == "nothing to gate"
 
 
-def _one(sections: list[Section], baseline: Baseline, **options: Any) -> Finding:
+def _one(sections: list[Section], baseline: Baseline, **options: Any) -> GateResult:
     [finding] = compare_with_baseline(sections, baseline, today=TODAY, **options)
     return finding
 
@@ -67,32 +75,34 @@ def _one(sections: list[Section], baseline: Baseline, **options: Any) -> Finding
 @pytest.mark.parametrize(
     ("before", "now", "standing", "fails"),
     [
-        ("conforms", "conforms", Standing.EXPECTED, False),
-        ("conforms", "deviates", Standing.REGRESSION, True),
-        ("conforms", "inconclusive", Standing.REGRESSION, True),
-        ("conforms", "unsupported", Standing.REGRESSION, True),
-        ("conforms", "skipped", Standing.REGRESSION, True),
-        ("unsupported", "deviates", Standing.REGRESSION, True),
-        ("unsupported", "conforms", Standing.IMPROVEMENT, False),
-        ("skipped", "unsupported", Standing.IMPROVEMENT, False),
-        ("conforms", "error", Standing.ERROR, True),
+        ("conforms", "conforms", BaselineStatus.EXPECTED, False),
+        ("conforms", "deviates", BaselineStatus.REGRESSION, True),
+        ("conforms", "inconclusive", BaselineStatus.REGRESSION, True),
+        ("conforms", "unsupported", BaselineStatus.REGRESSION, True),
+        ("conforms", "skipped", BaselineStatus.REGRESSION, True),
+        ("unsupported", "deviates", BaselineStatus.REGRESSION, True),
+        ("unsupported", "conforms", BaselineStatus.IMPROVEMENT, False),
+        ("skipped", "unsupported", BaselineStatus.IMPROVEMENT, False),
+        ("conforms", "error", BaselineStatus.ERROR, True),
     ],
 )
-def test_a_verdict_is_held_against_the_accepted_one(before: str, now: str, standing: Standing, fails: bool) -> None:
+def test_a_verdict_is_held_against_the_accepted_one(
+    before: str, now: str, standing: BaselineStatus, fails: bool
+) -> None:
     finding = _one([section({"KEY-001": now})], _baseline({"KEY-001": before}))
-    assert (finding.standing, finding.fails) == (standing, fails)
+    assert (finding.status, finding.fails) == (standing, fails)
 
 
 def test_an_accepted_deviation_is_expected_and_says_why() -> None:
     finding = _one([section({"KEY-001": "deviates"})], _baseline(None, _entry("KEY-001", "deviates")))
-    assert (finding.standing, finding.fails) == (Standing.EXPECTED, False)
+    assert (finding.status, finding.fails) == (BaselineStatus.EXPECTED, False)
     assert finding.reason == "deviates: the backend's issue 12"
 
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_deviation_that_is_gone_is_a_stale_expectation_and_fails_only_when_strict(strict: bool) -> None:
     finding = _one([section({"KEY-001": "conforms"})], _baseline(None, _entry("KEY-001", "deviates")), strict=strict)
-    assert (finding.standing, finding.fails) == (Standing.STALE, strict)
+    assert (finding.status, finding.fails) == (BaselineStatus.STALE, strict)
     assert "since 2026-01-01" in finding.reason
 
 
@@ -100,7 +110,7 @@ def test_a_deviation_that_is_gone_is_a_stale_expectation_and_fails_only_when_str
 def test_an_expectation_past_its_review_is_named_and_fails_only_when_strict(strict: bool) -> None:
     entry = _entry("KEY-001", "deviates", review_by=date(2026, 11, 21))
     finding = _one([section({"KEY-001": "deviates"})], _baseline(None, entry), strict=strict)
-    assert (finding.standing, finding.overdue, finding.fails) == (Standing.EXPECTED, True, strict)
+    assert (finding.status, finding.overdue, finding.fails) == (BaselineStatus.EXPECTED, True, strict)
 
 
 def test_the_day_of_review_itself_is_not_past() -> None:
@@ -114,23 +124,23 @@ def test_the_day_of_review_itself_is_not_past() -> None:
 )
 def test_a_new_clause_fails_where_it_deviates_from_a_must(verdict: str, level: str, fails: bool) -> None:
     finding = _one([section({"KEY-002": {"verdict": verdict, "level": level}})], _baseline())
-    assert (finding.standing, finding.fails) == (Standing.NEW, fails)
+    assert (finding.status, finding.fails) == (BaselineStatus.NEW, fails)
 
 
 def test_a_clause_that_nobody_judged_any_more_has_vanished() -> None:
     finding = _one([section({})], _baseline({"KEY-001": "conforms"}))
-    assert (finding.standing, finding.clause, finding.fails) == (Standing.VANISHED, "KEY-001", True)
+    assert (finding.status, finding.clause, finding.fails) == (BaselineStatus.VANISHED, "KEY-001", True)
 
 
 def test_a_provider_that_nobody_judged_any_more_has_vanished_as_a_whole() -> None:
     finding = _one([], _baseline({"KEY-001": "conforms", "KEY-002": "conforms"}))
-    assert (finding.standing, finding.provider, finding.clause) == (Standing.VANISHED, "acme", "")
+    assert (finding.status, finding.provider, finding.clause) == (BaselineStatus.VANISHED, "acme", "")
     assert "2 clauses" in finding.reason
 
 
 def test_a_partial_report_misses_nothing() -> None:
     baseline = _baseline({"KEY-001": "conforms", "KEY-002": "conforms"})
-    assert _one([section({"KEY-001": "conforms"})], baseline, partial=True).standing is Standing.EXPECTED
+    assert _one([section({"KEY-001": "conforms"})], baseline, partial=True).status is BaselineStatus.EXPECTED
     assert compare_with_baseline([], baseline, today=TODAY, partial=True) == []
 
 
@@ -141,21 +151,23 @@ def _runs(*verdicts: str) -> list[list[Section]]:
 @pytest.mark.parametrize(
     ("now", "earlier", "standing"),
     [
-        ("inconclusive", [], Standing.EXPECTED),
-        ("inconclusive", ["inconclusive", "conforms"], Standing.EXPECTED),
-        ("inconclusive", ["inconclusive", "inconclusive"], Standing.REGRESSION),
-        ("conforms", ["inconclusive"] * 3, Standing.REGRESSION),
-        ("conforms", ["conforms"] * 3, Standing.STALE),
-        ("conforms", ["conforms"] * 2, Standing.EXPECTED),
-        ("conforms", ["conforms", "conforms", "inconclusive"], Standing.EXPECTED),
-        ("inconclusive", ["conforms", "conforms", "conforms", "inconclusive", "inconclusive"], Standing.EXPECTED),
-        ("deviates", [], Standing.REGRESSION),
+        ("inconclusive", [], BaselineStatus.EXPECTED),
+        ("inconclusive", ["inconclusive", "conforms"], BaselineStatus.EXPECTED),
+        ("inconclusive", ["inconclusive", "inconclusive"], BaselineStatus.REGRESSION),
+        ("conforms", ["inconclusive"] * 3, BaselineStatus.REGRESSION),
+        ("conforms", ["conforms"] * 3, BaselineStatus.STALE),
+        ("conforms", ["conforms"] * 2, BaselineStatus.EXPECTED),
+        ("conforms", ["conforms", "conforms", "inconclusive"], BaselineStatus.EXPECTED),
+        ("inconclusive", ["conforms", "conforms", "conforms", "inconclusive", "inconclusive"], BaselineStatus.EXPECTED),
+        ("deviates", [], BaselineStatus.REGRESSION),
     ],
 )
-def test_a_flaky_clause_has_a_limit_over_its_newest_runs(now: str, earlier: list[str], standing: Standing) -> None:
-    entry = _entry("CON-001", "conforms", "inconclusive", at_most=Limit(times=2, of=4))
+def test_a_flaky_clause_has_a_limit_over_its_newest_runs(
+    now: str, earlier: list[str], standing: BaselineStatus
+) -> None:
+    entry = _entry("CON-001", "conforms", "inconclusive", at_most=FlakeBudget(times=2, of=4))
     finding = _one([section({"CON-001": now})], _baseline(None, entry), history=_runs(*earlier))
-    assert finding.standing is standing
+    assert finding.status is standing
 
 
 def test_the_most_serious_comes_first() -> None:
@@ -164,19 +176,21 @@ def test_the_most_serious_comes_first() -> None:
         _baseline({"KEY-001": "conforms", "KEY-002": "conforms", "KEY-003": "conforms", "KEY-005": "conforms"}),
         today=TODAY,
     )
-    assert [finding.standing for finding in found] == [
-        Standing.ERROR,
-        Standing.REGRESSION,
-        Standing.VANISHED,
-        Standing.NEW,
-        Standing.EXPECTED,
+    assert [finding.status for finding in found] == [
+        BaselineStatus.ERROR,
+        BaselineStatus.REGRESSION,
+        BaselineStatus.VANISHED,
+        BaselineStatus.NEW,
+        BaselineStatus.EXPECTED,
     ]
 
 
-TERMS = Terms(reason="known since the upgrade", today=TODAY, review_by=date(2027, 2, 20))
+TERMS = AcceptanceOptions(reason="known since the upgrade", today=TODAY, review_by=date(2027, 2, 20))
 
 
-def _accept(sections: list[Section], baseline: Baseline, terms: Terms = TERMS, *, whole: bool = True) -> list[str]:
+def _accept(
+    sections: list[Section], baseline: Baseline, terms: AcceptanceOptions = TERMS, *, whole: bool = True
+) -> list[str]:
     return accept(sections, baseline, terms, wanted=lambda _: True, whole=whole).lines
 
 
@@ -188,7 +202,9 @@ def test_what_was_accepted_is_expected_afterwards(tmp_path: Path) -> None:
     path.write_text(render_baseline(baseline), encoding="utf-8")
     again = read_baseline(path)
     assert again == baseline
-    assert {finding.standing for finding in compare_with_baseline(sections, again, today=TODAY)} == {Standing.EXPECTED}
+    assert {finding.status for finding in compare_with_baseline(sections, again, today=TODAY)} == {
+        BaselineStatus.EXPECTED
+    }
 
 
 def test_accepting_again_keeps_the_reason_of_what_still_holds() -> None:
@@ -199,7 +215,7 @@ def test_accepting_again_keeps_the_reason_of_what_still_holds() -> None:
 
 def test_accepting_a_named_clause_renews_its_reason_and_keeps_the_day_it_began() -> None:
     baseline = _baseline(None, _entry("KEY-001", "deviates"))
-    terms = Terms(reason="still open", today=TODAY, review_by=date(2027, 2, 20), renew=True)
+    terms = AcceptanceOptions(reason="still open", today=TODAY, review_by=date(2027, 2, 20), renew=True)
     _accept([section({"KEY-001": "deviates"})], baseline, terms)
     expectation = baseline["acme"].entries["KEY-001"].expectation
     assert (expectation.reason, expectation.since) == ("still open", date(2026, 1, 1))
@@ -228,19 +244,21 @@ def test_an_undecided_clause_is_accepted_only_with_a_limit() -> None:
     with pytest.raises(AcceptError, match="--at-most"):
         _accept([section({"CON-001": "inconclusive"})], baseline)
     assert baseline == {}
-    terms = Terms(reason="slow disk", today=TODAY, review_by=TODAY, at_most=Limit(times=1, of=5))
+    terms = AcceptanceOptions(reason="slow disk", today=TODAY, review_by=TODAY, at_most=FlakeBudget(times=1, of=5))
     _accept([section({"CON-001": "inconclusive"})], baseline, terms)
     accepted = baseline["acme"].entries["CON-001"]
     assert accepted.expectation.verdicts == {Verdict.CONFORMS, Verdict.INCONCLUSIVE}
-    assert accepted.at_most == Limit(times=1, of=5)
+    assert accepted.at_most == FlakeBudget(times=1, of=5)
 
 
 def test_a_clause_that_conforms_today_can_be_declared_flaky() -> None:
     baseline = _baseline({"CON-001": "conforms"})
-    terms = Terms(reason="slow disk", today=TODAY, review_by=TODAY, at_most=Limit(times=1, of=5), renew=True)
+    terms = AcceptanceOptions(
+        reason="slow disk", today=TODAY, review_by=TODAY, at_most=FlakeBudget(times=1, of=5), renew=True
+    )
     _accept([section({"CON-001": "conforms"})], baseline, terms)
     assert baseline["acme"].plain == {}
-    assert baseline["acme"].entries["CON-001"].at_most == Limit(times=1, of=5)
+    assert baseline["acme"].entries["CON-001"].at_most == FlakeBudget(times=1, of=5)
 
 
 GOOD = """schema = 1
@@ -290,7 +308,7 @@ def test_a_baseline_that_cannot_be_used_says_what_is_wrong(tmp_path: Path, old: 
 def test_any_reason_survives_being_written(tmp_path: Path) -> None:
     for reason in ('a "quoted" \\ back\tslash', "日本 🙂", "del \x7f and \x01", "line\nbreak"):
         baseline = _baseline()
-        terms = Terms(reason=reason, today=TODAY, review_by=TODAY)
+        terms = AcceptanceOptions(reason=reason, today=TODAY, review_by=TODAY)
         _accept([section({"KEY-001": "deviates"})], baseline, terms)
         path = tmp_path / "baseline.toml"
         path.write_text(render_baseline(baseline), encoding="utf-8", newline="\n")

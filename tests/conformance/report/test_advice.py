@@ -10,7 +10,7 @@ import pytest
 
 from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.cli.main import main
-from bucket_conformance.conformance.report.advice import _CAUTIONS, Advice, Kind, advise
+from bucket_conformance.conformance.report.advice import _CAUTIONS, Advice, AdviceKind, advise
 from bucket_conformance.conformance.report.advice_text import environment
 from bucket_conformance.conformance.report.document import Section
 from bucket_conformance.reference_impl.settings import load
@@ -44,7 +44,7 @@ def variables(one: Section) -> dict[str, str]:
 
 
 def cautions(one: Section) -> list[Advice]:
-    return [advice for advice in advise(one) if advice.kind is not Kind.SET]
+    return [advice for advice in advise(one) if advice.kind is not AdviceKind.SET]
 
 
 def test_a_backend_without_deviations_is_used_to_the_full() -> None:
@@ -122,7 +122,7 @@ def test_checksums_are_as_they_were_judged() -> None:
 
 def test_what_deviates_is_not_relied_on_and_named() -> None:
     [caution] = cautions(judged({"CON-003": "deviates"}))
-    assert caution.kind is Kind.NEVER
+    assert caution.kind is AdviceKind.NEVER
     assert caution.clauses == ("CON-003",)
     assert "If-None-Match" in caution.text
 

@@ -11,7 +11,7 @@ import pytest
 
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.contract import Harm
-from bucket_conformance.conformance.history import Event, Op, Said
+from bucket_conformance.conformance.history import Event, Op, Response
 from bucket_conformance.conformance.target import DiskRoot
 from bucket_conformance.conformance.testkit.history_harm import harm_of
 from bucket_conformance.conformance.verdict import Verdict
@@ -58,7 +58,7 @@ OVERWRITTEN = [put(0, (0, 1), "x"), put(0, (2, 3), "y")]
         ),
         pytest.param([*OVERWRITTEN, event(1, Op.HEAD, (2, 3), TORN)], "y", None, id="a size that nobody wrote"),
         pytest.param(
-            [put(0, (0, 1), "x"), put(1, (2, 3), "y", said=Said.UNKNOWN), get(2, (4, 5), None)],
+            [put(0, (0, 1), "x"), put(1, (2, 3), "y", said=Response.UNKNOWN), get(2, (4, 5), None)],
             "x",
             None,
             id="an upload without an answer need not stand",

@@ -15,7 +15,7 @@ from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.testkit.s3_operations import ABSENT, Abort, Begin, Complete, Copy, Part, Step, _size
 from bucket_conformance.conformance.testkit.sequences import plans
 from bucket_conformance.conformance.verdict import Verdict
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.bench import under
 from tests.exemplar.types import Request, Response
 from tests.faults.gateway import Behaviour, Fault, Forward
@@ -118,8 +118,8 @@ def test_a_lost_third_version_is_shrunk_to_three_uploads() -> None:
 
 def test_a_size_that_imitates_a_word_of_the_suite_is_none() -> None:
     def told(size: str) -> str | None:
-        return _size(Answer(status=200, headers=(("Content-Length", size),)))
+        return _size(HttpResponse(status=200, headers=(("Content-Length", size),)))
 
     assert told("12") == "12"
     assert told(ABSENT) != ABSENT
-    assert _size(Answer(status=200)) is None
+    assert _size(HttpResponse(status=200)) is None

@@ -10,7 +10,7 @@ from bucket_conformance.conformance.testkit.listings import page_of
 from bucket_conformance.conformance.testkit.streams import OneWay, StreamBroke
 from bucket_conformance.conformance.verdict import Deviation, ViewError
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 def test_a_stream_that_breaks_also_breaks_for_those_who_read_all_at_once() -> None:
@@ -25,9 +25,9 @@ def test_a_stream_that_breaks_also_breaks_for_those_who_read_all_at_once() -> No
 def test_a_listing_with_raw_control_characters_is_told_as_that() -> None:
     body = b"<ListBucketResult><Contents><Key>a\x01b</Key></Contents></ListBucketResult>"
     with pytest.raises(Deviation, match=r"raw control character b'\\x01' at byte 34, which XML cannot carry"):
-        page_of(Answer(status=200, body=body))
+        page_of(HttpResponse(status=200, body=body))
     with pytest.raises(Deviation) as caught:
-        page_of(Answer(status=200, body=b"<html>"))
+        page_of(HttpResponse(status=200, body=b"<html>"))
     assert "control" not in caught.value.observation.observed
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bucket_conformance.conformance.testkit.url_outcomes import REFUSED, SERVED, outcome, require_each
 from bucket_conformance.conformance.verdict import Deviation
-from bucket_conformance.conformance.wire.transport import Answer
+from bucket_conformance.conformance.wire.transport import HttpResponse
 
 CONTENT = b"0123456789abcdef" * 4
 
@@ -14,25 +14,28 @@ CONTENT = b"0123456789abcdef" * 4
 @pytest.mark.parametrize(
     ("answer", "seen"),
     [
-        (Answer(status=200, body=CONTENT), SERVED),
-        (Answer(status=200, body=CONTENT, error="body cut off"), "200 with 64 bytes, among them the content in part"),
-        (Answer(status=200, body=b""), "200 with 0 bytes, none of the content"),
-        (Answer(status=206, body=CONTENT[:20]), "206, showing the content in part"),
-        (Answer(status=403, body=b"<Error><Code>AccessDenied</Code></Error>"), REFUSED),
-        (Answer(status=403, body=b"<Error>" + CONTENT[16:40] + b"</Error>"), "403, showing the content in part"),
-        (Answer(status=403, headers=(("X-Debug", CONTENT.decode()),)), "403, showing the content in part"),
-        (Answer(status=403, body=b"expected: TRUTH"), "403, showing the true signature"),
-        (Answer(status=500), "500"),
-        (Answer(status=302), "302"),
-        (Answer(status=0, error="ConnectionResetError"), "no answer (ConnectionResetError)"),
+        (HttpResponse(status=200, body=CONTENT), SERVED),
+        (
+            HttpResponse(status=200, body=CONTENT, error="body cut off"),
+            "200 with 64 bytes, among them the content in part",
+        ),
+        (HttpResponse(status=200, body=b""), "200 with 0 bytes, none of the content"),
+        (HttpResponse(status=206, body=CONTENT[:20]), "206, showing the content in part"),
+        (HttpResponse(status=403, body=b"<Error><Code>AccessDenied</Code></Error>"), REFUSED),
+        (HttpResponse(status=403, body=b"<Error>" + CONTENT[16:40] + b"</Error>"), "403, showing the content in part"),
+        (HttpResponse(status=403, headers=(("X-Debug", CONTENT.decode()),)), "403, showing the content in part"),
+        (HttpResponse(status=403, body=b"expected: TRUTH"), "403, showing the true signature"),
+        (HttpResponse(status=500), "500"),
+        (HttpResponse(status=302), "302"),
+        (HttpResponse(status=0, error="ConnectionResetError"), "no answer (ConnectionResetError)"),
     ],
 )
-def test_an_answer_is_told_in_a_word(answer: Answer, seen: str) -> None:
+def test_an_answer_is_told_in_a_word(answer: HttpResponse, seen: str) -> None:
     assert outcome(answer, CONTENT, words=["TRUTH"]) == seen
 
 
 def test_another_objects_content_is_a_leak() -> None:
-    assert outcome(Answer(status=403, body=CONTENT), b"", hidden=[CONTENT]) != REFUSED
+    assert outcome(HttpResponse(status=403, body=CONTENT), b"", hidden=[CONTENT]) != REFUSED
 
 
 def test_what_went_otherwise_is_named_and_the_rest_is_counted() -> None:

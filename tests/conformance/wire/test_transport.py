@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bucket_conformance.conformance.wire.exchange import Recorder
-from bucket_conformance.conformance.wire.transport import Answer, HttpTransport
+from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 
 Talk = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -231,10 +231,12 @@ def test_every_thread_has_a_connection_of_its_own(transport: HttpTransport) -> N
 
 
 def test_answers_without_xml_have_no_code() -> None:
-    assert Answer(status=403, body=b"<html>no").code == ""
-    assert Answer(status=403, body=b"<Error xmlns='x'><Code>AccessDenied</Code></Error>").code == "AccessDenied"
-    assert Answer(status=400, body=b"<ErrorResponse><Error><Code>Bad</Code></Error></ErrorResponse>").code == "Bad"
-    assert Answer(status=200, headers=(("X-A", "1"),)).header("x-a") == "1"
+    assert HttpResponse(status=403, body=b"<html>no").code == ""
+    assert HttpResponse(status=403, body=b"<Error xmlns='x'><Code>AccessDenied</Code></Error>").code == "AccessDenied"
+    assert (
+        HttpResponse(status=400, body=b"<ErrorResponse><Error><Code>Bad</Code></Error></ErrorResponse>").code == "Bad"
+    )
+    assert HttpResponse(status=200, headers=(("X-A", "1"),)).header("x-a") == "1"
 
 
 def make_certificate(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bucket_conformance.conformance.parts import Migrated, MigrationPort, SystemParts
+from bucket_conformance.conformance.parts import ApplicationParts, Migrated, MigrationPort
 from bucket_conformance.reference_impl import keys
 from bucket_conformance.reference_impl.api import ObjectStat, Storage
 from bucket_conformance.reference_impl.errors import StorageError
@@ -28,7 +28,7 @@ class WrappedMigration:
         return self.inner.migrate(source, target, journal=journal)
 
 
-def _broken(kind: Callable[[MigrationPort], MigrationPort]) -> Callable[[SystemParts], SystemParts]:
+def _broken(kind: Callable[[MigrationPort], MigrationPort]) -> Callable[[ApplicationParts], ApplicationParts]:
     return lambda parts: replace(parts, migration=kind(migration_of(parts)))
 
 

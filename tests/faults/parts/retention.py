@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bucket_conformance.conformance.parts import ExpiryRule, RetentionPort, SystemParts
+from bucket_conformance.conformance.parts import ApplicationParts, ExpiryRule, RetentionPort
 from bucket_conformance.reference_impl.keys import Scope
 from tests.faults.part_faults import parts_fault, retention_of
 
 
-def _prefixes(change: Callable[[str], str]) -> Callable[[SystemParts], SystemParts]:
+def _prefixes(change: Callable[[str], str]) -> Callable[[ApplicationParts], ApplicationParts]:
     class Changed:
         def __init__(self, inner: RetentionPort) -> None:
             self.inner = inner

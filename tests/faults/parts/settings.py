@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from bucket_conformance.conformance.clauses.settings import ACCESS_KEY, BUCKET, ENDPOINT, IRSA, SECRET_KEY, SIGNED_URLS
-from bucket_conformance.conformance.parts import LoadedSettings, Refusal, SettingsPort, SettingsRefused, SystemParts
+from bucket_conformance.conformance.parts import (
+    ApplicationParts,
+    InvalidSetting,
+    LoadedSettings,
+    SettingsPort,
+    SettingsRejected,
+)
 from bucket_conformance.reference_impl.api import Storage
 from tests.faults.part_faults import parts_fault, settings_of
 
@@ -25,7 +31,7 @@ class WrappedSettings:
         return self.inner.open(environ)
 
 
-def _broken(kind: Callable[[SettingsPort], SettingsPort]) -> Callable[[SystemParts], SystemParts]:
+def _broken(kind: Callable[[SettingsPort], SettingsPort]) -> Callable[[ApplicationParts], ApplicationParts]:
     return lambda parts: replace(parts, settings=kind(settings_of(parts)))
 
 
@@ -53,7 +59,7 @@ class AnyBucket(WrappedSettings):
     def load(self, environ: Mapping[str, str]) -> LoadedSettings:
         try:
             return self.inner.load(environ)
-        except SettingsRefused as error:
+        except SettingsRejected as error:
             if environ.get(BUCKET) and [refusal.name for refusal in error.refusals] == [BUCKET]:
                 found = self.inner.load({**environ, BUCKET: "files"})
                 return replace(found, values={**found.values, BUCKET: environ[BUCKET]})
@@ -63,15 +69,17 @@ class AnyBucket(WrappedSettings):
 parts_fault("settings-accept-any-bucket", "any bucket name is accepted", breaks=["CFG-001"])(_broken(AnyBucket))
 
 
-def _refusing(change: Callable[[Refusal, Mapping[str, str]], Refusal]) -> Callable[[SystemParts], SystemParts]:
+def _refusing(
+    change: Callable[[InvalidSetting, Mapping[str, str]], InvalidSetting],
+) -> Callable[[ApplicationParts], ApplicationParts]:
     class Refusing(WrappedSettings):
         def load(self, environ: Mapping[str, str]) -> LoadedSettings:
             try:
                 return self.inner.load(environ)
-            except SettingsRefused as error:
+            except SettingsRejected as error:
                 changed = tuple(change(refusal, environ) for refusal in error.refusals)
                 text = "\n".join(f"{one.name}: {one.shown}; allowed: {one.allowed}" for one in changed)
-                raise SettingsRefused(text, changed) from None
+                raise SettingsRejected(text, changed) from None
 
     return _broken(Refusing)
 

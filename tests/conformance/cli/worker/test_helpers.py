@@ -11,7 +11,7 @@ import pytest
 
 from bucket_conformance.conformance.backend.child_process import ChildProcess
 from bucket_conformance.conformance.catalogue import entries, select
-from bucket_conformance.conformance.cli.worker.helpers import Siblings
+from bucket_conformance.conformance.cli.worker.helpers import Helpers
 from bucket_conformance.conformance.cli.worker.job_record import Job
 from bucket_conformance.conformance.cli.worker.spawn import start_helper
 from bucket_conformance.conformance.contract import Capability
@@ -67,11 +67,11 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
     assert server.store.buckets == {}
 
 
-def _one_sibling(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Siblings:
-    return Siblings(Job(provider="endpoint", clauses=tuple(clauses), mode=Mode.QUICK, seed=1, siblings=1), ahead)
+def _one_sibling(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Helpers:
+    return Helpers(Job(provider="endpoint", clauses=tuple(clauses), mode=Mode.QUICK, seed=1, siblings=1), ahead)
 
 
-def _share(siblings: Siblings, url: str) -> None:
+def _share(siblings: Helpers, url: str) -> None:
     target = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
     siblings.share(target, frozenset({Capability.WIRE, Capability.RESTART}))
 

@@ -172,7 +172,7 @@ def open_file(root_fd: int, path: Segments, *, exact: bool) -> int:
 def remove_file(root_fd: int, path: Segments, *, exact: bool) -> None:
     """Remove the regular file at ``path``, if there is one, and the folders that this leaves empty."""
     try:
-        with writers_one_by_one(root_fd, needed=not exact), folders(root_fd, path[:-1], exact=exact) as opened:
+        with exclusive_writer(root_fd, needed=not exact), folders(root_fd, path[:-1], exact=exact) as opened:
             if not exact:
                 require_exact(opened[-1], path[-1])
             if stat.S_ISREG(os.stat(path[-1], dir_fd=opened[-1], follow_symlinks=False).st_mode):
@@ -186,7 +186,7 @@ def remove_file(root_fd: int, path: Segments, *, exact: bool) -> None:
 
 
 @contextmanager
-def writers_one_by_one(root_fd: int, *, needed: bool) -> Iterator[None]:
+def exclusive_writer(root_fd: int, *, needed: bool) -> Iterator[None]:
     # Where `A` and `a` are one file, two writers could both find the name free; there changes take turns.
     if not needed:
         yield
@@ -212,7 +212,7 @@ def _prune(opened: tuple[int, ...], path: Segments) -> None:
             os.rmdir(name, dir_fd=parent)
 
 
-def keeps_names_apart(root_fd: int) -> bool:
+def is_case_sensitive_fs(root_fd: int) -> bool:
     """Return whether names that differ in case or normal form are different files below the root and kept as given.
 
     Found by trying, with a file that is removed again. ``False`` where that is not possible (a read-only root): the

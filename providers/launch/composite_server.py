@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bucket_conformance.providers.launch import ensemble
-from bucket_conformance.providers.launch.process import Command, Room
+from bucket_conformance.providers.launch import process_group
+from bucket_conformance.providers.launch.process import Command, LaunchContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Daemon:
     daemon: bool = True
 
 
-def several(room: Room, steps: Sequence[Once | Daemon]) -> Command:
+def several(room: LaunchContext, steps: Sequence[Once | Daemon]) -> Command:
     """Return the one command that does the steps in order and lives as long as all daemons do."""
     plan = room.work / "plan.json"
     plan.write_text(json.dumps([asdict(step) for step in steps]), encoding="utf-8")
     plan.chmod(0o600)
-    return Command(argv=(sys.executable, "-I", "-S", str(Path(ensemble.__file__)), str(plan)))
+    return Command(argv=(sys.executable, "-I", "-S", str(Path(process_group.__file__)), str(plan)))

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from bucket_conformance.reference_impl.api import is_content_type
-from bucket_conformance.reference_impl.confined import (
+from bucket_conformance.reference_impl.safe_paths import (
     INCOMING,
     NameFoldedError,
     Segments,
+    exclusive_writer,
     folders,
     names_in,
     prune,
     require_exact,
-    writers_one_by_one,
 )
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
@@ -56,7 +56,7 @@ class Upload:
         os.fsync(self.file)
         stat = os.fstat(self.file)
         try:
-            with writers_one_by_one(root_fd, needed=not exact):
+            with exclusive_writer(root_fd, needed=not exact):
                 self._rename(root_fd, path, exact=exact)
         except (OSError, NameFoldedError):
             prune(root_fd, path[:-1], exact=exact)
