@@ -1,4 +1,4 @@
-"""Amazon S3 itself: the norm that the others are held against."""
+"""Amazon S3 itself: the norm for all others."""
 
 from __future__ import annotations
 

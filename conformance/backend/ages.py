@@ -1,4 +1,4 @@
-"""Spans of time as people write them: ``1d``, ``6h``, ``90m``, ``0``."""
+"""Reads spans of time such as ``1d``, ``6h``, ``90m`` and ``0``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes what a backend makes of a capability that its provider does not declare: it must refuse it, not half do it.
+"""Probes capabilities that a provider does not declare: the backend must refuse them, not do them in part.
 
 One capability takes a handful of requests, once per session, and only where a clause is unsupported for want of it.
 """
@@ -22,7 +22,7 @@ from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 class Outcome(enum.StrEnum):
-    """What became of a request for something that is not declared."""
+    """The result of a request for a capability that is not declared."""
 
     REFUSED = "refused"
     SERVED = "served"
@@ -33,14 +33,14 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """``said``: the request and its answer in a few words, or why there is none."""
+    """A probed capability. ``said``: the request and its response in a few words, or why there is none."""
 
     outcome: Outcome
     said: str
 
 
 class _NotProbed(Exception):
-    """The message says why nothing could be asked."""
+    """Raised where a capability cannot be probed; the message says why."""
 
 
 _probed: Final[WeakKeyDictionary[Session, dict[Capability, Claim]]] = WeakKeyDictionary()
@@ -87,7 +87,7 @@ def as_reason(claims: dict[Capability, Claim]) -> str:
 
 
 def _claim(what: str, response: HttpResponse, *, done: Callable[[], bool]) -> Claim:
-    """Judge an answer: refused by a 4xx or a 501; accepted, ``done`` tells whether it took effect."""
+    """Judge a response: a 4xx or a 501 refuses; otherwise ``done`` returns whether the request took effect."""
     if response.error is not None or response.status == 0:
         raise _NotProbed(f"{what}: no answer")
     said = f"{what}: {response.summary}"
@@ -100,7 +100,7 @@ def _claim(what: str, response: HttpResponse, *, done: Callable[[], bool]) -> Cl
 
 @contextmanager
 def _bucket_of_its_own(session: Session) -> Iterator[str]:
-    """Make an empty bucket, so that nothing is switched on where others store."""
+    """Create an empty bucket, so that no setting of a bucket in use is changed."""
     bucket = session.fresh_id()
     made = session.wire.request("PUT", bucket=bucket)
     if not made.ok:

@@ -1,4 +1,4 @@
-"""Whether an endpoint and its bucket can be used at all, and what to tell whoever named them."""
+"""Checks whether an endpoint and its bucket can be used, and explains what to do if not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONE_BUCKET: Final = (
 
 
 def probe_clock(wire: S3Wire) -> float:
-    """Ask anything, signed with our clock: whatever the answer, its Date tells the server's time."""
+    """Send any request, signed with our clock: the Date of every response gives the server's time."""
     response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     if response.status == 0:
         raise _silent(wire, response)
@@ -61,7 +61,7 @@ def require_bucket(wire: S3Wire) -> None:
 
 
 def make_bucket(wire: S3Wire, own: OwnBucket) -> None:
-    """Make the bucket, and note in ``own`` what came of it. Raises :class:`OpeningError` unless it is new and empty."""
+    """Create the bucket and note the result in ``own``. Raises :class:`OpeningError` unless it is new and empty."""
     own.may_be_there = True
     response = wire.request("PUT")
     if response.code == "IllegalLocationConstraintException":
@@ -98,14 +98,14 @@ def require_no_such_bucket(wire: S3Wire) -> None:
 
 
 def remove_side_bucket(wire: S3Wire, bucket: str) -> None:
-    """Remove an empty bucket that was made beside the one that is judged; the session's end tries it once more."""
+    """Remove an empty bucket that a clause made next to the judged one; the end of the session tries again."""
     response = wire.request("DELETE", bucket=bucket)
     if response.ok or response.status == 404:
         wire.transport.recorder.side_buckets.discard(bucket)
 
 
 def why_not_new(wire: S3Wire, bucket: str) -> str:
-    """Return what tells that a bucket which was just made is none of ours; '' where it is empty and has its name.
+    """Return why a bucket that was just made is not ours, or '' if it is empty and has the right name.
 
     Asked before anything is written or switched in it: where one bucket stands behind every name, it is somebody's.
     """

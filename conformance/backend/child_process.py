@@ -25,15 +25,15 @@ _PIECE_BYTES: Final = 65536
 
 
 class ChildError(Exception):
-    """A child process did not answer; the message says why."""
+    """Raised where a child process does not answer; the message says why."""
 
 
 class ChildEnded(ChildError):
-    """The child process has ended, or has closed its standard output."""
+    """Raised where the child process has ended, or has closed its standard output."""
 
 
 class ChildTimeout(ChildError):
-    """The child process lives, but did not answer before the deadline."""
+    """Raised where the child process runs, but does not answer before the deadline."""
 
 
 def python_module(module: str, *args: str) -> list[str]:

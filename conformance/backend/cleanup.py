@@ -1,4 +1,4 @@
-"""Removing what a run created, told by the run's id where runs put it; nothing else is ever touched.
+"""Removes what a run created, known by the run's id in its name; never touches anything else.
 
 A listing is not believed in more than it says in good order: each key must begin with the prefix that was asked for and
 bear the run's id. What else there is stays, and so does a bucket that holds it. What stays is told.
@@ -197,7 +197,7 @@ class _Removal:
         return found
 
     def _delete(self, found: Sequence[Entry], *, by_batch: bool) -> None:
-        """Ask for the removal. The next listing tells what came of it, and not the answers."""
+        """Request the removal. Only the next listing decides what is gone, never the responses."""
         if by_batch and len(found) > 1:
             for start in range(0, len(found), BATCH):
                 batch = found[start : start + BATCH]

@@ -15,7 +15,7 @@ WRONG_SECRET: Final = "not-the-secret-of-this-backend-at-all"
 
 @dataclass(slots=True, kw_only=True)
 class S3AlternateCredentials:
-    """An S3 endpoint. ``open_with`` makes a storage with a secret, and shows a function its client before use."""
+    """An S3 endpoint. ``open_with`` makes a storage with a secret, and passes its client to a function before use."""
 
     open_with: Callable[[str, Callable[[Any], None]], Storage]
     access_key: str
@@ -65,7 +65,7 @@ class S3AlternateCredentials:
 
 @dataclass(frozen=True, slots=True)
 class DiskAlternateCredentials:
-    """A local folder. ``open_with`` makes a storage that signs with the secret given."""
+    """A local directory. ``open_with`` makes a storage that signs with the given secret."""
 
     open_with: Callable[[bytes], Storage]
 

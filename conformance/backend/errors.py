@@ -1,4 +1,4 @@
-"""What is raised where there is nothing to judge; alone here, so that the command line need not load what raises it."""
+"""The error for a backend that cannot be opened; in its own module, so that the command line loads little."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bucket_conformance.conformance.contract import ConformanceError
 
 
 class OpeningError(ConformanceError):
-    """The backend cannot be used as it is. ``usage`` tells a mistake of the caller's from trouble of the backend's.
+    """Raised for a backend that cannot be used. ``usage``: a mistake of the caller, not a failing backend.
 
     ``left_behind``: what had been made by then and could not be removed, '' where nothing is left; ``remove_with``: the
     command that removes it.

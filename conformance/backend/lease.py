@@ -1,7 +1,7 @@
-"""An object that says that a run is at work: written when it opens, renewed while it judges, removed when it ends.
+"""An object that marks a running run: written when it opens, renewed while it judges, removed when it ends.
 
 ``conformance clean`` leaves a run alone whose lease is fresh, however old the run is. How fresh it is, is told by the
-server's own clock (``Last-Modified`` against ``Date``), so that no clock of ours can be wrong about it. A run that
+server's own clock (``Last-Modified`` against ``Date``), so that our clock does not matter. A run that
 cannot write one is still known by its age.
 """
 
@@ -26,7 +26,7 @@ def lease_key(run_id: str) -> str:
 
 
 class Lease:
-    """The lease of one run that is at work. The run's clean-up removes it, after all else."""
+    """The lease of one running run. The cleanup of the run removes it last."""
 
     def __init__(self, wire: S3Wire, run_id: str) -> None:
         self._wire = wire

@@ -1,4 +1,4 @@
-"""What killed runs left in a bucket or an account, told by the mark in its name; nothing else is ever touched.
+"""Removes what killed runs left in a bucket or an account, known by its name; never touches anything else.
 
 A run that may still be at work is left alone and named. Three things tell:
 
@@ -47,7 +47,7 @@ from bucket_conformance.conformance.wire.transport import HttpTransport
 
 
 class Outcome(enum.Enum):
-    """What became of something that a run left."""
+    """The result for something that a run left."""
 
     REMOVED = "removed"
     """In a dry run: would be."""
@@ -59,7 +59,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """One thing that cleaning came to, as a line for the user."""
+    """One result of cleaning, as a line for the user."""
 
     outcome: Outcome
     text: str
@@ -84,7 +84,7 @@ def clean_endpoint(
         if endpoint.bucket is not None:
             yield from cleaning.bucket(S3Wire(endpoint, endpoint.bucket, transport))
             if only_runs:
-                # Some clauses make buckets of their own beside the one that is judged, where they may.
+                # Some clauses make their own buckets next to the judged one, where they may.
                 with suppress(OpeningError):
                     yield from cleaning.account(S3Wire(endpoint, "", transport))
         else:

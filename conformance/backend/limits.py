@@ -1,4 +1,4 @@
-"""Finds a backend's true limits by search over the wire, to hold them against what its provider declares."""
+"""Searches the true limits of a backend over the wire, to compare them with those that its provider declares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEGMENT: Final = "s" * 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the search ended at. ``value`` is ``None`` where it could not be searched; ``note`` then says why.
+    """The result of a search. ``value`` is ``None`` where the search was not possible; ``note`` then says why.
 
     ``open_end``: the search ended at its own bound, so that the true limit lies there or beyond.
     """
@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A limit that can be searched for. ``smallest``: less is refused, not more (the size of a part)."""
+    """A limit to search for. ``smallest``: smaller values are refused, not larger ones (the size of a part)."""
 
     name: str
     title: str
@@ -45,7 +45,7 @@ class Limit:
 
 
 def find_limits(session: Session) -> dict[str, Found]:
-    """Search every limit that the session's capabilities allow; what a search stores, it removes.
+    """Search every limit that the session's capabilities allow. Each search removes what it stores.
 
     Once the run's bound on requests is used up, the limits left are ``None``, with the reason.
     """
@@ -84,7 +84,7 @@ def limits_as_data(found: Mapping[str, Found], declared: Mapping[str, int]) -> d
 
 
 def agrees(limit: Limit, found: Found, declared: int) -> bool:
-    """Whether what was found is what is declared; an open end agrees with anything that lies beyond it."""
+    """Return whether the found limit is the declared one. An open end agrees with every value beyond it."""
     if found.value is None:
         return False
     beyond = declared <= found.value if limit.smallest else declared >= found.value
@@ -129,7 +129,7 @@ def _batch_keys(session: Session) -> Found:
 
 
 def _stored(session: Session, key: str) -> bool:
-    """Whether the key can be written and read back under this very name."""
+    """Return whether the key can be written and read back under exactly this name."""
     body = str(len(key)).encode()
     taken = session.wire.put(key, body).ok
     got = session.wire.get(key)
@@ -142,7 +142,7 @@ def _key_bytes(session: Session) -> Found:
 
     def accepted(length: int) -> bool:
         if length <= len(prefix):
-            return True  # shorter than any name of ours: nothing to be tried
+            return True  # shorter than any name that we use: nothing to try
         rest = "/".join([SEGMENT] * (length // len(SEGMENT) + 1))[: length - len(prefix)]
         # A name that ends in a slash is a folder to some servers, which is another matter.
         return _stored(session, prefix + rest.removesuffix("/").ljust(len(rest), "e"))
@@ -222,7 +222,7 @@ def _part_min_bytes(session: Session) -> Found:
 
 
 def _joined(session: Session, key: str, first: bytes) -> bool:
-    """Whether an upload of this part and a last one of one byte is completed."""
+    """Return whether an upload of this part and a last part of one byte can be completed."""
     begun = session.wire.request("POST", key, query=(("uploads", ""),)).xml()
     upload = "" if begun is None else begun.findtext("UploadId") or ""
     parts = []

@@ -1,4 +1,4 @@
-"""Whether a backend still works at all: asked after each bad verdict, because a dead server keeps no promise.
+"""Checks whether a backend still works. This is done after each bad verdict: a dead server keeps no promise.
 
 An object written when the session opened has to be read back byte for byte. Where it is not, a fresh object is written
 and read: a backend that manages this lost something and lives; one that does not is dead, whatever status it answers.
@@ -29,14 +29,14 @@ BLIPS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sick:
-    """A look that failed: what was seen, and whether that was no answer at all."""
+    """A failed check: what was observed, and whether there was no response at all."""
 
     why: str
     silent: bool = False
 
 
 class Liveness(ABC):
-    """Looks at one backend. :meth:`start` comes first."""
+    """Checks one backend. Call :meth:`start` first."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -69,7 +69,7 @@ class Liveness(ABC):
 
 
 class S3Liveness(Liveness):
-    """Looks by plain requests of our own, at a bucket that is made anew where it is ours and lost."""
+    """Checks by plain requests. A lost bucket of the run is created again."""
 
     def __init__(self, wire: S3Wire, run_id: str, *, own_bucket: bool) -> None:
         super().__init__(wire.transport.recorder)
@@ -116,7 +116,7 @@ def _told(response: HttpResponse) -> str:
 
 
 class StorageLiveness(Liveness):
-    """Looks by the port, at a storage of somebody else's."""
+    """Checks a user's own storage by the methods of the port."""
 
     def __init__(self, storage: Storage, run_id: str, recorder: Recorder) -> None:
         super().__init__(recorder)
@@ -151,7 +151,7 @@ class StorageLiveness(Liveness):
 
 
 class DiskLiveness(Liveness):
-    """Looks at a folder by the operating system, which answers for the disk whatever the storage above it does."""
+    """Checks a directory by the operating system, independent of the storage above it."""
 
     def __init__(self, root: Path, recorder: Recorder) -> None:
         super().__init__(recorder)

@@ -276,7 +276,7 @@ def _remove_folder(root: Path, recorder: Recorder) -> None:
 
 
 class _DiskInterference:
-    """Trouble that can be made on a file system."""
+    """Faults that can be injected on a file system."""
 
     @contextmanager
     def refuse_deletes(self, keys: Iterable[str]) -> Iterator[None]:

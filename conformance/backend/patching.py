@@ -1,4 +1,4 @@
-"""Putting something else in the place of an attribute for a while.
+"""Replaces an attribute for the time of a block.
 
 ``unittest.mock`` does this and far more, and loads asyncio for it, in every process that judges.
 """

@@ -1,4 +1,4 @@
-"""The command that removes what a run left: told with it, so that nobody has to make it up. No credential is in it."""
+"""The command that removes what a run left, to be printed with it. It holds no credentials."""
 
 from __future__ import annotations
 

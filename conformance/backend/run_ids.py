@@ -1,4 +1,4 @@
-"""What tells one run's names from those of another, and when a run began."""
+"""Ids of runs: they separate the names of runs, and hold the time at which a run began."""
 
 from __future__ import annotations
 

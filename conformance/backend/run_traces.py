@@ -1,4 +1,4 @@
-"""What a bucket shows of runs: keys, versions and uploads that bear a run's id, and when they last changed."""
+"""Finds the traces of runs in a bucket: keys, versions and uploads with a run's id, and their last change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OWNED: Final = re.compile(rf"(?:project|platform)/{_RUN}-[0-9a-f]+[-/]")
 
 
 class EndlessListing(ViewError):
-    """A listing went on for too long. Another one of the same server would do so as well."""
+    """Raised for a listing that does not end. Another listing of the same server would not end either."""
 
 
 def run_of(key: str) -> str | None:
@@ -47,7 +47,7 @@ def run_of(key: str) -> str | None:
 
 @dataclass(slots=True, kw_only=True)
 class Traces:
-    """What was seen of one run. ``newest``: its latest change by the server's clock, in seconds since 1970."""
+    """The traces of one run. ``newest``: its latest change by the server's clock, in seconds since 1970."""
 
     objects: int = 0
     hidden: int = 0
@@ -135,7 +135,7 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """What a server names beside what it was asked for, and is not of the run: other keys, and empty ones."""
+    """What a listing names although nobody asked for it, and the run did not make: other keys, and empty ones."""
 
     run_id: str
     count: int = 0
@@ -155,7 +155,7 @@ class Strays:
 def scan(
     wire: S3Wire, listing: Listing, prefix: str, *, needs_name: bool = False, strays: Strays | None = None
 ) -> Iterator[Entry]:
-    """Yield what lies below a prefix, page by page; what the server names beside it goes into ``strays`` alone.
+    """Yield what lies below a prefix, page by page. Other names in the listing go into ``strays`` only.
 
     ``needs_name``: a list that does not say which bucket it is of is none. Raises ``ViewError`` where the server does
     not list in good order: then what it said is not to be relied on.

@@ -1,4 +1,4 @@
-"""Sits between an SDK client and its backend: records every exchange, and makes trouble where a clause asks for it.
+"""Intercepts botocore requests to record them and to inject faults.
 
 The hook answers botocore's ``before-send`` event, as mocking libraries do: it sends the prepared request itself and
 hands the answer back, so that the SDK above is used exactly as an application uses it.
@@ -65,7 +65,7 @@ _Fault = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse |
 
 
 class UnreadableResponse(BotoCoreError):
-    """A response that is not read to its end. No kind of error that the SDK sends a request again after."""
+    """Raised for a response that is not read to its end. The SDK does not retry after this kind of error."""
 
     fmt = "{why}"
 
@@ -134,7 +134,7 @@ class SdkHook:
 
     @contextmanager
     def fault(self, fault: _Fault) -> Iterator[None]:
-        """Let ``fault`` see each request inside the block: it answers, raises, or returns ``None`` to pass.
+        """Let ``fault`` handle each request inside the block: it returns a response, raises, or returns ``None``.
 
         The SDK's pauses between retries are cut to nothing inside, so that a retry costs no waiting.
         """
@@ -150,7 +150,7 @@ class SdkHook:
 
 
 class _BoundedSdkConnection(BoundedConnection):
-    """Mixed into the connections of botocore, which read an interim response by themselves."""
+    """A mixin for the connections of botocore, which read interim responses themselves."""
 
     sock: Any
 
@@ -325,7 +325,7 @@ class _CutRaw(_PreviewedRaw):
 
 
 class _Body(BytesIO):
-    """A response body of our own making, in the form the SDK reads."""
+    """A response body made by the suite, in the form that the SDK reads."""
 
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
@@ -342,7 +342,7 @@ def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
 
 
 class SdkInterference:
-    """Trouble between an SDK and a real S3 server. Implements ``session.Interference``."""
+    """Faults between an SDK and a real S3 server. Implements ``session.Interference``."""
 
     def __init__(self, hook: SdkHook, wire: S3Wire) -> None:
         self._hook = hook

@@ -1,4 +1,4 @@
-"""Whether a run can remove what it stores in a bucket of somebody's that keeps old versions, or that locks objects.
+"""Checks whether a run can remove what it stores in an existing bucket with versioning or object lock.
 
 Told before the run begins: a plain delete there hides an object behind a marker, and all of it stays, paid for and
 unseen.

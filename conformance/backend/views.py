@@ -1,4 +1,4 @@
-"""Looking into a backend past the storage under test."""
+"""Views of a backend that do not use the storage under test."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MOST_KEY_BYTES: Final = 48 * 1024 * 1024
 """Most bytes of all keys of one listing, as they are all held in memory."""
 
 MOST_KEY_CHARACTERS: Final = 64 * 1024
-"""No backend takes longer keys; one that comes back longer is no key of ours, and would fill the report."""
+"""No backend accepts longer keys; a longer key in a listing is not ours, and would fill the report."""
 
 LISTING_S: Final = 600.0
 """Seconds that all pages of a listing may take together."""
 
 
 class S3View:
-    """A bucket, by plain requests of our own."""
+    """A view of a bucket by plain requests."""
 
     def __init__(self, wire: S3Wire) -> None:
         self._wire = wire
@@ -93,7 +93,7 @@ class S3View:
 
 
 class DiskView:
-    """A file tree, by the operating system alone."""
+    """A view of a file tree by the operating system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -47,7 +47,7 @@ MOST_UPLOADS: Final = 100_000
 
 
 def importable(wrap: Wrap | None) -> bool:
-    """Whether another process can find what wraps the storage (nothing at all, or a class or function by name)."""
+    """Return whether another process can import the wrapper of the storage (none, or a class or function by name)."""
     if wrap is None:
         return True
     found: Any = sys.modules.get(getattr(wrap, "__module__", ""))
@@ -138,7 +138,7 @@ class S3Writers(_Writers):
 
 
 class _Writing:
-    """One writer, seen from the session. Implements ``Writing``."""
+    """One writer, as the session sees it. Implements ``Writing``."""
 
     def __init__(self, process: ChildProcess, order: int) -> None:
         self._process = process
@@ -187,7 +187,7 @@ class _Writing:
 
 
 def main() -> None:
-    """Be the process: fork a writer per order, and kill and reap it when told, or before the next one."""
+    """Run the process: fork a writer per order; kill and reap it on request, or before the next one."""
     first = json.loads(sys.stdin.readline())
     sys.path[:] = first["path"]
     make = _maker(first)

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> ExitCode:
 
 
 def _clean_here(*, dry_run: bool) -> tuple[int, int]:
-    """Clean this machine; return how many things were told, and how many could not be removed."""
+    """Clean this machine; return how many things were reported, and how many could not be removed."""
 
     def progress(text: str) -> None:
         print(text)

@@ -75,7 +75,7 @@ def _show(comparison: Comparison, console: Console) -> None:
 
 
 def _why(change: Change) -> str:
-    """Name what is wrong now; what is right needs no words."""
+    """Return what is wrong now; '' where nothing is."""
     if change.new is None or change.new.verdict is Verdict.CONFORMS:
         return ""
     seen = change.new.observation

@@ -1,4 +1,4 @@
-"""The consoles of the commands: as wide as the terminal says, and quiet about a reader that has gone."""
+"""The consoles of the commands: as wide as the terminal, and silent when the reader of a pipe has gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 
 class PipeConsole(Console):
-    """A console that tells of a closed pipe as of any other; rich's own would end the process with exit code 1."""
+    """A console that raises for a closed pipe; the one of rich would end the process with exit code 1."""
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
@@ -33,7 +33,7 @@ def _forced() -> bool | None:
 
 
 def tolerate_narrow_encodings() -> None:
-    """Let a stream that cannot show a character show its escape, where Python would end in an error."""
+    """Let a stream escape characters that its encoding does not have; Python would raise an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

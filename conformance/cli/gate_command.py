@@ -117,7 +117,7 @@ def read(path: str) -> Baseline:
 
 
 def exit_code(findings: list[GateResult]) -> ExitCode:
-    """Errors of the harness come first: what was not judged may hide anything."""
+    """Return the exit code. Errors of the harness come first: what was not judged may hide anything."""
     if any(finding.status is BaselineStatus.ERROR for finding in findings):
         return ExitCode.HARNESS
     return ExitCode.REGRESSION if any(finding.fails for finding in findings) else ExitCode.OK
@@ -165,7 +165,7 @@ def _with_links(sections: list[Section], baseline: Baseline) -> list[Section]:
 
 
 def _notes(sections: list[Section], baseline: Baseline) -> list[str]:
-    """Return what differs between report and baseline beside the verdicts: the backend, the contract."""
+    """Return what differs between report and baseline apart from the verdicts: the backend, the contract."""
     notes = []
     for section in sections:
         accepted = baseline.get(section.provider)

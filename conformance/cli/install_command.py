@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> ExitCode:
 
 @contextmanager
 def _stopped_as_by_the_keyboard() -> Iterator[None]:
-    """Let a SIGTERM, as CI systems send it, end what has been started before it ends us."""
+    """Handle SIGTERM, as CI systems send it, like Ctrl-C: end what has been started first."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -78,14 +78,14 @@ def _install_each(args: argparse.Namespace, known: Mapping[str, Provider]) -> li
 
 
 def _launch_of(provider: Provider, wanted: str | None) -> Launch | None:
-    """The one launch to install: as asked for, else the program, else the image; ``None`` where nothing is fetched."""
+    """Return the launch to install: as requested, else the program, else the image; ``None``: nothing to fetch."""
     kinds = [LaunchKind(wanted)] if wanted else [LaunchKind.PROCESS, LaunchKind.CONTAINER]
     found = {launch.kind: launch for launch in reversed(provider.launches) if launch.kind not in _NOTHING_TO_FETCH}
     return next((found[kind] for kind in kinds if kind in found), None)
 
 
 def _cannot(launch: Launch) -> str:
-    """What this machine lacks to install it at all; empty where it only is not installed yet."""
+    """Return what this machine lacks for the installation; '' where it is only not installed yet."""
     availability = launch.availability()
     return "" if availability.ready or availability.installable else availability.missing
 

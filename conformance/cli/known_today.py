@@ -1,4 +1,4 @@
-"""Puts what is known today of deviations into reports of earlier runs: reasons, links, and when upstream was told."""
+"""Adds today's knowledge about deviations to earlier reports: reasons, links, and when upstream was told."""
 
 from __future__ import annotations
 

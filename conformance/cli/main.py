@@ -37,7 +37,7 @@ COMMANDS: Final = (
     "advice",
     "clean",
 )
-"""Each is a module ``<name>_command`` beside this one."""
+"""Each is a module ``<name>_command`` in this package."""
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Progress while a run goes: a live table in a terminal, a line now and then in a log."""
+"""Shows the progress of a run: a live table in a terminal, a line from time to time in a log."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Progress:
             self._live.__exit__(None, None, None)
 
     def tell(self, provider: str, told: document.Message) -> None:
-        """Take in one line of a worker."""
+        """Handle one message of a worker."""
         row = self._rows[provider]
         if isinstance(told, document.Progress):
             row.text = told.text

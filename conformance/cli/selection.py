@@ -1,4 +1,4 @@
-"""Which providers a run judges: those that are named, those that come with us, or all that start here."""
+"""Selects the providers that a run judges: the named ones, the embedded ones, or all that start here."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def wanted(args: argparse.Namespace, known: Mapping[str, Provider]) -> list[str]
 
 
 def _starts(provider: Provider, wanted: LaunchKind | None, *, installing: bool, tls: bool) -> bool:
-    """Whether it has such a launch and the launch can be used; services of others count only where asked for."""
+    """Return whether the provider has such a launch that can be used. Remote services count only if requested."""
     try:
         provider = provider.over_https() if tls else provider
     except LaunchError as error:

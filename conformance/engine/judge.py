@@ -1,4 +1,4 @@
-"""Decides one clause on one session: runs its cases, keeps the shrunk example, and says which verdict that is."""
+"""Judges one clause on one session: runs its cases, keeps the shrunk example, and returns the verdict."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ PAUSE_S: Final = 0.5
 
 
 class BudgetExhausted(Exception):
-    """The run's bound on requests is used up."""
+    """Raised when the bound on requests of the run is used up."""
 
 
 def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judgement:
-    """Run every case of a clause whose capabilities the session has, and merge what they say."""
+    """Run every case of a clause whose capabilities the session has, and merge the results."""
     started, before = time.monotonic(), session.recorder.total
     runnable = [case for case in entry.cases if case.requires <= session.capabilities]
     if not runnable:
@@ -175,7 +175,7 @@ class _Attempts:
 
 
 def _deviation(error: StorageError | ViewError | Deviation) -> Deviation:
-    """Return what the error says about the backend; raise one that may be a fault of ours."""
+    """Return what the error says about the backend. Raise an error that may be a fault of the suite."""
     if isinstance(error, Deviation):
         return error
     if isinstance(error, ViewError) and not error.is_backends_failure:
@@ -241,7 +241,7 @@ def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> J
 
 
 def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Callable[..., Judgement]) -> Judgement:
-    """Try the smallest failing example once more: what does not repeat is no verdict."""
+    """Try the smallest failing example once more; a failure that does not repeat is inconclusive."""
     if attempts.last is None:
         return outcome(Verdict.DEVIATES, observation=failure.observation)
     if case.racy:
@@ -275,7 +275,7 @@ def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Calla
 
 
 def _may_pass(exchange: Exchange) -> bool:
-    """Whether what a request met may be over soon."""
+    """Return whether the failure of a request may be over soon."""
     return exchange.status in OVERLOADED or (exchange.status is None and exchange.cut_after is None)
 
 
@@ -318,7 +318,7 @@ def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int
     drawn = round(effort.examples * case.effort)
     phases: tuple[Phase, ...] = (Phase.explicit, Phase.generate, Phase.shrink)
     if effort.mode is Mode.QUICK and named and drawn < 2:
-        # The first that Hypothesis draws is always the simplest there is; beside the named ones it finds nothing.
+        # The first example that Hypothesis generates is always the simplest; the named ones cover it.
         phases = phases[:1]
     settings = hypothesis.settings(
         max_examples=max(1, drawn),

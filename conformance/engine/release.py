@@ -1,4 +1,4 @@
-"""Which release of the suite this is; alone here, so that the command line need not load what judges."""
+"""The release of the suite; in its own module, so that the command line loads little."""
 
 from __future__ import annotations
 

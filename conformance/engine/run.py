@@ -1,4 +1,4 @@
-"""One provider's run: opens the session, judges clause after clause, and emits the lines of a report section."""
+"""Runs one provider: opens the session, judges clause after clause, and emits the lines of a report section."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LOG_TAIL_BYTES: Final = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be judged, and how hard."""
+    """What to judge, and with how much effort."""
 
     entries: Sequence[Entry]
     effort: Effort
@@ -75,7 +75,7 @@ class Plan:
 
 
 class Sharing(Protocol):
-    """Others that judge clauses of the same plan on the same backend, at the same time."""
+    """Helpers that judge clauses of the same plan on the same backend at the same time."""
 
     footers: list[Footer]
     """How each of them ended: the footer of what it judged."""
@@ -247,7 +247,7 @@ def _end_of(log: Path) -> str:
 
 
 def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> tuple[Judgement, str]:
-    """Judge a clause on a server that lives; return the judgement, and why the server is held for dead ('': it lives).
+    """Judge a clause on a live server; return the judgement, and why the server counts as dead ('': it is alive).
 
     What a clause makes of a server that died under it is no deviation, and what it makes of one that was away for a
     while is judged once more.

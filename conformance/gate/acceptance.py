@@ -22,12 +22,12 @@ from bucket_conformance.conformance.verdict import Verdict
 
 
 class AcceptError(ConformanceError):
-    """What cannot be accepted as asked; the message says what to do."""
+    """Raised for what cannot be accepted; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceOptions:
-    """What is said of everything accepted at once. ``at_most`` is needed where something is inconclusive."""
+    """Options for everything that is accepted at once. ``at_most`` is needed where a clause is inconclusive."""
 
     reason: str
     today: date
@@ -58,7 +58,7 @@ def accept(
     wanted: Callable[[str], bool],
     whole: bool,
 ) -> Changes:
-    """Change ``baseline`` in place to what the sections say, for the clauses ``wanted``; return what changed.
+    """Change ``baseline`` in place to the verdicts of the sections, for the clauses ``wanted``; return what changed.
 
     An expectation that still holds keeps its reason and dates unless ``options.renew``. With ``whole``, clauses that a
     section does not hold are dropped. Errors are never accepted. Raises :class:`AcceptError`, having changed nothing.

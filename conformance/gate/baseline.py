@@ -29,7 +29,7 @@ _CLAUSE: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 
 class BaselineError(ConformanceError):
-    """A baseline that cannot be used; names the file and the entry."""
+    """Raised for a baseline that cannot be used; names the file and the entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Accepted:
 
 @dataclass(slots=True, kw_only=True)
 class ProviderBaseline:
-    """What is accepted of one provider. ``backend`` and ``contract`` say which versions that was seen with."""
+    """What is accepted of one provider. ``backend`` and ``contract`` are the versions at that time."""
 
     backend: str
     contract: str
@@ -307,7 +307,7 @@ def _change_entries(entries: AoT, wanted: Mapping[str, Accepted]) -> None:
 
 
 def _set(table: Any, name: str, value: str | date | None) -> None:
-    """Set what is another now: what stays keeps its form and the comment beside it."""
+    """Set what has changed; what stays keeps its form and its comments."""
     if value is None:
         if name in table:
             table.remove(name)

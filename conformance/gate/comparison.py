@@ -1,4 +1,4 @@
-"""Holds a report against a baseline: what is as accepted, what got worse or better, what the baseline must learn."""
+"""Compares a report with a baseline: what is as accepted, what got worse or better, what is missing in the baseline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bucket_conformance.conformance.verdict import Verdict
 
 
 class BaselineStatus(enum.StrEnum):
-    """How a verdict stands to the baseline."""
+    """How a verdict compares with the baseline."""
 
     ERROR = "error"
     REGRESSION = "regression"
@@ -48,7 +48,7 @@ class GateResult:
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing to say about it: as accepted, or new and as promised."""
+        """Return whether there is nothing to report: as accepted, or new and conforming."""
         if self.fails or self.overdue:
             return False
         return self.status is BaselineStatus.EXPECTED or (

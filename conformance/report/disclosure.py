@@ -18,7 +18,7 @@ WITHHELD: Final = "withheld until the project of the backend has been told; see 
 
 
 def harm_of(result: Result) -> Harm | None:
-    """Return the harm of a deviation: as found by hand where the expectation says so, else as the clause saw it."""
+    """Return the harm of a deviation: from the expectation if it names one, otherwise as the clause observed it."""
     if result.verdict is not Verdict.DEVIATES:
         return None
     if result.expectation is not None and (by_hand := result.expectation.harm):

@@ -64,7 +64,7 @@ def render(
 ) -> str:
     """Return the page.
 
-    ``nav`` is HTML that stands beside the title (the links of a site), ``histories`` says by key which page tells of a
+    ``nav`` is HTML next to the title (the links of a site), ``histories`` says by key which page tells of a
     column's earlier runs.
     """
     data = matrix(columns, histories=histories or {})

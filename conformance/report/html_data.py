@@ -29,7 +29,7 @@ LETTERS: Final = {
 }
 WHY_LENGTH: Final = 110
 _TERSE: Final = 24
-"""An observation as short as this ("500") explains nothing without the promise beside it."""
+"""An observation as short as this ("500") explains nothing without the promise next to it."""
 MAX_PACKED: Final = 2_000_000
 """Characters that the packed evidence may take in a page; longer texts are cut until it fits."""
 _SCRIPT: Final = 4

@@ -1,4 +1,4 @@
-"""The limits that a run searched for, held against those declared: one list for every form of report."""
+"""The limits that a run found, compared with the declared ones: one list for every format."""
 
 from __future__ import annotations
 

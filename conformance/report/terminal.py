@@ -26,7 +26,7 @@ SIGNS: Final = {
     Verdict.ERROR: ("!", "magenta"),
     Verdict.SKIPPED: ("·", "dim"),
 }
-"""A shape for each verdict beside its colour, for those who see no colours and for logs that have none."""
+"""A sign and a colour for each verdict; the sign is for readers and logs without colours."""
 
 
 def matrix(sections: Sequence[Section], console: Console) -> None:

@@ -168,7 +168,7 @@ class ContainerLaunch:
                     container.stop(force=True, delete_volume=True)
 
     def _version(self, container: Any) -> str:
-        """The version that the server says, or its image's label; beside it, or alone, the image that it is of."""
+        """Return the version that the server or the label of its image reports, and the image."""
         wrapped = container.get_wrapped_container()
         reference = self.image.reference
         version = self._said(wrapped) or str((wrapped.image.labels or {}).get(VERSION_LABEL, ""))

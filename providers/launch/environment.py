@@ -2,7 +2,7 @@
 
 An environment is a folder ``<cache>/environments/<name>-<hash>``; the hash covers the recipe (pins, and the Python
 version where it matters), so a changed pin is another folder. The marker file is written last: a folder without it is
-a build that was cut short, and is built again. A lock file beside it keeps two runs from building at once.
+a build that was cut short, and is built again. A lock file next to it keeps two runs from building at the same time.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _lock_fd: int | None = None
 
 @contextlib.contextmanager
 def reserved_ports(count: int) -> Iterator[tuple[int, ...]]:
-    """``count`` different ports that nothing listens on and that no other run of ours was promised meanwhile.
+    """Return ``count`` different ports that nothing listens on and that no other run of the suite has reserved.
 
     Between our look and the server's bind a stranger may still take one: callers retry with fresh ports.
     """

@@ -342,7 +342,7 @@ def _scratch(work: Path) -> Path:
 
 
 def _minimal_environment(folder: RunFolder) -> dict[str, str]:
-    """Nothing of ours but the PATH: our credentials, proxies and settings are no business of a server under test."""
+    """Return only the PATH: a server under test must not get our credentials, proxies and settings."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder.work),

@@ -1,4 +1,4 @@
-"""A second process for a provider that another one has brought up: judges the clauses that it is handed, one by one.
+"""A helper process for a provider that a worker has started: judges the clauses that it receives, one by one.
 
 Started by :mod:`spawn`. The order comes in on the first line of standard input, then ``{"clause": ID}`` lines until
 the end of it; out go ``{"type": "ready"}``, the results and a footer.

@@ -1,7 +1,7 @@
-"""Second processes that judge clauses of the same backend, so that one provider can use more than one core.
+"""Helper processes that judge clauses of the same backend, so that one provider can use more than one core.
 
-A process, not a thread: clauses shift the clock and patch calls. Each sibling opens a session of its own, with names of
-its own, and takes clauses from the end of the list while the worker takes them from its beginning.
+A process, not a thread: clauses shift the clock and patch calls. Each helper opens its own session, with its own names,
+and takes clauses from the end of the list while the worker takes them from its beginning.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Helpers:
         known = [entries()[id] for id in job.clauses]
         self._alone = [entry for entry in known if entry.required & ALONE]
         shared = [entry for entry in known if entry not in self._alone]
-        # Listings first, so that they fall to one process: what they look at is dear to store, and stored once.
+        # Listings first, so that one process gets them: the objects that they list are expensive to store.
         self._waiting = deque(sorted(shared, key=lambda entry: entry.clause.family != "LIST"))
         self._job = job
         self._processes = list(started)
@@ -70,7 +70,7 @@ class Helpers:
         return self
 
     def share(self, target: S3Endpoint | DiskRoot, capabilities: frozenset[Capability]) -> None:
-        """Let them open sessions of their own on the backend, and ask for clauses."""
+        """Let them open their own sessions on the backend, and request clauses."""
         job = replace(self._job, capabilities=tuple(sorted(capabilities)), **found_at(target))
         for process, run_id in zip(self._processes, self.run_ids, strict=True):
             _tell(process, replace(job, run_id=run_id).to_json())
@@ -116,12 +116,12 @@ class Helpers:
         yield from self._alone
 
     def stop(self) -> None:
-        """Tell the siblings to stop, without waiting for it."""
+        """Tell the helpers to stop, without waiting for it."""
         for process in self._processes:
             process.terminate()
 
     def _converse(self, process: ChildProcess, run_id: str, remedy: str) -> None:
-        """Hand out a clause whenever the sibling is free, and collect what it says."""
+        """Hand out a clause whenever the helper is free, and collect its messages."""
         at_work: Entry | None = None
         ended = False
         try:

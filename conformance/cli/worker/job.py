@@ -1,4 +1,4 @@
-"""What the command line orders of a process that judges, read back there: plan, effort, expectations, stopping."""
+"""Reads a job in the process that judges: plan, effort, expectations, stopping."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _expectations(job: Job) -> dict[str, Expectation]:
 
 
 def await_order(emit: Emit) -> Job | None:
-    """Load what judging needs, then wait for the order; ``None`` where whoever started us has none after all.
+    """Load what judging needs, then wait for the job; return ``None`` where none comes.
 
     Before it orders, it may ask which clauses there are (``{"select": {"patterns": […], "profiles": […]}}``).
     """
@@ -127,7 +127,7 @@ def answering() -> Emit:
 
 
 def stopped_or_done(work: Callable[[], None]) -> None:
-    """Do the work of such a process; end it with code 130 where it was stopped, 3 where nobody listens any more."""
+    """Do the work of a judging process; end it with code 130 if it was stopped, 3 if nobody reads its output."""
     try:
         work()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""One provider in a process of its own: what to judge comes in on standard input, a report section goes out.
+"""Judges one provider in its own process: a job comes in on standard input, a report section goes out.
 
 Started by :mod:`pool` through :mod:`prestart`. A process each keeps providers apart:
 shifted clocks, patched calls, crashes.
@@ -37,7 +37,7 @@ WORTH_SHARING: Final = 10
 
 
 def main(siblings: Sequence[ChildProcess] = ()) -> None:
-    """Judge what is ordered. ``siblings``: those who may share the clauses, where they have been started already."""
+    """Judge the job. ``siblings``: helpers that have been started already and may share the clauses."""
     stopped_or_done(lambda: _judge(siblings))
 
 
@@ -129,7 +129,7 @@ def _worth_sharing(job: Job) -> bool:
 
 
 def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint | DiskRoot]:
-    """Whether others can reach it: not where objects of Python would have to travel."""
+    """Return whether another process can reach the target: not where Python objects would have to be sent."""
     return isinstance(target, S3Endpoint | DiskRoot) and target.wrap is None and target.parts is None
 
 

@@ -1,4 +1,4 @@
-"""Runs one worker process per provider, several at a time, and passes on what they say."""
+"""Runs one worker process per provider, several at a time, and passes on their messages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Event:
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was told to stop, and its workers have ended. ``killed``: those that did not end in time.
+    """Raised where the run was told to stop and its workers have ended. ``killed``: those that did not end in time.
 
     ``leaves``: whether something of the run may be left, which has been told then.
     """
@@ -92,14 +92,14 @@ class Idle:
 
 
 def start_idle(*, siblings: int = 0) -> Idle:
-    """Start a worker ahead of its order: it loads while the order is made up, and so many siblings beside it."""
+    """Start a worker before its job is known, with this many helpers: it loads while the job is prepared."""
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
     return Idle(process=start_worker(helpers=siblings, errors=errors), errors=errors)
 
 
 @dataclass(slots=True)
 class _Workers:
-    """The processes that run, and what they say. ``None`` in the queue: we are told to stop."""
+    """The running processes and their messages. ``None`` in the queue means: stop."""
 
     events: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
     running: dict[str, ChildProcess] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class _Workers:
         return event
 
     def stop(self) -> Iterator[Event]:
-        """Tell every worker to stop, and yield what they still say; kill those that do not end in time."""
+        """Tell every worker to stop and yield their last messages; kill those that do not end in time."""
         for process in self.running.values():
             process.terminate()
         deadline = time.monotonic() + STOP_WAIT_S

@@ -1,4 +1,4 @@
-"""How the processes that judge are started: the command of each, and nothing that has to be loaded for it."""
+"""Starts the processes that judge: the command of each, with nothing heavy to import."""
 
 from __future__ import annotations
 
