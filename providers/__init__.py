@@ -21,7 +21,7 @@ _NOT_PROVIDERS: Final = frozenset({"provider", "declared_file"})
 
 
 def discover(extra: Sequence[Path] = ()) -> dict[str, Provider]:
-    """Every provider by id, sorted: this package's, those of entry points, and ``extra`` (``.toml``, ``.py``).
+    """Return every provider by id, sorted: of this package, of entry points, and of ``extra`` (``.toml``, ``.py``).
 
     A ``.py`` file defines ``PROVIDER``, and may import from its own directory and from the working directory; a
     ``.toml`` file is described in :mod:`declared_file`. Raises ``ProviderError`` naming the file for one that is broken

@@ -1,4 +1,4 @@
-"""Providers declared in a TOML file: an endpoint somewhere else, or a program of one's own.
+"""Providers declared in a TOML file: a remote endpoint, or a user's own program.
 
 Common keys: ``id`` (lower-case letters, digits, ``_`` and ``-``) and ``title``; optional ``homepage``, ``licence``,
 ``kind`` (server, service, simulator, mock), ``capabilities`` (a list; without it those that every S3 endpoint claims),
@@ -89,7 +89,7 @@ S3_CAPABILITIES: Final = frozenset(
 
 
 def read_provider(file: Path) -> Provider:
-    """The provider that ``file`` declares. Raises ``ProviderError`` naming the file and the offending key."""
+    """Return the provider that ``file`` declares. Raises ``ProviderError`` naming the file and the offending key."""
     try:
         table = read_toml(file)
     except (OSError, TomlError) as error:
@@ -229,7 +229,7 @@ def _values(room: LaunchContext) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OwnProgram(ProcessLaunch):
-    """A program that the user installs, so all that can be told is whether it is there."""
+    """A program that the user installs; only its presence can be checked."""
 
     program: str
 

@@ -54,7 +54,7 @@ def _command(room: LaunchContext) -> Command:
 
 
 def _keys() -> tuple[str, str]:
-    """Keys in the one form that Garage takes: GK and 24 hexadecimal digits; 64 of them."""
+    """Return credentials in the form that Garage requires: GK and 24 hexadecimal digits; 64 hexadecimal digits."""
     return f"GK{secrets.token_hex(12)}", secrets.token_hex(32)
 
 

@@ -1,4 +1,4 @@
-"""The storage system's default backend: a folder of the local disk."""
+"""The default backend of the storage system: a directory of the local disk."""
 
 from __future__ import annotations
 

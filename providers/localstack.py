@@ -42,7 +42,7 @@ _QUIET: Final = {
 
 
 def _one_file(tls: Certificates) -> str:
-    """Key and certificate in one file, as LocalStack wants them."""
+    """Write key and certificate into one file, as LocalStack requires."""
     path = tls.key.with_name("localstack.pem")
     path.write_bytes(tls.key.read_bytes() + tls.certificate.read_bytes())
     path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""What a provider is: a backend's name, what it declares, and the ways to reach it."""
+"""A provider: the name of a backend, what it declares, and the ways to reach it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Progress = Callable[[str], None]
 
 
 class Kind(enum.StrEnum):
-    """What stands behind a provider; a verdict on a mock is no verdict on what it mocks."""
+    """What a provider is; a verdict on a mock is no verdict on what it mocks."""
 
     SERVER = "server"
     SERVICE = "service"
@@ -27,7 +27,7 @@ class Kind(enum.StrEnum):
 
 
 class LaunchKind(enum.StrEnum):
-    """How a backend is brought up."""
+    """How a backend is started."""
 
     EMBEDDED = "embedded"
     """Inside our own process (local disk)."""
@@ -37,7 +37,10 @@ class LaunchKind(enum.StrEnum):
 
 
 class LaunchError(ConformanceError):
-    """A backend could not be installed, started or reached. The message says what to do; ``log``: the server's own."""
+    """Raised for a backend that cannot be installed, started or reached. The message says what to do.
+
+    ``log``: the end of the server's own log.
+    """
 
     def __init__(self, message: str, *, log: str = "") -> None:
         super().__init__(message)
@@ -45,11 +48,11 @@ class LaunchError(ConformanceError):
 
 
 class Unavailable(LaunchError):
-    """Something that is not on this machine, and could not be brought onto it: this says nothing about the backend."""
+    """Raised for what is missing on this machine and cannot be installed: this says nothing about the backend."""
 
 
 class ProviderError(ConformanceError):
-    """A provider file cannot be used. The message names the file and what is wrong with it."""
+    """Raised for a provider file that cannot be used. The message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,13 @@ class Running:
 
 
 class Launch(Protocol):
-    """One way to bring a backend up."""
+    """One way to start a backend."""
 
     @property
     def kind(self) -> LaunchKind: ...
 
     def availability(self) -> Availability:
-        """Look (fast, no network) whether ``start`` can work here."""
+        """Return (fast, no network) whether ``start`` can work here."""
         ...
 
     def install(self, progress: Progress) -> None:
@@ -93,7 +96,7 @@ class Launch(Protocol):
         ...
 
     def over_https(self) -> Launch:
-        """The same launch, serving https under an authority of its own; ``LaunchError`` says why there is none."""
+        """Return this launch with https under its own authority. Raises ``LaunchError`` where it cannot."""
         ...
 
     def start(self, progress: Progress) -> AbstractContextManager[Running]:
@@ -107,7 +110,7 @@ class Launch(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A limit as the provider documents it. ``source`` is the address where it says so."""
+    """A limit that the provider documents, and the address of that document (``source``)."""
 
     value: int
     source: str
@@ -115,7 +118,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One backend: the whole of what we know of it before judging it.
+    """One backend, with everything known about it before it is judged.
 
     ``launches`` are in order of preference. ``limits`` is keyed by what is limited: ``batch_keys`` (per DeleteObjects),
     ``key_bytes``, ``segment_bytes`` (between slashes), ``url_life_s``, ``put_bytes``, ``parts``, ``part_min_bytes``.
@@ -136,7 +139,7 @@ class Provider:
     """Takes minutes where most take seconds: started first, so that a run of many does not wait for it at its end."""
 
     def choose(self, launch: LaunchKind | None = None, *, installing: bool = False) -> Launch:
-        """The launch of that kind; without a kind the first that is ready, or may be made so by ``installing``.
+        """Return the launch of that kind; without a kind the first that is ready, or becomes so by ``installing``.
 
         ``LaunchError`` for a kind that the provider does not have, ``Unavailable`` where no launch is ready.
         """
@@ -155,7 +158,7 @@ class Provider:
         raise Unavailable(f"{self.title} cannot be reached from here. " + " | ".join(reasons or ["it has no launch"]))
 
     def over_https(self) -> Provider:
-        """The same provider with those of its launches that serve https; ``LaunchError`` says why there is none."""
+        """Return this provider with its launches that serve https. Raises ``LaunchError`` where none does."""
         found: list[Launch] = []
         reasons: list[str] = []
         for candidate in self.launches:
@@ -168,7 +171,7 @@ class Provider:
         return replace(self, launches=tuple(found))
 
     def availability(self) -> Availability:
-        """That of the first ready launch; where none is ready, what each of them misses."""
+        """Return the availability of the first ready launch; if none is ready, what each of them lacks."""
         found = [(candidate.kind, candidate.availability()) for candidate in self.launches]
         for _, availability in found:
             if availability.ready:

@@ -35,7 +35,7 @@ def _command(room: LaunchContext) -> Command:
 
 
 def _listen(port: int, other: int, tls: Certificates | None) -> tuple[str, ...]:
-    """It always serves both schemes, http on a port of its own."""
+    """Return the options for its ports: it always serves both schemes, http on its own port."""
     if tls is None:
         return (f"--server.port={other}", f"--com.adobe.testing.s3mock.httpPort={port}")
     return (

@@ -147,7 +147,7 @@ def _user() -> str:
 
 
 def _keys() -> tuple[str, str]:
-    """An access key in tempauth's form, ``account:user``."""
+    """Return an access key in the form of tempauth, ``account:user``."""
     access_key, secret_key = random_credentials()
     return f"test:{access_key}", secret_key
 

@@ -38,7 +38,7 @@ class Advice:
 
 
 class Facts:
-    """A report's section, asked by clause."""
+    """A section of a report, accessed by clause."""
 
     def __init__(self, section: Section) -> None:
         self.section = section
@@ -61,7 +61,7 @@ class Facts:
         return tuple(clause for clause in clauses if self.verdict(clause) is Verdict.DEVIATES)
 
     def bears_out(self, clause: str) -> bool:
-        """Whether a deviation is of the kind that cautions warn of; a refused upload mixes no tenants."""
+        """Return whether a deviation is of the kind that a caution warns of; a refused upload mixes no tenants."""
         return clause != "KEY-008" or harm_of(self.results[clause]) is not None
 
     def limit(self, name: str) -> int | None:

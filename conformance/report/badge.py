@@ -1,4 +1,4 @@
-"""A badge per provider: JSON for the shields endpoint, and an SVG that needs nobody's server."""
+"""A badge per provider: JSON for the shields endpoint, and an SVG that needs no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of a page: one per section, shards joined where they fit, each with a name of its own."""
+"""The columns of a page: one per section, shards joined where they fit, each with its own name."""
 
 from __future__ import annotations
 

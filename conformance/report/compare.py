@@ -31,7 +31,7 @@ class Direction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One clause whose verdict is another one now. ``old`` or ``new`` is ``None`` where the clause was not judged."""
+    """One clause whose verdict has changed. ``old`` or ``new`` is ``None`` where the clause was not judged."""
 
     clause: str
     direction: Direction
@@ -51,7 +51,7 @@ class Comparison:
 
 
 def is_worse(now: Verdict, before: Verdict) -> bool:
-    """Whether a change of verdict is one for the worse."""
+    """Return whether a change of verdict is for the worse."""
     return BADNESS.index(now) > BADNESS.index(before)
 
 

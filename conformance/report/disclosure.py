@@ -1,4 +1,4 @@
-"""What may be shown to everybody: an attack that the backend's project does not know yet is withheld (SECURITY.md)."""
+"""Selects what may be published: an attack that the backend's project does not know yet is withheld (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def harm_of(result: Result) -> Harm | None:
 
 
 def is_disclosed(result: Result) -> bool:
-    """Whether the backend's project knows of it: it was told, or has it written down at the expectation's link."""
+    """Return whether the backend's project knows of it: it was told, or documents it at the link of the expectation."""
     known = result.expectation
     return known is not None and bool(known.upstream_told or known.link)
 
@@ -53,7 +53,7 @@ def withheld(section: Section) -> set[str]:
 
 
 def is_withheld(result: Result) -> bool:
-    """Whether a result, as published, had something left out."""
+    """Return whether something was left out of a published result."""
     return result.withheld
 
 

@@ -1,4 +1,4 @@
-"""The report document: JSON Lines, a header, a line per clause, a footer. Written as a run goes.
+"""The report document: JSON Lines with a header, a line per clause and a footer, written during the run.
 
 The records below are the format: a report is read into them, and its JSON Schema (``schema.json``) and its page in the
 documentation are made from them. A file holds one section per provider, one after another. What a killed run left has
@@ -34,7 +34,7 @@ MAX_COUNT: Final = 2**53
 
 
 class DocumentError(ConformanceError):
-    """A report that cannot be trusted: cut off, mixed, inconsistent, or no report at all. Names file and line."""
+    """Raised for a report that cannot be trusted: cut off, mixed, inconsistent, or no report. Names file and line."""
 
 
 # The end of a pattern: "$" alone would allow a line feed after it.
@@ -107,7 +107,7 @@ class Backend(Record, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """Name and version in one text."""
+        """Return name and version in one text."""
         return f"{self.name} {self.version}"
 
 
@@ -121,7 +121,7 @@ class Settings(Record, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """Whether there is none: the backend has no client, as local disk."""
+        """Return whether there are none: local disk has no client."""
         return self == Settings()
 
 
@@ -268,32 +268,32 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
 
     @property
     def family(self) -> str:
-        """The family of the clause, such as ``URL``."""
+        """Return the family of the clause, such as ``URL``."""
         return self.clause.partition("-")[0]
 
     @property
     def observed(self) -> str:
-        """What was seen, ``""`` where nothing was noted."""
+        """Return what was observed, ``""`` where nothing was noted."""
         return self.observation.observed if self.observation is not None else ""
 
     @property
     def known(self) -> str:
-        """The reason of the expectation, ``""`` where there is none."""
+        """Return the reason of the expectation, ``""`` where there is none."""
         return self.expectation.reason if self.expectation is not None else ""
 
     @property
     def example(self) -> str:
-        """The smallest input that deviates, ``""`` where there is none."""
+        """Return the smallest input that deviates, ``""`` where there is none."""
         return self.evidence.example if self.evidence is not None else ""
 
     @property
     def transcript(self) -> str:
-        """Requests and answers of that example, ``""`` where there are none."""
+        """Return requests and responses of that example, ``""`` where there are none."""
         return self.evidence.transcript if self.evidence is not None else ""
 
     @property
     def reproducer(self) -> str:
-        """The script that shows the deviation, ``""`` where there is none."""
+        """Return the script that shows the deviation, ``""`` where there is none."""
         return (self.evidence.reproducer or "") if self.evidence is not None else ""
 
 

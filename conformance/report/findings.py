@@ -1,4 +1,4 @@
-"""Findings: deviations that lose data, leak, cross tenants, break out or let the unauthorised in; a page for each."""
+"""Findings: deviations that do harm, with a page for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bucket_conformance.conformance.report.protections import protection_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One harm that one backend does, as one or more clauses saw it.
+    """One harm that one backend does, as one or more clauses observed it.
 
     ``slug`` is the name of its page. ``results`` are lines of the report, the one with the shortest evidence first;
     where ``withheld`` is true they are bare of evidence. ``links`` lead to the project of the backend.
@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def protection(self) -> tuple[str, ...]:
-        """The ways to protect an application, each once."""
+        """Return the ways to protect an application, each once."""
         return tuple(dict.fromkeys(protection_of(result, self.harm) for result in self.results))
 
     @property
@@ -56,7 +56,7 @@ class Finding:
 
     @property
     def upstream_told(self) -> str:
-        """The day on which the backend's project was told, ``""`` where that is not on record."""
+        """Return the day on which the backend's project was told, ``""`` where none is recorded."""
         known = (result.expectation for result in self.results)
         return max((each.upstream_told or "" for each in known if each is not None), default="")
 

@@ -1,4 +1,4 @@
-"""What stands under the matrix in a terminal: the limits that were found, and what the requests would cost."""
+"""The text below the matrix in a terminal: the limits that were found, and what the requests would cost."""
 
 from __future__ import annotations
 

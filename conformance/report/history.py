@@ -54,7 +54,7 @@ def _moment(section: Section) -> datetime:
 
 
 class Store:
-    """A folder of stored sections: ``PROVIDER/MOMENT-DIGEST.jsonl``, a document each.
+    """A directory of stored sections: ``PROVIDER/MOMENT-DIGEST.jsonl``, a document each.
 
     Only the newest section of a provider keeps its evidence; of older ones the verdicts and observations stay.
     """
@@ -89,7 +89,7 @@ class Store:
         return found
 
     def lighten(self) -> None:
-        """Take the evidence from all but the newest section of each provider."""
+        """Remove the evidence from all sections except the newest of each provider."""
         for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
             for path in sorted(folder.glob("*.jsonl"))[:-1]:
                 try:

@@ -157,7 +157,7 @@ def worst(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str:
 
 
 def _summary(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str:
-    """Why before how many: the clause that speaks for the rest, then the counts."""
+    """Return the summary of a section: the most important clause first, then the counts."""
     letter = worst(data, column, members)
     if not letter:
         return ""

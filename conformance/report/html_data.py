@@ -1,4 +1,4 @@
-"""What a page carries: the matrix as plain JSON, and the evidence deflated, each line of text only once."""
+"""The data of a page: the matrix as plain JSON, and the compressed evidence with each line of text only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts reports together: shards of one provider's run into one section, different providers side by side."""
+"""Merges reports: shards of one provider's run into one section, different providers next to each other."""
 
 from __future__ import annotations
 

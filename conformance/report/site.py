@@ -25,7 +25,7 @@ _KIND: Final = {Direction.WORSE: "d", Direction.BETTER: "c", Direction.NEW: "u",
 
 
 def build(folder: Path, sections: Sequence[Section], *, title: str = "Object storage conformance") -> list[str]:
-    """Store the sections below ``folder`` and write the site anew; return the ids of all providers on it.
+    """Store the sections below ``folder`` and write the whole site; return the ids of all its providers.
 
     Writes ``index.html``, ``changes.html``, ``providers/KEY.html``, ``badges/`` and ``data/``. Runs that are stored
     already stay: calling it with each new report builds the history. A site is public: what must not be disclosed yet
@@ -145,7 +145,7 @@ def _change(change: Change) -> str:
 
 
 def _chart(runs: Sequence[StoredRun]) -> str:
-    """Draw conforming of decided over the runs, one step per run: a version may take back what another gave."""
+    """Draw the share of conforming clauses over the runs, one step per run."""
     if len(runs) < 2:
         return ""
     width, height, left = 450, 90, 40

@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal or a log: the matrix, then the deviations with their smallest example."""
+"""The output of a run in a terminal or a log: the matrix, then the deviations with their smallest example."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _position(clause: str) -> tuple[int, str]:
 
 
 def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
-    """Say once of a backend that never came up, not once per clause; return which those are."""
+    """Report a backend that never started once, not once per clause; return these backends."""
     told: set[str] = set()
     for section in sections:
         seen = {(result.verdict, result.reason) for result in section.results}
@@ -172,7 +172,7 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
 
 
 def _error_of_many(sections: Sequence[Section], console: Console) -> set[tuple[str, str]]:
-    """Say once what kept more than one clause of a backend from being judged; return the backends with the reasons."""
+    """Report an error shared by several clauses of a backend once; return the backends with the reasons."""
     told: set[tuple[str, str]] = set()
     for section in sections:
         for reason, clauses in common_errors(section.results).items():

@@ -1,4 +1,4 @@
-"""Untrusted text: one function per place that it is written to. Every renderer passes text of reports through these.
+"""Escapes untrusted text: one function per kind of output. Every renderer passes text of reports through these.
 
 A report, a baseline, a provider file and each word of a server may come from somebody who wants them to do more than
 be read: to steer a terminal, to give a CI system commands, to load a script, to end a quote in a shell.

@@ -1,4 +1,4 @@
-"""Certificates for servers that are judged over https: an authority of our own for each start (extra ``tls``)."""
+"""Certificates for servers that are judged over https: a new authority for each start (extra ``tls``)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Certificates:
 
 
 def availability() -> Availability:
-    """Whether certificates can be made."""
+    """Return whether certificates can be made."""
     if importlib.util.find_spec("trustme") is None:
         return Availability(
             ready=False,

@@ -1,4 +1,4 @@
-"""Commands of backends that consist of several programs; see :mod:`ensemble` for who runs them."""
+"""Commands of backends that consist of several programs; :mod:`process_group` runs them."""
 
 from __future__ import annotations
 

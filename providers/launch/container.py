@@ -78,7 +78,7 @@ class ContainerLaunch:
         raise LaunchError(f"{self.title} is started over https as a process only")
 
     def availability(self) -> Availability:
-        """Ask the engine itself: a client on the PATH means nothing."""
+        """Return whether the engine itself answers: a client on the PATH proves nothing."""
         if importlib.util.find_spec("testcontainers") is None:
             return Availability(
                 ready=False,
@@ -213,7 +213,7 @@ class ContainerLaunch:
 
 
 def _engine_is_here() -> bool:
-    """Whether the engine's loopback is ours; a connection mode that was set tells of another arrangement."""
+    """Return whether the engine shares our loopback; an explicit connection mode means that it may not."""
     local = (os.environ.get("DOCKER_HOST") or _LOCAL_ENGINE).startswith("unix://")
     return local and not os.environ.get("TESTCONTAINERS_CONNECTION_MODE")
 

@@ -1,4 +1,4 @@
-"""Backends inside our own process: a folder of the local disk as storage root."""
+"""Backends inside our own process: a directory of the local disk as storage root."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bucket_conformance.providers.provider import Availability, LaunchError, Lau
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLaunch:
-    """A fresh folder below the state folder, removed at the end."""
+    """A fresh directory below the state directory, removed at the end."""
 
     name: str = "local_disk"
 

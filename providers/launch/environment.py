@@ -1,4 +1,4 @@
-"""Own environments for servers whose dependencies clash with ours: built once, pinned, cached.
+"""Separate environments for servers, because their dependencies clash: built once, pinned, cached.
 
 An environment is a folder ``<cache>/environments/<name>-<hash>``; the hash covers the recipe (pins, and the Python
 version where it matters), so a changed pin is another folder. The marker file is written last: a folder without it is
@@ -64,17 +64,17 @@ class Recipe(Protocol):
     def slow(self) -> bool: ...
     @property
     def platform(self) -> str:
-        """What else the result is bound to, such as the Python version; empty for nothing."""
+        """Return what else the result depends on, such as the Python version; '' for nothing."""
         ...
 
     def pins(self) -> tuple[str, ...]: ...
     def missing(self) -> Availability | None:
-        """The tool that this recipe needs and this machine lacks; ``None`` when all is there."""
+        """Return the tool that this recipe needs and this machine lacks; ``None`` if nothing is missing."""
         ...
 
     def steps(self, prefix: Path) -> tuple[Step, ...]: ...
     def program(self, prefix: Path, name: str) -> Path:
-        """Where the program (or jar, or module) ``name`` lies once the steps are done."""
+        """Return the path of the program (or jar, or module) ``name`` after the steps."""
         ...
 
 
@@ -98,7 +98,7 @@ class Environment:
 
     @property
     def built(self) -> bool:
-        """Whether it is whole: marker and programs are there (the Python of a venv may have gone since)."""
+        """Return whether it is complete: marker and programs exist (the Python of a venv may be gone)."""
         return self._is_whole()
 
     def availability(self) -> Availability:
@@ -121,7 +121,7 @@ class Environment:
         return Availability(ready=True, note=f"installs {', '.join(self.recipe.pins())} at first use")
 
     def program(self, name: str) -> Path:
-        """The path of an installed program. Raises ``LaunchError`` where the environment is not built."""
+        """Return the path of an installed program. Raises ``LaunchError`` where the environment is not built."""
         found = self._from_path()
         if found and name == self.on_path:
             return found
@@ -131,7 +131,7 @@ class Environment:
         return path
 
     def distribution_version(self, distribution: str) -> str:
-        """The version of a Python distribution inside the environment; empty where it is not there."""
+        """Return the version of a Python distribution in the environment; '' where there is none."""
         places = [str(path) for path in self.prefix.glob("lib*/python*/site-packages")]
         found = importlib.metadata.distributions(name=distribution, path=places)
         return next((str(entry.version) for entry in found), "")
@@ -163,7 +163,7 @@ class Environment:
             scratch.replace(self.prefix / _MARKER)
 
     def remove(self) -> None:
-        """Forget the environment; the next ``install`` builds it anew."""
+        """Remove the environment; the next ``install`` builds it again."""
         (self.prefix / _MARKER).unlink(missing_ok=True)
         shutil.rmtree(self.prefix, ignore_errors=True)
 
@@ -278,7 +278,7 @@ def _locked(path: Path, title: str, progress: Progress) -> Iterator[None]:
 
 
 def tool_missing(tool: str, purpose: str, how: str) -> Availability | None:
-    """``None`` where ``tool`` is on the PATH."""
+    """Return ``None`` where ``tool`` is on the PATH, else what is missing."""
     if shutil.which(tool):
         return None
     return Availability(ready=False, missing=f"{tool} ({purpose}) is not on the PATH", how=how)

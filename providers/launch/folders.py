@@ -1,4 +1,4 @@
-"""Where things lie on this machine: cache, state, and one folder per running server that ``clean`` can find."""
+"""Directories on this machine: cache, state, and one directory per running server that ``clean`` can find."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _REMOVAL_TRIES: Final = 5
 
 
 def cache_dir() -> Path:
-    """What may be fetched again: installed servers. ``CONFORMANCE_CACHE`` moves it."""
+    """Return the directory for what can be fetched again: installed servers. ``CONFORMANCE_CACHE`` moves it."""
     chosen = os.environ.get("CONFORMANCE_CACHE")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir(APPLICATION))
 
 
 def state_dir() -> Path:
-    """What belongs to runs: data folders and the logs of failed starts. ``CONFORMANCE_STATE`` moves it."""
+    """Return the directory of runs: data and the logs of failed starts. ``CONFORMANCE_STATE`` moves it."""
     chosen = os.environ.get("CONFORMANCE_STATE")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_state_dir(APPLICATION))
 
@@ -93,7 +93,7 @@ def make_run_folder(name: str) -> RunFolder:
 
 @contextlib.contextmanager
 def run_folder(name: str) -> Iterator[RunFolder]:
-    """A run folder that is removed at the end, for backends inside our own process."""
+    """Make a run directory that is removed at the end, for backends inside our own process."""
     folder = make_run_folder(name)
     try:
         yield folder
@@ -114,12 +114,12 @@ class Leftover:
 
 
 def held_folders() -> tuple[Path, ...]:
-    """The run folders that some process holds, or that are just being made: runs at work, which must stay."""
+    """Return the run directories that a process holds or is making: running runs, which must stay."""
     return tuple(folder for folder in sorted(runs_dir().glob(f"{_PREFIX}*")) if not _is_dead(folder))
 
 
 def leftovers() -> tuple[Leftover, ...]:
-    """The run folders that no process holds any more, oldest first. Runs that are going on are never among them."""
+    """Return the run directories that no process holds any more, oldest first. Running runs are never among them."""
     found = [folder for folder in sorted(runs_dir().glob(f"{_PREFIX}*")) if _is_dead(folder)]
     servers = _servers() if found else {}
     return tuple(Leftover(path=f, size=_size(f), pids=tuple(servers.get(str(f), ()))) for f in found)
@@ -196,7 +196,7 @@ def _is_dead(folder: Path) -> bool:
 
 
 def _servers() -> dict[str, list[int]]:
-    """Process ids by the run folder that their environment names."""
+    """Return process ids by the run directory that their environment names."""
     found: dict[str, list[int]] = {}
     if sys.platform != "linux":
         return found

@@ -1,4 +1,4 @@
-"""Free TCP ports on the loopback, promised to one run at a time."""
+"""Free TCP ports on the loopback, reserved for one run at a time."""
 
 from __future__ import annotations
 

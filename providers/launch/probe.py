@@ -1,4 +1,4 @@
-"""The health probe: one real, signed request, and what the server says of itself in the answer."""
+"""The health probe: one real, signed request, and how the server names itself in the response."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bucket_conformance.conformance.target import S3Endpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResponse:
-    """An HTTP answer: its status and its ``Server`` header (empty where there is none)."""
+    """An HTTP response: its status and its ``Server`` header (empty where there is none)."""
 
     status: int
     server: str
 
 
 def ask(endpoint: S3Endpoint, *, timeout_s: float = 2.0) -> ProbeResponse:
-    """List the buckets of ``endpoint``, or look at its one bucket, by a signed request.
+    """List the buckets of ``endpoint``, or check its one bucket, by a signed request.
 
     Raises ``OSError`` where nothing answers, or not by HTTP.
     """

@@ -1,4 +1,4 @@
-"""A server run as a native program: own folder, free loopback ports, random credentials, and nothing left after."""
+"""A server run as a native program: own directory, free loopback ports, random credentials, nothing left behind."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LaunchContext:
 
     @property
     def scratch(self) -> Path:
-        """The folder for temporary files, as TMPDIR names it; for programs that must be told in another way."""
+        """Return the directory for temporary files (TMPDIR), for programs that do not read TMPDIR."""
         return _scratch(self.work)
 
     @property
@@ -202,17 +202,17 @@ class ProcessLaunch:
 
 
 class _PortTaken(LaunchError):
-    """The server says that somebody else has its port."""
+    """Raised where another process has the port of the server."""
 
 
 class _Server:
-    """One started server: its supervisor, and how to tell that it is up."""
+    """One started server: its supervisor, and how to check that it is ready."""
 
     def __init__(
         self,
         *,
         title: str,
-        supervisor: _Supervisor,
+        supervisor: SupervisorClient,
         order: Mapping[str, object],
         endpoint: S3Endpoint,
         ready: Callable[[int], bool],
@@ -229,14 +229,14 @@ class _Server:
         self.answer = ProbeResponse(status=0, server="")
 
     def begin(self) -> None:
-        status = self._supervisor.obey(self._order)
+        status = self._supervisor.request(self._order)
         if status["error"]:
             raise LaunchError(f"{self._title}: cannot run its program: {status['error']}")
         self._wait()
 
     def restart(self) -> None:
         """SIGKILL the server with all its children and start it again on the same data and ports."""
-        self._supervisor.obey({"op": "kill"})
+        self._supervisor.request({"op": "kill"})
         self.begin()
 
     def _wait(self) -> None:
@@ -250,7 +250,7 @@ class _Server:
             else:
                 last = f"it answered with status {response.status}"
                 # Whoever answers on the port may be a stranger: only a server that is still alive has bound it.
-                if self._ready(response.status) and self._supervisor.obey({"op": "status"})["alive"]:
+                if self._ready(response.status) and self._supervisor.request({"op": "status"})["alive"]:
                     self.answer = response
                     return
             self._check_alive()
@@ -262,7 +262,7 @@ class _Server:
         )
 
     def _check_alive(self) -> None:
-        status = self._supervisor.obey({"op": "status"})
+        status = self._supervisor.request({"op": "status"})
         if status["alive"]:
             return
         tail = self._tail()
@@ -279,8 +279,8 @@ class _Server:
         return ""
 
 
-class _Supervisor:
-    """Our end of the pipe to the supervisor; see :mod:`supervisor` for the orders."""
+class SupervisorClient:
+    """The client of the supervisor; :mod:`supervisor` describes the messages."""
 
     def __init__(self, folder: RunFolder) -> None:
         program = str(Path(supervisor.__file__))
@@ -293,7 +293,7 @@ class _Supervisor:
             new_session=True,
         )
 
-    def obey(self, order: Mapping[str, object]) -> dict[str, Any]:
+    def request(self, order: Mapping[str, object]) -> dict[str, Any]:
         try:
             return self._process.request(order, _ORDER_DEADLINE_S)
         except ChildError as error:
@@ -304,12 +304,12 @@ class _Supervisor:
 
 
 @contextlib.contextmanager
-def _supervised(name: str) -> Iterator[tuple[_Supervisor, RunFolder, Path]]:
-    """A supervisor with a run folder. The log outlives the folder only where an exception passes through."""
+def _supervised(name: str) -> Iterator[tuple[SupervisorClient, RunFolder, Path]]:
+    """A supervisor with a run directory. The log outlives the directory only if an exception is raised."""
     folder = make_run_folder(name)
     try:
         log = logs_dir() / f"{folder.path.name}.log"
-        keeper = _Supervisor(folder)
+        keeper = SupervisorClient(folder)
         try:
             yield keeper, folder, log
         except _PortTaken:

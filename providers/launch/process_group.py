@@ -1,4 +1,4 @@
-"""Runs a backend that consists of several programs as one: ends when any of them ends, so that it lives or dies whole.
+"""Runs a backend of several programs as one: it ends when any of them ends.
 
 Run as a program of its own (``python -I -S ensemble.py PLAN``) below the supervisor, which ends everything. ``PLAN``
 is a JSON file, a list of steps done in order, each with ``argv`` and optionally ``env`` (added to ours)::
@@ -25,11 +25,11 @@ POLL_S = 0.02
 
 
 class StepFailed(Exception):
-    """A program ended that should not have, or did not come up. The message names it."""
+    """Raised where a program has ended too early, or did not start. The message names it."""
 
 
 def main(plan: Path) -> int:
-    """Do the steps of ``plan``, then wait for the first daemon to end. Its exit code, 0 counting as failure too."""
+    """Run the steps of ``plan``, then wait for the first daemon to end; return its exit code (0 is a failure too)."""
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         for step in json.loads(plan.read_text(encoding="utf-8")):

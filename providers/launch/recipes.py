@@ -1,4 +1,4 @@
-"""How environments are filled: PyPI, npm, Go modules, crates, Maven jars, Debian packages. Every version is pinned."""
+"""Recipes of environments: PyPI, npm, Go modules, crates, Maven jars, Debian packages. Every version is pinned."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Variables:
 
     @classmethod
     def of(cls, provider_id: str) -> Variables:
-        """``CONFORMANCE_<ID>_ACCESS_KEY_ID`` and its siblings."""
+        """Return ``CONFORMANCE_<ID>_ACCESS_KEY_ID`` and the like."""
         stem = f"CONFORMANCE_{provider_id.upper().replace('-', '_')}"
         return cls(
             access_key=f"{stem}_ACCESS_KEY_ID",
@@ -48,7 +48,7 @@ class Variables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteLaunch:
-    """An endpoint somebody else runs.
+    """A remote endpoint.
 
     ``endpoint`` and ``region`` are defaults that the variables override; ``endpoint`` may contain ``{region}``.
     Without a bucket variable the session makes and removes its own buckets. ``web_identity``: where the variables give
@@ -124,7 +124,7 @@ class RemoteLaunch:
 
 
 def reach(title: str, endpoint: S3Endpoint, progress: Progress) -> Running:
-    """Ask the endpoint once and describe it; its version is its ``Server`` header. Raises ``LaunchError``."""
+    """Send a request to the endpoint and describe it; the version is its ``Server`` header. Raises ``LaunchError``."""
     progress(f"{title}: asking {endpoint.url}")
     try:
         response = ask(endpoint, timeout_s=_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Keeps a server on a lead: ends it with all its children, and removes its folder, when whoever started it is gone.
+"""Supervises a server: ends it with all its children, and removes its directory, when its parent process is gone.
 
 Run as a program of its own (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
 nothing of the project is imported. Orders come as JSON lines on standard input, each answered by one JSON line:
@@ -30,17 +30,17 @@ LEAVES = "leaves"
 
 
 def main(folder: Path, parent: int) -> None:
-    """Serve orders until the input ends; then kill, remove ``folder``, and leave."""
+    """Handle messages until the input ends; then kill the server, remove ``folder``, and exit."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
-    keeper = _Keeper()
+    keeper = ServerSupervisor()
     try:
         for line in _lines(parent):
             order = json.loads(line)
-            reply = json.dumps({**keeper.obey(order), "order": order["order"]}) + "\n"
+            reply = json.dumps({**keeper.handle(order), "order": order["order"]}) + "\n"
             os.write(sys.stdout.fileno(), reply.encode())
     except (OSError, SystemExit):
         pass
@@ -49,14 +49,14 @@ def main(folder: Path, parent: int) -> None:
         _remove(folder)
 
 
-class _Keeper:
-    """One server at a time, and whatever it started."""
+class ServerSupervisor:
+    """One server at a time, with all its child processes."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._error = ""
 
-    def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+    def handle(self, order: dict[str, Any]) -> dict[str, Any]:
         if order["op"] == "start":
             self.kill()
             self._start(order)
@@ -127,7 +127,7 @@ def _lines(parent: int) -> Any:
 
 
 def _descendants(root: int) -> list[int]:
-    """Every living process below ``root``; empty where there is no /proc (then only the process group is killed)."""
+    """Return every living process below ``root``; none without /proc (then only the process group is killed)."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Credentials lent to a pod by its web identity (IRSA), where no keys are given.
+"""Credentials of a pod by its web identity (IRSA), where no keys are given.
 
 https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
 """
