@@ -43,7 +43,7 @@ def every_fault() -> dict[str, AnyFault]:
     return found
 
 
-FOUND_BY_CHANCE: Final = frozenset({"CON-005", "CON-006", "CON-011", "DUR-001"})
+FOUND_BY_CHANCE: Final = frozenset({"CON-005", "CON-006", "CON-011", "DUR-001", "MIG-001"})
 """Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what more would find."""
 
 
