@@ -7,10 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
-from botocore.awsrequest import AWSRequest
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
+from bucket_conformance.reference_impl.botocore_internals import AWSRequest, URLLib3Session, get_environ_proxies
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_codes import error_code_in
 from bucket_conformance.reference_impl.s3_errors import scrub

@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
-import botocore.handlers
-
+from bucket_conformance.reference_impl.botocore_internals import sdk_error_handler
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_codes import CUT_OFF, NOT_S3
 from bucket_conformance.reference_impl.s3_errors import guarded
@@ -149,7 +148,7 @@ def distrust_answers(client: S3Client) -> None:
     The error may be retried. An old SDK does not have the event and ignores this; :func:`required` then still rejects
     such a response.
     """
-    sdks_own = getattr(botocore.handlers, "_handle_200_error", None)
+    sdks_own = sdk_error_handler()
     if sdks_own is not None:
         # It turns every response that it cannot read into a 500, which hides what the server answered.
         client.meta.events.unregister("before-parse.s3.*", sdks_own)

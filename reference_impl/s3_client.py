@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
-from botocore.loaders import Loader, create_loader
-from botocore.utils import determine_content_length, parse_timestamp
 
+from bucket_conformance.reference_impl.botocore_internals import (
+    Loader,
+    Session,
+    create_loader,
+    determine_content_length,
+    parse_timestamp,
+)
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_answers import distrust_answers
 from bucket_conformance.reference_impl.s3_retries import DEFAULT_RETRIES, RetryBudget
@@ -143,9 +147,9 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def _core_session(*, profiles: bool) -> botocore.session.Session:
+def _core_session(*, profiles: bool) -> Session:
     # The SDK's description of S3 takes a tenth of a second to read; clients of one process can share what was read.
-    session = botocore.session.Session(None if profiles else {"profile": (None, None, None, None)})
+    session = Session(None if profiles else {"profile": (None, None, None, None)})
     session.register_component("data_loader", _loader())
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     return session

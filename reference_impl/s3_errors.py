@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
+from bucket_conformance.reference_impl.botocore_internals import ResponseParserError
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3_codes import CUT_OFF, NOT_S3
 

@@ -10,13 +10,18 @@ import pytest
 
 from bucket_conformance.conformance.wire import botocore_internals
 from bucket_conformance.conformance.wire.botocore_internals import NEEDED_FOR
+from bucket_conformance.reference_impl import botocore_internals as storage_internals
 
 ROOT = Path(__file__).parents[3]
+ROOMS = ("conformance", "providers", "reference_impl")
 DOCUMENTED = {"botocore", "botocore.config", "botocore.exceptions"}
-ADAPTER = ROOT / "conformance" / "wire" / "botocore_internals.py"
+ADAPTERS = (
+    ROOT / "conformance" / "wire" / "botocore_internals.py",
+    ROOT / "reference_impl" / "botocore_internals.py",
+)
 
 
-@pytest.mark.parametrize(("name", "feature"), NEEDED_FOR.items())
+@pytest.mark.parametrize(("name", "feature"), [*NEEDED_FOR.items(), *storage_internals.NEEDED_FOR.items()])
 def test_it_is_there(name: str, feature: str) -> None:
     package, module, *path = name.split(".")
     found: object = importlib.import_module(f"{package}.{module}")
@@ -28,16 +33,18 @@ def test_it_is_there(name: str, feature: str) -> None:
 def test_every_name_that_is_handed_on_has_its_reason() -> None:
     classes = {name for name in botocore_internals.__all__ if name[0].isupper() and name != "NEEDED_FOR"}
     assert classes == {name.split(".")[2] for name in NEEDED_FOR} - {"Session"}
+    taken = set(storage_internals.__all__) - {"NEEDED_FOR", "sdk_error_handler"}
+    assert taken == {name.split(".")[2] for name in storage_internals.NEEDED_FOR}
 
 
-def test_nothing_else_of_the_suite_takes_what_is_not_documented() -> None:
+def test_nothing_else_takes_what_is_not_documented() -> None:
     taken = []
-    for file in [*(ROOT / "conformance").rglob("*.py"), *(ROOT / "providers").rglob("*.py")]:
+    for file in [file for room in ROOMS for file in (ROOT / room).rglob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             private = {name for name in names if name.partition(".")[0] == "botocore"} - DOCUMENTED
-            taken += [f"{file.relative_to(ROOT)}: {name}" for name in sorted(private) if file != ADAPTER]
+            taken += [f"{file.relative_to(ROOT)}: {name}" for name in sorted(private) if file not in ADAPTERS]
             if any(name.startswith("hypothesis.internal") for name in names):
                 assert file.name == "hypothesis_internals.py"
     assert taken == []
