@@ -97,7 +97,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> ExitCode:
     jobs = _jobs(args, os.environ)
     at_once = args.jobs or _at_once(len(jobs))
-    siblings = _siblings(args, at_once, backends=len(jobs))
+    helpers = _helpers(args, at_once, backends=len(jobs))
     sections: dict[str, Section] = {}
     broken: dict[str, str] = {}
     remedies: dict[str, str] = {}
@@ -106,9 +106,9 @@ def run(args: argparse.Namespace) -> ExitCode:
         report = stack.enter_context(ReportFile(args.report))
         names = [job.provider for job in jobs]
         # Of few clauses none are shared, and a pattern may choose few.
-        worker = stack.enter_context(start_idle(siblings=0 if args.clause else siblings))
+        worker = stack.enter_context(start_idle(helpers=0 if args.clause else helpers))
         clauses = _clauses(worker, args)
-        jobs = [replace(job, clauses=tuple(clauses), siblings=siblings) for job in jobs]
+        jobs = [replace(job, clauses=tuple(clauses), helpers=helpers) for job in jobs]
         slow_first = sorted(jobs, key=lambda job: not job.slow)
         progress = stack.enter_context(Progress(names, len(clauses), consoles.errors()))
         try:
@@ -257,7 +257,7 @@ def _at_once(backends: int) -> int:
     return cores if backends <= cores else cores + 1
 
 
-def _siblings(args: argparse.Namespace, at_once: int, *, backends: int) -> int:
+def _helpers(args: argparse.Namespace, at_once: int, *, backends: int) -> int:
     """Return how many further processes share a backend's clauses; none where its requests are rationed."""
     return at_once // backends - 1 if at_once >= backends and args.max_requests is None else 0
 

@@ -37,10 +37,10 @@ from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.target import DiskRoot, S3Endpoint
 
 STOP_WAIT_S: Final = 20.0
-"""How long an interrupted sibling may take to remove what it created."""
+"""How long an interrupted helper may take to remove what it created."""
 
 ALONE: Final = frozenset({Capability.RESTART})
-"""Clauses that may need these are judged when no sibling is at work: they take the server away from everybody."""
+"""Clauses that may need these are judged when no helper is at work: they take the server away from everybody."""
 
 
 class Helpers:
@@ -59,13 +59,13 @@ class Helpers:
         self._job = job
         self._processes = list(started)
         self._talks: list[threading.Thread] = []
-        self.run_ids = [new_run_id() for _ in range(job.siblings)]
+        self.run_ids = [new_run_id() for _ in range(job.helpers)]
         self._said: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self.footers: list[Footer] = []
-        """How each sibling ended that came to its end."""
+        """How each helper ended that came to its end."""
 
     def __enter__(self) -> Self:
-        while len(self._processes) < self._job.siblings:
+        while len(self._processes) < self._job.helpers:
             self._processes.append(start_helper())
         return self
 
@@ -99,10 +99,10 @@ class Helpers:
             process.close()
 
     def entries(self, done: Done) -> Iterator[Entry]:
-        """Yield the clauses to be judged by the caller; pass on what the siblings say of the others."""
+        """Yield the clauses to be judged by the caller; pass on what the helpers say of the others."""
         talking = len(self._processes)
         while self._waiting or talking:
-            # Popped here, not asked for first: a sibling may take the last one meanwhile.
+            # Popped here, not asked for first: a helper may take the last one meanwhile.
             with contextlib.suppress(IndexError):
                 yield self._waiting.popleft()
             while talking and not (self._waiting and self._said.empty()):

@@ -50,7 +50,7 @@ def _effort(job: Job, clauses: int) -> Effort:
     if job.mode is not Mode.DEEP or job.budget_s is None:
         return EFFORTS[job.mode]
     # Those who share the clauses have the time of each.
-    return deep(job.budget_s * (1 + job.siblings), clauses)
+    return deep(job.budget_s * (1 + job.helpers), clauses)
 
 
 def _expectations(job: Job) -> dict[str, Expectation]:

@@ -93,7 +93,7 @@ class Job(Record, frozen=True, kw_only=True):
     """The file of what is known in advance."""
     slow: bool = False
     """Whether the backend takes long to start; such ones start first."""
-    siblings: Annotated[int, Meta(ge=0)] = 0
+    helpers: Annotated[int, Meta(ge=0)] = 0
     """How many helpers share the clauses."""
     endpoint: EndpointRecord | None = None
     """The endpoint to judge; with ``root``, none: the provider is started."""

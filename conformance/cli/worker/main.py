@@ -36,9 +36,9 @@ WORTH_SHARING: Final = 10
 """So many clauses take longer than the start of another process."""
 
 
-def main(siblings: Sequence[ChildProcess] = ()) -> None:
-    """Judge the job. ``siblings``: helpers that have been started already and may share the clauses."""
-    stopped_or_done(lambda: _judge(siblings))
+def main(helpers: Sequence[ChildProcess] = ()) -> None:
+    """Judge the job. ``helpers``: helpers that have been started already and may share the clauses."""
+    stopped_or_done(lambda: _judge(helpers))
 
 
 def _judge(started: Sequence[ChildProcess]) -> None:
@@ -72,7 +72,7 @@ def _run(job: Job, emit: Emit, progress: Callable[[str], None], started: Sequenc
                 target=target,
             )
 
-        siblings = stack.enter_context(Helpers(job, started)) if _worth_sharing(job) else None
+        helpers = stack.enter_context(Helpers(job, started)) if _worth_sharing(job) else None
         try:
             if job.endpoint is not None:
                 target, launch = _as_ordered(job.endpoint.target(), job), LaunchKind.REMOTE.value
@@ -87,17 +87,17 @@ def _run(job: Job, emit: Emit, progress: Callable[[str], None], started: Sequenc
                 target, version = _as_ordered(running.target, job), running.version
                 launch = running.launch.value
                 restart, log_file = running.restart, running.log
-            run_ids = [job.run_id, *(siblings.run_ids if siblings is not None else ())]
+            run_ids = [job.run_id, *(helpers.run_ids if helpers is not None else ())]
             remedy = removal_command(target, run_ids)
             if remedy:
                 # Before anything is made: whoever listens may be all that is left of us.
                 emit(Opening(provider=job.provider, remove_with=remedy))
             emit(head())
             sharing = None
-            if siblings is not None and _may_be_shared(target):
-                siblings.share(target, capabilities)
-                stack.callback(siblings.end)  # while the backend still runs
-                sharing = siblings
+            if helpers is not None and _may_be_shared(target):
+                helpers.share(target, capabilities)
+                stack.callback(helpers.end)  # while the backend still runs
+                sharing = helpers
             run(
                 target,
                 plan,
@@ -125,7 +125,7 @@ def _launch(provider: Provider, job: Job) -> Launch:
 
 
 def _worth_sharing(job: Job) -> bool:
-    return job.siblings > 0 and len(job.clauses) >= WORTH_SHARING
+    return job.helpers > 0 and len(job.clauses) >= WORTH_SHARING
 
 
 def _may_be_shared(target: Target) -> TypeGuard[S3Endpoint | DiskRoot]:

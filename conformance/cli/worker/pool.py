@@ -91,10 +91,10 @@ class Idle:
                 pass
 
 
-def start_idle(*, siblings: int = 0) -> Idle:
+def start_idle(*, helpers: int = 0) -> Idle:
     """Start a worker before its job is known, with this many helpers: it loads while the job is prepared."""
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by its reader
-    return Idle(process=start_worker(helpers=siblings, errors=errors), errors=errors)
+    return Idle(process=start_worker(helpers=helpers, errors=errors), errors=errors)
 
 
 @dataclass(slots=True)

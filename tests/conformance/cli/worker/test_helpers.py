@@ -67,27 +67,27 @@ def test_an_interrupt_leaves_nothing_of_any_of_them(tmp_path: Path, server: Exem
     assert server.store.buckets == {}
 
 
-def _one_sibling(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Helpers:
-    return Helpers(Job(provider="endpoint", clauses=tuple(clauses), mode=Mode.QUICK, seed=1, siblings=1), ahead)
+def _one_helper(clauses: list[str], ahead: Sequence[ChildProcess] = ()) -> Helpers:
+    return Helpers(Job(provider="endpoint", clauses=tuple(clauses), mode=Mode.QUICK, seed=1, helpers=1), ahead)
 
 
-def _share(siblings: Helpers, url: str) -> None:
+def _share(helpers: Helpers, url: str) -> None:
     target = S3Endpoint(url=url, access_key="exemplar", secret_key="exemplar-secret")
-    siblings.share(target, frozenset({Capability.WIRE, Capability.RESTART}))
+    helpers.share(target, frozenset({Capability.WIRE, Capability.RESTART}))
 
 
-def test_what_a_dead_sibling_had_in_hand_is_judged_by_the_first(
+def test_what_a_dead_helper_had_in_hand_is_judged_by_the_first(
     tmp_path: Path, server: Exemplar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     clauses = [id for id in entries() if id.startswith("URL-")]
     results: list[Result] = []
-    with _one_sibling(clauses) as siblings:
-        _share(siblings, server.url)
-        process = siblings._processes[0]
-        mine = [next(given := siblings.entries(results.append))]
-        until(lambda: len(siblings._waiting) < len(clauses) - 2, "the sibling at work")
+    with _one_helper(clauses) as helpers:
+        _share(helpers, server.url)
+        process = helpers._processes[0]
+        mine = [next(given := helpers.entries(results.append))]
+        until(lambda: len(helpers._waiting) < len(clauses) - 2, "the helper at work")
         os.kill(process.pid, signal.SIGKILL)
         mine += list(given)
     judged = [entry.clause.id for entry in mine] + [result.clause for result in results]
@@ -100,25 +100,25 @@ def test_a_clause_that_restarts_the_server_waits_until_it_is_alone(
 ) -> None:
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    with _one_sibling(["DUR-002", "KEY-001", "KEY-002"]) as siblings:
-        _share(siblings, server.url)
-        alone = [(entry.clause.id, siblings._processes[0].poll()) for entry in siblings.entries(lambda _: None)][-1]
+    with _one_helper(["DUR-002", "KEY-001", "KEY-002"]) as helpers:
+        _share(helpers, server.url)
+        alone = [(entry.clause.id, helpers._processes[0].poll()) for entry in helpers.entries(lambda _: None)][-1]
     assert alone == ("DUR-002", 0)
 
 
 def test_those_that_get_nothing_to_share_leave() -> None:
-    with _one_sibling(["KEY-001"]) as siblings:
-        (process,) = siblings._processes
+    with _one_helper(["KEY-001"]) as helpers:
+        (process,) = helpers._processes
     assert process.poll() is not None
-    assert siblings.footers == []
+    assert helpers.footers == []
 
 
 def test_those_that_were_started_ahead_are_taken_and_not_started_again(server: Exemplar) -> None:
     ahead = start_helper()
-    with _one_sibling(["KEY-001", "KEY-002"], [ahead]) as siblings:
-        assert siblings._processes == [ahead]
-        _share(siblings, server.url)
+    with _one_helper(["KEY-001", "KEY-002"], [ahead]) as helpers:
+        assert helpers._processes == [ahead]
+        _share(helpers, server.url)
         results: list[Result] = []
-        mine = [entry.clause.id for entry in siblings.entries(results.append)]
+        mine = [entry.clause.id for entry in helpers.entries(results.append)]
     assert sorted([*mine, *(result.clause for result in results)]) == ["KEY-001", "KEY-002"]
     assert ahead.poll() is not None
