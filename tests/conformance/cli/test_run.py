@@ -404,7 +404,10 @@ def test_what_a_killed_run_left_is_found_and_removed_and_nothing_else(tmp_path: 
     assert 1 <= len(left) <= 2  # each process that judges has one
     (folder,) = runs.iterdir()
     kept = conformance(tmp_path, "clean", *at(server), "--dry-run", "--older-than", "0", **KEYS)
-    assert all(f"kept bucket {bucket}: its run is at work" in kept.stdout for bucket in left)
+    at_work = [bucket for bucket in left if f"kept bucket {bucket}: its run is at work" in kept.stdout]
+    assert at_work
+    # The kill may strike one of the processes between the making of its bucket and its lease.
+    assert all(f"would remove bucket {bucket}" in kept.stdout for bucket in left if bucket not in at_work)
     named = [word for bucket in left for word in ("--run", bucket.removeprefix("conformance-"))]
     with_keys = ("clean", *at(server), *named)
     would = conformance(tmp_path, *with_keys, "--dry-run", **KEYS)
