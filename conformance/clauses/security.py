@@ -339,7 +339,7 @@ class _Records(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.INFO or record.name.startswith("reference_impl"):
+        if record.levelno >= logging.INFO or record.name.startswith("bucket_conformance.reference_impl"):
             self.texts.append(logging.Formatter().format(record))
 
 
