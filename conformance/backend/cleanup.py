@@ -125,7 +125,7 @@ class _Removal:
     def remove(self, prefix: str | None) -> None:
         """Remove the run's objects below a prefix, or where runs put them; note what stays as ``troubles``."""
         self._choose_listing()
-        strays = Strays(run_id=self.run_id)
+        strays = Strays()
         for below in run_prefixes(self.run_id) if prefix is None else (prefix,):
             try:
                 self._remove_below(below, strays)
@@ -135,8 +135,7 @@ class _Removal:
             except ViewError as error:
                 self.troubles.append(str(error))
         self._abort_uploads()
-        if strays.count:
-            self.troubles.append(str(strays))
+        self.wire.transport.recorder.add_note(strays.message(self.wire.bucket))
         self._remove_lease()
 
     def _choose_listing(self) -> None:
@@ -176,6 +175,8 @@ class _Removal:
         """Return what there is of the run but its lease, or the first of it where that is much."""
         found: dict[tuple[str, str], Entry] = {}
         shows_lease = False
+        if strays is not None:
+            strays.begin()
         for entry in scan(self.wire, self.listing, prefix, strays=strays):
             if entry.run_id != self.run_id:
                 continue

@@ -55,6 +55,8 @@ class Outcome(enum.Enum):
     """Its run may be at work."""
     FAILED = "failed"
     """It could not be listed, or not be removed."""
+    NOTE = "note"
+    """Nothing was left of it: what the user should know of the backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ def clean_endpoint(
                     yield from cleaning.account(S3Wire(endpoint, "", transport))
         else:
             yield from cleaning.account(S3Wire(endpoint, "", transport))
+        if transport.recorder.note:
+            yield Cleaned(outcome=Outcome.NOTE, text=transport.recorder.note)
     finally:
         transport.close()
 

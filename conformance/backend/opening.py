@@ -184,7 +184,7 @@ def _open_s3(
                 if versions_stay and not target.keep_versions:
                     raise versions_refusal(wire, versions_stay)
             elif kept is Versioning.UNKNOWN:
-                recorder.note = unknown(wire, said)
+                recorder.add_note(unknown(wire, said))
         else:
             smoke(wire, run_id)
         liveness = S3Liveness(wire, run_id, own_bucket=target.bucket is None)

@@ -135,21 +135,34 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """What a listing names although nobody asked for it, and the run did not make: other keys, and empty ones."""
+    """Counts what listings name although nobody asked for it and no run made it: other keys, and empty ones.
 
-    run_id: str
-    count: int = 0
-    example: str = ""
+    Their names are other people's data: they are counted, never kept.
+    """
+
+    most: int = 0
+    """The number in the listing that names most of them: the listings of other prefixes name the same ones again."""
+    _here: int = 0
+
+    def begin(self) -> None:
+        """Begin a listing."""
+        self._here = 0
 
     def note(self, key: str) -> None:
-        if run_of(key) == self.run_id:
-            return  # a prefix taken not quite as it is: it goes with the prefix that it has
-        self.count += 1
-        self.example = self.example or key[:200]
+        """Count a key, unless a run made it: that one belongs to a prefix of its own."""
+        if run_of(key) is None:
+            self._here += 1
+            self.most = max(self.most, self._here)
 
-    def __str__(self) -> str:
-        objects = f"{self.count} object{'s' * (self.count != 1)}"
-        return f"the listing also names {objects} beside this run's, such as {self.example!r}; left alone"
+    def message(self, bucket: str) -> str:
+        """Return what there is to say of them; '' where no listing named any."""
+        if not self.most:
+            return ""
+        objects, are = ("1 object", "It is") if self.most == 1 else (f"{self.most} objects", "They are")
+        return (
+            f"listings of bucket {bucket} name {objects} outside the prefix that was asked for, which no run of this"
+            f" suite made. {are} left as found"
+        )
 
 
 def scan(

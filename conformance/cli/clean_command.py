@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> ExitCode:
                     print(f"{'would remove' if args.dry_run else 'removed'} {visible(cleaned.text)}")
                 case Outcome.KEPT:
                     print(f"kept {visible(cleaned.text)}")
+                case Outcome.NOTE:
+                    print(f"note: {visible(cleaned.text)}")
                 case Outcome.FAILED:
                     failures += 1
                     _complain(cleaned.text)

@@ -129,7 +129,7 @@ def test_a_bucket_that_was_refused_is_removed_only_where_it_may_have_been_made(s
         assert len(server.store.buckets) == (1 if status < 500 else 0)
 
 
-def test_what_a_listing_names_beside_the_runs_objects_is_told() -> None:
+def test_foreign_objects_in_a_listing_are_counted_and_nothing_is_called_left_behind() -> None:
     def answer(request: Request) -> Response:
         if request.method == "GET" and "list-type" in dict(request.query):
             return listing(server)
@@ -141,8 +141,30 @@ def test_what_a_listing_names_beside_the_runs_objects_is_told() -> None:
         with HttpFront(answer) as front, open_session(endpoint(front.url, "theirs"), run_id=RUN, recorder=recorder):
             pass
         assert keys(server) == sorted(FOREIGN)
-    assert "the listing also names" in recorder.left_behind
-    assert repr(FOREIGN[0]) in recorder.left_behind or FOREIGN[1] in recorder.left_behind
+    assert recorder.left_behind == ""
+    count = sum(run_of(key) is None for key in FOREIGN)
+    assert f"listings of bucket theirs name {count} objects outside the prefix" in recorder.note
+    assert not any(key in recorder.note for key in FOREIGN)  # names are other people's data
+
+
+def test_clean_counts_the_foreign_objects_of_a_listing() -> None:
+    def answer(request: Request) -> Response:
+        if request.method == "GET" and "list-type" in dict(request.query):
+            return listing(server)
+        return server.handle(request)
+
+    with Exemplar() as server:
+        fill(server)
+        client = boto_client(server.url)
+        client.put_object(Bucket="theirs", Key=f"conformance-{RUN}/0/ours", Body=b"x")
+        client.close()
+        with HttpFront(answer) as front:
+            cleaned = list(
+                clean_endpoint(endpoint(front.url, "theirs"), dry_run=False, older_than_s=0, only_runs=[RUN])
+            )
+        assert keys(server) == sorted(FOREIGN)
+    assert [each.outcome for each in cleaned] == [Outcome.REMOVED, Outcome.NOTE]
+    assert "objects outside the prefix" in cleaned[-1].text
 
 
 @pytest.mark.parametrize("bucket", ["theirs", None])
