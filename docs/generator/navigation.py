@@ -29,6 +29,7 @@ def navigation() -> Nav:
                 {"Gate and baselines": "gate.md"},
                 {"With pytest": "pytest.md"},
                 {"Settings of the storage": "settings.md"},
+                {"Deploy the storage": "deploy.md"},
                 *reference,
             ]
         },
