@@ -38,7 +38,7 @@ class _KeepingRecorder(Recorder):
         pass
 
     def recall(self, exchanges: Sequence[Exchange]) -> None:
-        pass  # They were sent once, and are already recorded.
+        pass  # These requests were sent once and are already recorded.
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def _time_of_what_goes_once(transport: HttpTransport, keeping: _KeepingRecorder)
 
 
 def _can_be_repeated(exchange: Exchange) -> bool:
-    """Return whether a request can be repeated: not if it hangs up, announces more than it sends, or was not kept."""
+    """Return whether a request can be repeated: no if it hangs up, announces more than it sends, or is incomplete."""
     headers = {name.lower(): value for name, value in exchange.headers}
     announced = headers.get("content-length", "0")
     return (

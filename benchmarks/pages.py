@@ -23,7 +23,7 @@ CLAUSES_EACH: Final = 40
 DEVIATING: Final = 0.15
 DRAWN_S: Final = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
     () => done(performance.now() / 1000))))"""
-"""Seconds from the start of the navigation until two frames were drawn."""
+"""The seconds from the start of the navigation until the browser has drawn two frames."""
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import tempfile
 
 ROUNDS = 20
 BOUND = 1.03
-"""With the plugin it may take this much longer; above is more than chance."""
+"""The largest ratio that chance explains: the run with the plugin may take this much longer."""
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
         ratios = []
         for turn in range(ROUNDS + 1):
             pair = {}
-            # In turns, and each first every other time, so that a slow while counts on both sides.
+            # Alternate the two, and which one runs first, so that a slow moment of the machine affects both.
             for without in (True, False) if turn % 2 else (False, True):
                 pair[without] = _collect_s(folder, ["-p", "no:conformance"] if without else [])
             if turn:  # the first writes byte code

@@ -15,7 +15,7 @@ from typing import Final
 from bucket_conformance.providers.provider import Provider, ProviderError
 
 ENTRY_POINTS: Final = "conformance.providers"
-"""The entry point group in which other distributions offer providers; each names a ``Provider``."""
+"""The entry point group in which other distributions register providers; each entry point names a ``Provider``."""
 
 _NOT_PROVIDERS: Final = frozenset({"provider", "declared_file"})
 
@@ -24,8 +24,8 @@ def discover(extra: Sequence[Path] = ()) -> dict[str, Provider]:
     """Return every provider by id, sorted: of this package, of entry points, and of ``extra`` (``.toml``, ``.py``).
 
     A ``.py`` file defines ``PROVIDER``, and may import from its own directory and from the working directory; a
-    ``.toml`` file is described in :mod:`declared_file`. Raises ``ProviderError`` naming the file for one that is broken
-    and for an id that is given twice.
+    ``.toml`` file is described in :mod:`declared_file`. Raises ``ProviderError``, which names the file, for a broken
+    file and for an id that is used twice.
     """
     found: dict[str, tuple[str, Provider]] = {}
     for origin, provider in (*_built_in(), *_installed(), *_given(extra)):
@@ -51,7 +51,7 @@ def _installed() -> Iterator[tuple[str, Provider]]:
             loaded = entry.load()
         except Exception as error:
             raise ProviderError(
-                f"{origin}: cannot be loaded: {type(error).__name__}: {error}; mend or uninstall {_package(entry)}"
+                f"{origin}: cannot be loaded: {type(error).__name__}: {error}; repair or uninstall {_package(entry)}"
             ) from error
         yield origin, _checked(loaded, origin)
 
@@ -81,11 +81,11 @@ def _run_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ProviderError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
-    # What lies next to the file or in the working directory can be imported by it. Last, so that it hides nothing.
+    # The file can import what lies next to it or in the working directory. These come last, so that they hide nothing.
     for place in (str(file.resolve().parent), str(Path.cwd())):
         if place not in sys.path:
             sys.path.append(place)
-    # Dataclasses look their module up there.
+    # Dataclasses look up their module in sys.modules.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -23,7 +23,7 @@ _ENVIRONMENT = Environment(
     checks=_PROGRAMS,
 )
 _OPTIONS: Final = "https://github.com/ceph/ceph/blob/v16.2.15/src/common/options.cc"
-"""Defaults; what this installation has is told by ``radosgw --show-config``."""
+"""The default limits; ``radosgw --show-config`` prints those of this installation."""
 _CONFIGURATION: Final = """\
 [global]
 fsid = {fsid}

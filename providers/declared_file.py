@@ -85,7 +85,7 @@ S3_CAPABILITIES: Final = frozenset(
         Capability.COPY,
     }
 )
-"""What everything that calls itself S3-compatible is taken to claim."""
+"""The capabilities that every service which calls itself S3-compatible is assumed to claim."""
 
 
 def read_provider(file: Path) -> Provider:
@@ -167,7 +167,7 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
         )
 
     def version(response: ProbeResponse) -> str:
-        # Many call themselves AmazonS3 there, which is no version.
+        # Many servers send AmazonS3 in this header, which is not a version.
         says = response.server if any(sign.isdigit() for sign in response.server.replace("S3", "")) else ""
         return declared_version or says or "unknown"
 
@@ -188,7 +188,7 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    """Arguments and variables before their words are filled in."""
+    """Arguments and variables whose placeholders are not filled in yet."""
 
     argv: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class _Start:
 
 
 def _https(reader: _Reader) -> _Start | None:
-    """Return what is added to the command for a start over https; None where the file does not say."""
+    """Return what is added to the command for a start over https; ``None`` if the file does not say."""
     if "https" not in reader.table:
         return None
     table = reader.table["https"]
@@ -211,7 +211,7 @@ def _https(reader: _Reader) -> _Start | None:
 
 
 def _values(room: LaunchContext) -> dict[str, str]:
-    """Return what the words of a command stand for in this room."""
+    """Return the value of each placeholder of a command in this launch context."""
     values = {
         "port": str(room.ports[0]),
         "data": str(room.data),
@@ -245,15 +245,15 @@ class _OwnProgram(ProcessLaunch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """Reads typed values and names file, key and value where they are wrong."""
+    """Reads typed values; its errors name the file, the key and the value."""
 
     file: Path
     table: Mapping[str, Any]
     within: str = ""
-    """The name of the table inside of the file, with a dot."""
+    """The name of the table in the file, followed by a dot."""
 
     def error(self, key: str, expected: str) -> ProviderError:
-        # A value under a wrong key may be a secret: of credentials nothing is repeated.
+        # A value under a wrong key may be a secret, so the value of a credential is never repeated.
         shown = "the value" if "key" in key else repr(self.table.get(key))
         return ProviderError(f"{self.file}: {self.within}{key}: {shown} is not {expected}")
 

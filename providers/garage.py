@@ -75,7 +75,7 @@ PROVIDER = Provider(
             environment=_ENVIRONMENT,
             command=_command,
             version=_version,
-            no_https="Garage serves http only and leaves https to a proxy before it",
+            no_https="Garage serves http only and leaves https to a proxy in front of it",
             ports=2,
             region="garage",
             bucket=_BUCKET,
@@ -100,7 +100,7 @@ PROVIDER = Provider(
     },
     notes=(
         "Installing it means building it (about twenty minutes on two cores).",
-        "The default key may not make buckets, so the suite keeps inside the default bucket.",
+        "The default credentials may not create buckets, so the suite stays inside the default bucket.",
         "No versioning; lifecycle: expiry and abort of uploads: https://garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility/",
         "Region `garage`, as its configuration says.",
     ),

@@ -29,7 +29,7 @@ PROVIDER = Provider(
         "put_bytes": Declared(value=5 * 1024**4, source=f"{_QUOTAS}#objects"),
         "parts": Declared(value=10_000, source=f"{_QUOTAS}#requests"),
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_QUOTAS}#requests"),
-        # As its own client library has it.
+        # As in its own client library.
         "url_life_s": Declared(
             value=604_800,
             source="https://github.com/googleapis/python-storage/blob/main/google/cloud/storage/_signing.py",
@@ -39,6 +39,6 @@ PROVIDER = Provider(
         "Needs HMAC keys; region `auto`.",
         "No copy of parts, and Accept-Encoding must not be signed: https://github.com/rclone/rclone/tree/master/backend/s3/provider/GCS.yaml",
         "Names with CR or LF, `.`, `..` and some prefixes are refused: https://cloud.google.com/storage/docs/naming-objects",
-        "Versioning and lifecycle have forms of their own and are not declared.",
+        "Versioning and lifecycle differ in form from S3 and are not declared.",
     ),
 )

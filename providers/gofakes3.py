@@ -62,5 +62,5 @@ PROVIDER = Provider(
         "page_keys": Declared(value=1000, source=_LIMITS),
         "parts": Declared(value=10_000, source=_LIMITS),
     },
-    notes=("A fake for tests: checks no signatures, neither of headers nor of URLs.",),
+    notes=("A fake for tests: it checks no signatures, neither in headers nor in URLs.",),
 )

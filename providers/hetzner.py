@@ -23,7 +23,7 @@ PROVIDER = Provider(
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
     notes=(
         "The region is the location: fsn1, hel1 or nbg1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Hetzner.yaml",
-        "What differs from S3, a copy that may fail among it: https://docs.hetzner.com/storage/object-storage/supported-actions/",
+        "Differences from S3, such as a copy that may fail: https://docs.hetzner.com/storage/object-storage/supported-actions/",
         "No page read states a limit of keys, batches, parts, of one PUT or of the life of URLs; none is declared.",
         "Built on Ceph's RADOS Gateway; `ceph-rgw` is a hint, not a verdict on it.",
     ),

@@ -23,7 +23,7 @@ PROVIDER = Provider(
         }
     ),
     notes=(
-        "Ships with the storage system; nothing else to run.",
+        "Part of the storage system; nothing else has to run.",
         "One machine: several replicas need a shared file system or S3.",
     ),
 )

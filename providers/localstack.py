@@ -49,8 +49,8 @@ def _one_file(tls: Certificates) -> str:
     return str(path)
 
 
-# It keeps objects below a folder that it names itself and no variable moves, whatever TMPDIR says. The name
-# is changed before its provider reads it, so that what it stores goes with the run's folder.
+# It keeps objects in a folder with a fixed name, which neither a variable nor TMPDIR changes. This code changes the
+# name before its provider reads it, so that the objects are removed with the run's folder.
 _START: Final = """\
 import sys
 from localstack.services.s3 import provider
@@ -63,7 +63,7 @@ main()
 
 
 def serve(room: LaunchContext, *, skip_signatures: bool) -> Command:
-    """Start with the check of signatures left out, as it ships, or switched on."""
+    """Start it with the check of signatures switched off, as it ships, or switched on."""
     return Command(
         argv=(str(ENVIRONMENT.program("python")), "-c", _START, str(room.data / "objects")),
         env={
@@ -74,7 +74,7 @@ def serve(room: LaunchContext, *, skip_signatures: bool) -> Command:
             "S3_SKIP_SIGNATURE_VALIDATION": "1" if skip_signatures else "0",
             "GATEWAY_LISTEN": room.address,
             "LOCALSTACK_HOST": room.address,
-            # It takes both schemes on one port; without this its certificate is of its own making.
+            # It serves both schemes on one port; without this it makes its own certificate.
             **({"CUSTOM_SSL_CERT_PATH": _one_file(room.tls)} if room.tls else {}),
         },
     )

@@ -61,7 +61,7 @@ def _version(_: ProbeResponse) -> str:
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"minio version (\S+)", said)
     version = found[1] if found else "unknown"
-    # A binary of ``go install`` knows no release, but Go writes the module's version into it.
+    # A binary made by ``go install`` contains no release, but Go writes the module's version into it.
     return _module_version(program) or version if version.startswith("DEVELOPMENT") else version
 
 

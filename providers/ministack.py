@@ -77,6 +77,6 @@ PROVIDER = Provider(
     },
     notes=(
         "Started with AUTH=true, so that it checks signatures.",
-        "Keeps everything in memory; a restart forgets it.",
+        "Keeps everything in memory; a restart loses it.",
     ),
 )

@@ -60,7 +60,7 @@ PROVIDER = Provider(
     },
     notes=(
         "Checks no signatures and no expiry: a mock for tests of callers, not a server to keep data in.",
-        "Keeps everything in memory; a restart forgets it.",
+        "Keeps everything in memory; a restart loses it.",
         "Documented operations: https://docs.getmoto.org/en/latest/docs/services/s3.html",
     ),
 )

@@ -30,7 +30,7 @@ PROVIDER = Provider(
     },
     notes=(
         "Endpoints and regions, such as gra or sbg: https://github.com/rclone/rclone/tree/master/backend/s3/provider/OVHcloud.yaml",
-        "Versioning and lifecycle as its own provider for Pulumi has them: https://www.pulumi.com/registry/packages/ovh/",
+        "Versioning and lifecycle as in its own provider for Pulumi: https://www.pulumi.com/registry/packages/ovh/",
         "Refused the checksums that SDKs send by default in 2025, so they are sent only where required.",
     ),
 )

@@ -13,11 +13,11 @@ from bucket_conformance.conformance.contract import Capability, ConformanceError
 from bucket_conformance.conformance.target import Target
 
 Progress = Callable[[str], None]
-"""Takes one short line about what is going on ("installing moto 5.2.5"). Called from any thread."""
+"""Receives one short line about what happens ("installing moto 5.2.5"). Called from any thread."""
 
 
 class Kind(enum.StrEnum):
-    """What a provider is; a verdict on a mock is no verdict on what it mocks."""
+    """The kind of a provider; a verdict on a mock is no verdict on what it mocks."""
 
     SERVER = "server"
     SERVICE = "service"
@@ -30,7 +30,7 @@ class LaunchKind(enum.StrEnum):
     """How a backend is started."""
 
     EMBEDDED = "embedded"
-    """Inside our own process (local disk)."""
+    """Inside this process (local disk)."""
     PROCESS = "process"
     CONTAINER = "container"
     REMOTE = "remote"
@@ -48,7 +48,7 @@ class LaunchError(ConformanceError):
 
 
 class Unavailable(LaunchError):
-    """Raised for what is missing on this machine and cannot be installed: this says nothing about the backend."""
+    """Raised if something is missing on this machine and cannot be installed. This says nothing about the backend."""
 
 
 class ProviderError(ConformanceError):
@@ -59,8 +59,8 @@ class ProviderError(ConformanceError):
 class Availability:
     """Whether a launch can be used on this machine; otherwise what is missing and how to get it.
 
-    ``note``: what a ready launch will do first, such as installing its server at first use. ``installable``: nothing
-    is missing but an installation that takes long and must be asked for.
+    ``note``: what a ready launch will do first, such as installing its server at first use. ``installable``: only an
+    installation is missing that takes long and must be requested.
     """
 
     ready: bool
@@ -92,18 +92,18 @@ class Launch(Protocol):
         ...
 
     def install(self, progress: Progress) -> None:
-        """Fetch what ``start`` needs into the cache; returns at once where it is there. Raises ``LaunchError``."""
+        """Download what ``start`` needs into the cache; return at once if it is there. Raises ``LaunchError``."""
         ...
 
     def over_https(self) -> Launch:
-        """Return this launch with https under its own authority. Raises ``LaunchError`` where it cannot."""
+        """Return this launch with https under its own authority. Raises ``LaunchError`` if it cannot serve https."""
         ...
 
     def start(self, progress: Progress) -> AbstractContextManager[Running]:
         """Install if needed, start, and wait until the first request is answered.
 
         Leaving the context ends and removes everything.
-        Raises ``LaunchError`` with the server's log where it does not come up.
+        Raises ``LaunchError`` with the server's log if it does not start.
         """
         ...
 
@@ -136,7 +136,7 @@ class Provider:
     notes: tuple[str, ...] = ()
     expectations: Path | None = None
     slow: bool = False
-    """Takes minutes where most take seconds: started first, so that a run of many does not wait for it at its end."""
+    """Whether it takes minutes where most take seconds. A run of many providers starts it first, and so ends sooner."""
 
     def choose(self, launch: LaunchKind | None = None, *, installing: bool = False) -> Launch:
         """Return the launch of that kind; without a kind the first that is ready, or becomes so by ``installing``.

@@ -18,7 +18,7 @@ _BUCKET: Final = "conformance-r2"
 _VERSION: Final = "4.20260730.0"
 _MACHINE: Final = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _NODE: Final = f"node-{sys.platform}-{_MACHINE}"
-"""miniflare needs a newer Node than many machines have, and npm has Node itself, one package per platform."""
+"""miniflare needs a newer Node than many machines have. npm offers Node itself, as one package per platform."""
 _ENVIRONMENT = Environment(
     name="r2-local",
     title="miniflare (R2 simulator)",
@@ -54,7 +54,7 @@ def _command(room: LaunchContext) -> Command:
         argv=(str(_ENVIRONMENT.program(f"{_NODE}/bin/node")), str(program)),
         env={
             "CONFORMANCE_MINIFLARE": json.dumps({"options": options, "library": library}),
-            # It would ask Cloudflare for the properties of a request otherwise.
+            # Otherwise it would request the properties of a request from Cloudflare.
             "CLOUDFLARE_CF_FETCH_ENABLED": "false",
             "WRANGLER_SEND_METRICS": "false",
         },
@@ -107,9 +107,9 @@ PROVIDER = Provider(
     notes=(
         "A simulator for local development by Cloudflare itself, not R2: its S3 endpoint is experimental and other "
         "code than the service's. Judge `r2` with credentials for a verdict on R2.",
-        "The endpoint and what it takes (conditional writes among it): "
+        "The endpoint and what it supports, such as conditional writes: "
         "https://github.com/cloudflare/workers-sdk/pull/14280",
-        "Buckets are declared at start and not made by request; the suite keeps inside one.",
+        "Buckets are declared at start and not created by request; the suite stays inside one.",
         "Region `auto`; the endpoint lies below /cdn-cgi/local/r2/s3.",
     ),
 )

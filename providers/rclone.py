@@ -35,7 +35,7 @@ def serve(room: LaunchContext, place: str) -> Command:
     )
     if room.tls:
         argv += ("--cert", str(room.tls.certificate), "--key", str(room.tls.key))
-    # Given by variable and not by argument, so that the keys do not show in the list of processes. The variable
+    # Given by variable and not by argument, so that the credentials do not show in the list of processes. The variable
     # is a list in CSV, hence the quotes around the pair.
     pair = f'"{room.access_key},{room.secret_key}"'
     return Command(argv=(*argv, place), env={"RCLONE_AUTH_KEY": pair})
@@ -86,6 +86,6 @@ PROVIDER = Provider(
     },
     notes=(
         "Experimental by its own documentation, which names copy of parts and versioning as unsupported.",
-        "Keeps buckets as folders: keys are bound by what a file name can be.",
+        "Keeps buckets as folders: a key must be a valid path of files.",
     ),
 )

@@ -89,6 +89,6 @@ PROVIDER = Provider(
         "A mock: checks no signatures, neither of headers nor of URLs, and serves expired ones: "
         "https://github.com/adobe/S3Mock#presigned-urls",
         "Conditional writes since 4.0.0: https://github.com/adobe/S3Mock/issues/2084",
-        "The container image is the way its authors mean it to run; this is the same program as a jar.",
+        "Its authors publish it as a container image; this is the same program as a jar.",
     ),
 )

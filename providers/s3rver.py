@@ -19,7 +19,7 @@ _ENVIRONMENT = Environment(
     checks=("s3rver/lib/s3rver.js",),
 )
 _AS_OLD_NODE: Final = ("--openssl-legacy-provider",)
-"""It is older than Node 17, which dropped the cipher of its continuation tokens."""
+"""Options of Node: it is older than Node 17, which removed the cipher of its continuation tokens."""
 _PROGRAM: Final = """\
 import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -48,8 +48,8 @@ if (process.send) {
   }).listen(Number(port), address);
 }
 """
-"""It ends at a name that the file system refuses. As under any service manager it is then started again; connections
-wait meanwhile. So one clause sees it end, and the others are judged."""
+"""The server ends at a name that the file system refuses. This script then starts it again, as a service manager does;
+connections wait meanwhile. So one clause sees it end, and the others are judged."""
 _CODE: Final = "https://github.com/jamhall/s3rver/blob/master/lib"
 
 
@@ -99,7 +99,7 @@ PROVIDER = Provider(
         "url_life_s": Declared(value=604_800, source=f"{_CODE}/middleware/authentication.js"),
     },
     notes=(
-        "Unmaintained since 2021; `s3rver-20minutes` is the fork that goes on.",
+        "Unmaintained since 2021; `s3rver-20minutes` is the maintained fork.",
         "Written for older Nodes: started with --openssl-legacy-provider.",
         "Ends at a name that the file system refuses (a segment of 255 bytes); here it is then started again.",
         "One fixed pair of keys (S3RVER).",

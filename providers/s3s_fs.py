@@ -58,8 +58,8 @@ PROVIDER = Provider(
         }
     ),
     notes=(
-        "Meant by its authors for tests, not for production: https://github.com/Nugine/s3s",
+        "Its authors intend it for tests, not for production: https://github.com/Nugine/s3s",
         "The key in base64 is part of one file name, so keys over about 140 bytes cannot be stored.",
-        "Takes its keys on the command line only; they are made anew for each run.",
+        "Reads its credentials from the command line only; each run makes new ones.",
     ),
 )

@@ -33,7 +33,7 @@ PROVIDER = Provider(
     notes=(
         "Regions fr-par, it-mil, nl-ams, pl-waw: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml",
         "Conditional writes: https://www.scaleway.com/en/docs/object-storage/api-cli/using-conditional-writes",
-        f"Supported calls, versioning among them: {_CALLS}",
+        f"Supported calls, including versioning: {_CALLS}",
         "No page read states a limit of keys, of one PUT or of the life of URLs; none is declared.",
     ),
 )

@@ -53,7 +53,7 @@ def _command(room: LaunchContext) -> Command:
         "volume.port.grpc": volume_grpc,
         "filer.port": filer,
         "filer.port.grpc": filer_grpc,
-        # Without its page the administration listens all the same.
+        # The administration server listens even without its page.
         "admin.port": admin,
         "admin.port.grpc": admin_grpc,
         "admin.ui": "false",
@@ -66,7 +66,7 @@ def _command(room: LaunchContext) -> Command:
 
 
 def _sockets(room: LaunchContext) -> tuple[Path, ...]:
-    """Return the sockets of its parts. Their names are fixed, in /tmp regardless of TMPDIR; only two can be moved."""
+    """Return the sockets of its parts. Their names are fixed, in /tmp regardless of TMPDIR; only two can be changed."""
     s3, s3_grpc, _, master_grpc, _, volume_grpc, filer, filer_grpc, _, admin_grpc = room.ports
     parts = {"s3": s3, "filer": filer, "s3-grpc": s3_grpc, "master-grpc": master_grpc, "volume-grpc": volume_grpc}
     parts |= {"filer-grpc": filer_grpc, "admin-grpc": admin_grpc}

@@ -29,8 +29,8 @@ PROVIDER = Provider(
     notes=(
         "Lists in the order of encrypted paths, not of keys.",
         "No copy of parts: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Storj.yaml",
-        "No limit to one PUT. Names are limited once encrypted (1280 bytes), so no limit of keys is declared.",
-        f"Supported calls, lifecycle not among them: {_COMPATIBILITY}",
+        "No limit to one PUT. The limit applies to encrypted names (1280 bytes), so no limit of keys is declared.",
+        f"Supported calls, without lifecycle: {_COMPATIBILITY}",
         "Versioning: https://storj.dev/dcs/buckets/object-versioning",
     ),
 )

@@ -203,6 +203,6 @@ PROVIDER = Provider(
         "An upload is synced to disk before it is answered: "
         "https://github.com/openstack/swift/blob/2.38.3/swift/obj/diskfile.py",
         "Access keys are ACCOUNT:USER.",
-        "The folder must take extended attributes.",
+        "The folder must support extended attributes.",
     ),
 )

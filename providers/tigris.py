@@ -24,15 +24,15 @@ PROVIDER = Provider(
     ),
     capabilities=S3_CAPABILITIES | {Capability.CONDITIONAL_PUT, Capability.LIFECYCLE},
     limits={
-        # 90 days, where others end at seven.
+        # 90 days; others allow seven.
         "url_life_s": Declared(value=7_776_000, source="https://www.tigrisdata.com/docs/objects/presigned/"),
     },
     notes=(
         "One endpoint for the world, region `auto`: https://www.tigrisdata.com/docs/",
-        "Asks for virtual-host style; other pages give the endpoint as https://t3.storageapi.dev: "
+        "Recommends virtual-host style; other pages give the endpoint as https://t3.storageapi.dev: "
         "https://www.tigrisdata.com/docs/objects/multipart-uploads/",
         "Parts within Amazon's limits, by the same page; no page read states a limit of keys, batches or of one PUT.",
         "Conditions on writes: https://www.tigrisdata.com/docs/objects/conditionals",
-        "Supported calls, versioning not among them: https://www.tigrisdata.com/docs/api/s3",
+        "Supported calls, without versioning: https://www.tigrisdata.com/docs/api/s3",
     ),
 )

@@ -67,14 +67,14 @@ PROVIDER = Provider(
         }
     ),
     limits={
-        # A segment is a file's name.
+        # A segment is a file name.
         "segment_bytes": Declared(value=255, source="https://docs.kernel.org/filesystems/ext4/directory.html"),
         "url_life_s": Declared(value=604_800, source=f"{_SOURCE}/s3err/presigned-urls.go"),
         "part_min_bytes": Declared(value=5 * 1024**2, source=f"{_SOURCE}/backend/common.go"),
         "put_bytes": Declared(value=5 * 1024**3, source=f"{_SOURCE}/s3api/utils/chunk-reader.go"),
     },
     notes=(
-        "Over its POSIX backend: keys are bound by what a path can be; the folder must take extended attributes.",
+        "Over its POSIX backend: a key must be a valid path; the folder must support extended attributes.",
         "Conditional writes, with one condition at a time: https://github.com/versity/versitygw/issues/2183",
         "Versioning needs a folder of its own (--versioning-dir) and is not switched on.",
         "No statement about surviving a kill was found, so durability is not declared.",

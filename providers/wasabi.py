@@ -18,7 +18,7 @@ PROVIDER = Provider(
     ),
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
     limits={
-        # Its own answer to customers, as they quote it.
+        # Its own response to customers, as they quote it.
         "put_bytes": Declared(value=5_000_000_000, source="https://github.com/pglombardo/PasswordPusher/issues/1895"),
     },
     notes=(

@@ -1,4 +1,4 @@
-"""Known deviations of the built-in providers, one TOML file each: ``<provider id>.toml``; others bring their own."""
+"""Known deviations of the built-in providers, one TOML file each (``<provider id>.toml``); others bring their own."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def path_of(provider_id: str) -> Path | None:
 
 
 def of(provider: Provider) -> Path | None:
-    """Return the file of a provider's expectations: its own, or else the one that lies here, or ``None``."""
+    """Return the file of a provider's expectations: its own, or else the one in this directory, or ``None``."""
     return provider.expectations or path_of(provider.id)

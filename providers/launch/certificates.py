@@ -11,7 +11,7 @@ from bucket_conformance.providers.launch.ports import LOOPBACK
 from bucket_conformance.providers.provider import Availability
 
 PASSWORD: Final = "conformance"
-"""Of ``keystore``, for servers that take none without; it protects nothing, and the folder is ours alone."""
+"""The password of ``keystore``, for servers that require one; it protects nothing, but only this user may read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def make_certificates(folder: Path) -> Certificates:
         keystore=folder / "keystore.p12",
     )
     authority = trustme.CA()
-    # RSA, because not every server's library takes keys on elliptic curves.
+    # RSA, because not every server's library accepts keys on elliptic curves.
     issued = authority.issue_cert("localhost", LOOPBACK, key_type=trustme.KeyType.RSA)
     chain = b"".join(part.bytes() for part in issued.cert_chain_pems)
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), password=None)

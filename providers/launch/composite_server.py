@@ -16,7 +16,7 @@ from bucket_conformance.providers.launch.process import Command, LaunchContext
 class Once:
     """A program that runs to its end before the next step: at the first start only, not when the server is restarted.
 
-    ``once`` is a name of its own among the steps.
+    ``once`` is a name that no other step uses.
     """
 
     argv: Sequence[str]
@@ -26,7 +26,7 @@ class Once:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A program that stays in the foreground. ``port``: the next step waits until it takes connections; 0: none."""
+    """A program that stays in the foreground. ``port``: the next step waits until it accepts connections; 0: none."""
 
     argv: Sequence[str]
     port: int = 0
@@ -35,7 +35,7 @@ class Daemon:
 
 
 def several(room: LaunchContext, steps: Sequence[Once | Daemon]) -> Command:
-    """Return the one command that does the steps in order and lives as long as all daemons do."""
+    """Return one command that runs the steps in order and ends when any daemon ends."""
     plan = room.work / "plan.json"
     plan.write_text(json.dumps([asdict(step) for step in steps]), encoding="utf-8")
     plan.chmod(0o600)

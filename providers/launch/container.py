@@ -27,12 +27,12 @@ _POLL_S: Final = 0.05
 _TAIL_CHARACTERS: Final = 16_384
 VERSION_LABEL: Final = "org.opencontainers.image.version"
 _NO_VERSION: Final = re.compile(r"development|\(?devel\)?\b|unknown\b", re.IGNORECASE)
-"""What a server says of its version that nobody stamped one into, such as ``DEVELOPMENT.GOGET``."""
+"""The version that a server prints if its build set none, such as ``DEVELOPMENT.GOGET``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image by ``name``, ``tag`` and, where known, ``digest`` (``sha256:…``), which then decides.
+    """An image by ``name``, ``tag`` and, where known, ``digest`` (``sha256:…``), which then takes precedence.
 
     ``variable`` names an environment variable that replaces the whole reference, for mirrors and local builds.
     """
@@ -53,8 +53,8 @@ class ContainerLaunch:
     """An image whose ``port`` serves S3.
 
     ``environment`` and ``command`` are made from the (access key, secret key) that the server should accept.
-    ``version_command`` is run inside; the first group of ``version_pattern`` in what it prints is the version. Where
-    that tells none, the image's label for it does, or else the image's id.
+    ``version_command`` is run inside; the first group of ``version_pattern`` in what it prints is the version. If
+    it matches nothing, the version is the image's label, or else the image's id.
     """
 
     name: str
@@ -78,7 +78,7 @@ class ContainerLaunch:
         raise LaunchError(f"{self.title} is started over https as a process only")
 
     def availability(self) -> Availability:
-        """Return whether the engine itself answers: a client on the PATH proves nothing."""
+        """Return whether the engine itself responds: a client on the PATH does not prove it."""
         if importlib.util.find_spec("testcontainers") is None:
             return Availability(
                 ready=False,
@@ -132,7 +132,7 @@ class ContainerLaunch:
         log = logs_dir() / f"container-{RUN_ID}-{self.name}.log"
         with reserved_ports(1) as (host_port,):
             container = module.DockerContainer(self.image.reference)
-            # A port of our choice, which a restart keeps; on an engine of this machine nobody else may reach it.
+            # The suite chooses the port, so that a restart keeps it; on a local engine no other machine may reach it.
             here = _engine_is_here()
             container.ports[f"{self.port}/tcp"] = (LOOPBACK, host_port) if here else host_port
             container.env.update(self.environment(access_key, secret_key))
@@ -171,13 +171,13 @@ class ContainerLaunch:
         """Return the version that the server or the label of its image reports, and the image."""
         wrapped = container.get_wrapped_container()
         reference = self.image.reference
-        version = self._said(wrapped) or str((wrapped.image.labels or {}).get(VERSION_LABEL, ""))
+        version = self._reported_version(wrapped) or str((wrapped.image.labels or {}).get(VERSION_LABEL, ""))
         if version:
             return f"{version} ({reference})"
-        # A tag may name another image tomorrow.
+        # A tag may refer to another image later.
         return reference if "@sha256:" in reference else f"{reference} ({wrapped.image.short_id})"
 
-    def _said(self, wrapped: Any) -> str:
+    def _reported_version(self, wrapped: Any) -> str:
         if not self.version_command:
             return ""
         code, said = wrapped.exec_run(list(self.version_command))
@@ -199,7 +199,7 @@ class ContainerLaunch:
             except OSError as error:
                 last = str(error)
             else:
-                last = f"it answered with status {response.status}"
+                last = f"it responded with status {response.status}"
                 if self.ready(response.status):
                     return response
             wrapped = container.get_wrapped_container()
@@ -213,13 +213,13 @@ class ContainerLaunch:
 
 
 def _engine_is_here() -> bool:
-    """Return whether the engine shares our loopback; an explicit connection mode means that it may not."""
+    """Return whether the engine shares this machine's loopback; an explicit connection mode means that it may not."""
     local = (os.environ.get("DOCKER_HOST") or _LOCAL_ENGINE).startswith("unix://")
     return local and not os.environ.get("TESTCONTAINERS_CONNECTION_MODE")
 
 
 def _knock() -> None:
-    """Raise ``OSError`` unless somebody listens on the engine's socket: the SDK leaks its own where nobody does."""
+    """Raise ``OSError`` unless a process listens on the engine's socket: without one, the SDK leaks its own socket."""
     address = os.environ.get("DOCKER_HOST") or _LOCAL_ENGINE
     if address.startswith("unix://"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:

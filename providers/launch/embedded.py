@@ -1,4 +1,4 @@
-"""Backends inside our own process: a directory of the local disk as storage root."""
+"""Backends inside this process: a directory of the local disk as storage root."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ _MARKER: Final = "complete.json"
 _TAIL_LINES: Final = 25
 _LOCK_DEADLINE_S: Final = 3600.0
 _PAUSES_S: Final = (5.0, 20.0, 60.0)
-"""Waited before the second, third and further tries of a step: a registry that flakes is back after that."""
+"""Seconds to wait before the second, third and further tries of a step: an unreliable registry often works by then."""
 _STORAGE_VARIABLE: Final = re.compile(r"^(AWS|AP|CONFORMANCE)_", re.IGNORECASE)
-"""Credentials of the storage under test; an installer has no business with them. Those of package registries stay."""
+"""The credentials of the storage under test; an installer does not need them. Those of package registries stay."""
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _PYTHON_NOISE: Final = (
     "PYTHONPATH",
@@ -49,7 +49,7 @@ _PYTHON_NOISE: Final = (
 class Step:
     """One command of a recipe, with variables added to the cleaned environment.
 
-    ``tries``: how often it is run until it succeeds; more than once for what goes over the network.
+    ``tries``: how often it is run until it succeeds; more than once for steps that use the network.
     """
 
     argv: tuple[str, ...]
@@ -82,7 +82,7 @@ class Recipe(Protocol):
 class Environment:
     """A named environment. ``title`` is for people; ``checks`` are programs that must exist once it is built.
 
-    ``on_path``: a program of the machine that is taken instead where it is there.
+    ``on_path``: a program that is used instead if it is on the PATH.
     """
 
     name: str
@@ -102,12 +102,12 @@ class Environment:
         return self._is_whole()
 
     def availability(self) -> Availability:
-        """Ready when built, on the PATH, or quick to build at first use. No network is touched."""
+        """Return ready if it is built, on the PATH, or quick to build at first use. Does not use the network."""
         if self._from_path() or self.built:
             return Availability(ready=True)
         missing = self.recipe.missing()
         if missing is not None:
-            # What is quick to make is made at first use; what takes long must be asked for, and may be there already.
+            # A quick build happens at first use; a slow one must be requested, unless it is built already.
             then = f", then run: conformance install {self.name}" if self.recipe.slow else ""
             instead = f"; or put the program {self.on_path} on the PATH" if self.on_path else ""
             return replace(missing, how=f"{missing.how}{then}{instead}")
@@ -219,7 +219,7 @@ def run_logged(step: Step, *, log: Path, title: str, progress: Progress) -> None
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            process_group=0,  # compilers are started by the dozen, and have to end with it
+            process_group=0,  # it starts many compilers, which have to end with it
         )
     except OSError as error:
         raise Unavailable(f"{title}: cannot run {step.argv[0]}: {error.strerror or error}") from error
@@ -258,7 +258,7 @@ def _locked(path: Path, title: str, progress: Progress) -> Iterator[None]:
     lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + _LOCK_DEADLINE_S
-        told = False
+        reported = False
         while True:
             try:
                 fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -268,9 +268,9 @@ def _locked(path: Path, title: str, progress: Progress) -> Iterator[None]:
                     raise LaunchError(
                         f"{title}: another run has been installing it for an hour; end it, then try again"
                     ) from None
-                if not told:
+                if not reported:
                     progress(f"{title}: another run is installing it, waiting")
-                    told = True
+                    reported = True
                 time.sleep(0.1)
         yield
     finally:

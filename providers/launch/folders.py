@@ -34,13 +34,13 @@ _REMOVAL_TRIES: Final = 5
 
 
 def cache_dir() -> Path:
-    """Return the directory for what can be fetched again: installed servers. ``CONFORMANCE_CACHE`` moves it."""
+    """Return the directory of what can be downloaded again: installed servers. ``CONFORMANCE_CACHE`` changes it."""
     chosen = os.environ.get("CONFORMANCE_CACHE")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir(APPLICATION))
 
 
 def state_dir() -> Path:
-    """Return the directory of runs: data and the logs of failed starts. ``CONFORMANCE_STATE`` moves it."""
+    """Return the directory of runs: data and the logs of failed starts. ``CONFORMANCE_STATE`` changes it."""
     chosen = os.environ.get("CONFORMANCE_STATE")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_state_dir(APPLICATION))
 
@@ -93,7 +93,7 @@ def make_run_folder(name: str) -> RunFolder:
 
 @contextlib.contextmanager
 def run_folder(name: str) -> Iterator[RunFolder]:
-    """Make a run directory that is removed at the end, for backends inside our own process."""
+    """Make a run directory that is removed at the end, for backends inside this process."""
     folder = make_run_folder(name)
     try:
         yield folder
@@ -110,7 +110,7 @@ class Leftover:
     size: int
     pids: tuple[int, ...]
     failure: str = ""
-    """Why it could not be removed; '' where it was, or was not to be."""
+    """Why it could not be removed; '' if it was removed or should stay."""
 
 
 def held_folders() -> tuple[Path, ...]:
@@ -119,7 +119,7 @@ def held_folders() -> tuple[Path, ...]:
 
 
 def leftovers() -> tuple[Leftover, ...]:
-    """Return the run directories that no process holds any more, oldest first. Running runs are never among them."""
+    """Return the run directories that no process holds any more, oldest first; never that of a run in progress."""
     found = [folder for folder in sorted(runs_dir().glob(f"{_PREFIX}*")) if _is_dead(folder)]
     servers = _servers() if found else {}
     return tuple(Leftover(path=f, size=_size(f), pids=tuple(servers.get(str(f), ()))) for f in found)
@@ -128,7 +128,7 @@ def leftovers() -> tuple[Leftover, ...]:
 def remove_leftovers(progress: Callable[[str], None] = lambda _: None) -> tuple[Leftover, ...]:
     """End the servers of dead runs, remove their folders and the logs of failed starts; return what was there.
 
-    A folder that cannot be removed has its ``failure`` and keeps no other from being removed.
+    A folder that cannot be removed has its ``failure``; the other folders are removed nevertheless.
     """
     found = tuple(_remove(leftover) for leftover in leftovers())
     for leftover in found:
@@ -147,7 +147,7 @@ def _remove(leftover: Leftover) -> Leftover:
     for pid in leftover.pids:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    supervisor.remove_leaves(leftover.path)
+    supervisor.remove_external_files(leftover.path)
     failure = ""
     # A killed server's last file may still appear while the tree is being walked, or another clean be at work.
     for _ in range(_REMOVAL_TRIES):
@@ -162,7 +162,7 @@ def _remove(leftover: Leftover) -> Leftover:
 
 
 def _remove_tree(folder: Path) -> None:
-    # The lock goes last, so that a removal that is cut short is still recognised as a dead run's.
+    # The lock is removed last, so that an interrupted removal is still recognised as that of a dead run.
     for entry in sorted(folder.iterdir(), key=lambda path: path.name == _LOCK):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -179,7 +179,7 @@ def _is_dead(folder: Path) -> bool:
     try:
         lock_fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        # Either just being made, or made by somebody killed in that moment: only the second grows old.
+        # A process is just making it, or was killed at that moment: only in the second case does it grow old.
         with contextlib.suppress(OSError):
             return _age_s(folder) > _UNLOCKED_GRACE_S
         return False

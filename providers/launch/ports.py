@@ -19,7 +19,7 @@ from bucket_conformance.providers.provider import LaunchError
 LOOPBACK: Final = "127.0.0.1"
 _FIRST: Final = 20_000
 _LAST: Final = 32_000
-"""Below where Linux (32768) and macOS (49152) take the ports of outgoing connections, which could snatch ours."""
+"""Below the ports of outgoing connections on Linux (32768) and macOS (49152), which could take a reserved one."""
 _TRIES: Final = 2_000
 
 _guard = threading.Lock()
@@ -31,7 +31,7 @@ _lock_fd: int | None = None
 def reserved_ports(count: int) -> Iterator[tuple[int, ...]]:
     """Return ``count`` different ports that nothing listens on and that no other run of the suite has reserved.
 
-    Between our look and the server's bind a stranger may still take one: callers retry with fresh ports.
+    Another process may still take one between this check and the server's bind: callers retry with other ports.
     """
     ports: list[int] = []
     try:
@@ -68,7 +68,7 @@ def _is_free(port: int) -> bool:
 
 
 def _lock(port: int) -> bool:
-    """One byte of a shared file stands for each port; the kernel gives the byte back when we die."""
+    """Lock one byte of a shared file for each port; the kernel releases the lock when this process ends."""
     global _lock_fd
     if _lock_fd is None:
         # Not in the state folder, which can be moved: ports are shared by all runs of the machine's user.

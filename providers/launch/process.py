@@ -1,4 +1,4 @@
-"""A server run as a native program: own directory, free loopback ports, random credentials, nothing left behind."""
+"""Runs a server as a native program: own directory, free loopback ports, random credentials, all removed later."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LaunchContext:
 class Command:
     """A program with arguments, and the variables added to a minimal environment.
 
-    ``external_files``: files that it makes outside of its directory, whatever it is told, and does not remove when it
+    ``external_files``: files that it makes outside of its directory regardless of its settings, and that stay when it
     is killed.
     """
 
@@ -77,13 +77,13 @@ class Command:
 class ProcessLaunch:
     """A native program behind a supervisor.
 
-    ``command`` is asked once per try, after the installation. ``version`` gets the first answer and tells the backend's
-    version. ``fixed_credentials`` (access key, secret key) are for servers that do not let us choose,
-    ``make_credentials`` for those that want keys of a form of their own. ``ready`` decides
+    ``command`` is called once per try, after the installation. ``version`` gets the first response and returns the
+    backend's version. ``fixed_credentials`` (access key, secret key) are for servers with credentials that cannot be
+    chosen, ``make_credentials`` for those that require keys of a special form. ``ready`` decides
     from the status of a signed list-buckets request whether the server is up; ``deadline_s`` is how long it may take.
     ``region``, ``path`` (S3 mounted below it) and ``checksums`` are what clients of this server must set; ``bucket`` is
-    one that the command makes, for servers that make none by request (the probe then looks at it). ``https``: whether
-    ``command`` heeds ``LaunchContext.tls``; for a server that cannot, ``no_https`` says why. ``tls``: this start
+    one that the command makes, for servers that make none by request (the probe then checks it). ``https``: whether
+    ``command`` supports ``LaunchContext.tls``; for a server that cannot, ``no_https`` says why. ``tls``: this start
     is over https.
     """
 
@@ -102,7 +102,7 @@ class ProcessLaunch:
     ready: Callable[[int], bool] = lambda status: status == 200
     deadline_s: float = 120.0
     https: bool = False
-    no_https: str = "nothing is known of https on it"
+    no_https: str = "the suite does not know how to start it over https"
     tls: bool = False
 
     @property
@@ -149,7 +149,7 @@ class ProcessLaunch:
                 trial.close()
                 if attempt == _FRESH_PORTS_TRIES:
                     raise LaunchError(
-                        f"{self.title}: its ports were taken {attempt} times in a row; at last it said:\n{error.log}",
+                        f"{self.title}: its ports were taken {attempt} times in a row; its last message:\n{error.log}",
                         log=error.log,
                     ) from error
                 progress(f"{self.title}: a port was taken meanwhile, trying others")
@@ -172,7 +172,9 @@ class ProcessLaunch:
             )
             room.scratch.mkdir()
             command = self.command(room)
-            (folder.path / supervisor.LEAVES).write_text("\n".join(map(str, command.external_files)), encoding="utf-8")
+            (folder.path / supervisor.EXTERNAL_FILES).write_text(
+                "\n".join(map(str, command.external_files)), encoding="utf-8"
+            )
             server = _Server(
                 title=self.title,
                 supervisor=supervisor_of,
@@ -248,8 +250,8 @@ class _Server:
             except OSError as error:
                 last = f"{error}"
             else:
-                last = f"it answered with status {response.status}"
-                # Whoever answers on the port may be a stranger: only a server that is still alive has bound it.
+                last = f"it responded with status {response.status}"
+                # Another process may respond on the port: only a server that is still alive has bound it.
                 if self._ready(response.status) and self._supervisor.request({"op": "status"})["alive"]:
                     self.answer = response
                     return
@@ -270,7 +272,7 @@ class _Server:
             raise _PortTaken(f"{self._title}: its port is taken", log=tail)
         code = status["code"]
         end = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with exit code {code}"
-        raise LaunchError(f"{self._title}: {end} before it answered; the end of its log {self.log}:\n{tail}", log=tail)
+        raise LaunchError(f"{self._title}: {end} before it responded; the end of its log {self.log}:\n{tail}", log=tail)
 
     def _tail(self) -> str:
         with contextlib.suppress(OSError), self.log.open("rb") as log:
@@ -284,7 +286,7 @@ class SupervisorClient:
 
     def __init__(self, folder: RunFolder) -> None:
         program = str(Path(supervisor.__file__))
-        # The lock is handed down, so the folder counts as alive until we and the supervisor are both gone.
+        # The supervisor inherits the lock, so the folder counts as in use until both processes have ended.
         self._process = ChildProcess(
             [sys.executable, "-I", "-S", program, str(folder.path), str(os.getpid())],
             cwd="/",
@@ -342,7 +344,7 @@ def _scratch(work: Path) -> Path:
 
 
 def _minimal_environment(folder: RunFolder) -> dict[str, str]:
-    """Return only the PATH: a server under test must not get our credentials, proxies and settings."""
+    """Return only the PATH: a server under test must not get the user's credentials, proxies and settings."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder.work),

@@ -1,10 +1,11 @@
 """Runs a backend of several programs as one: it ends when any of them ends.
 
-Run as a program of its own (``python -I -S ensemble.py PLAN``) below the supervisor, which ends everything. ``PLAN``
-is a JSON file, a list of steps done in order, each with ``argv`` and optionally ``env`` (added to ours)::
+Run as a program of its own (``python -I -S process_group.py PLAN``) below the supervisor, which ends everything.
+``PLAN`` is a JSON file: a list of steps to run in order, each with ``argv`` and optionally ``env`` (added to the
+current environment)::
 
-    {"argv": […], "once": "name"}     run to the end; skipped where an earlier start on the same folder has done it
-    {"argv": […], "daemon": true, "port": 1234}     left running; the next step waits until the port takes connections
+    {"argv": […], "once": "name"}     run to the end; skipped if an earlier start on the same folder has done it
+    {"argv": […], "daemon": true, "port": 1234}     left running; the next step waits until the port accepts connections
 
 Only the standard library is used and nothing of the project is imported.
 """
@@ -25,7 +26,7 @@ POLL_S = 0.02
 
 
 class StepFailed(Exception):
-    """Raised where a program has ended too early, or did not start. The message names it."""
+    """Raised if a program ended too early or did not start. The message names the program."""
 
 
 def main(plan: Path) -> int:

@@ -14,7 +14,7 @@ from bucket_conformance.providers.launch.environment import Recipe, Step, tool_m
 from bucket_conformance.providers.provider import Availability
 
 _TRIES: Final = 3
-"""Of a step that goes over the network."""
+"""The number of tries of a step that uses the network."""
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -181,7 +181,7 @@ class Debian:
 
     @property
     def slow(self) -> bool:
-        """Adding packages to the machine is left to an explicit install; where they are, there is nothing to do."""
+        """Return ``True``: only an explicit install adds packages to the machine; present ones are used."""
         return any(shutil.which(name) is None for name in self.programs)
 
     def pins(self) -> tuple[str, ...]:
@@ -198,7 +198,7 @@ class Debian:
         if all(shutil.which(name) for name in self.programs):
             return ()
         env = {"DEBIAN_FRONTEND": "noninteractive"}
-        # Two providers may be installed at once, and only one of them at a time can hold the package manager.
+        # Two providers may be installed at once, but only one process at a time can use the package manager.
         apt = ("apt-get", "-o", "DPkg::Lock::Timeout=900", "-o", "Acquire::Retries=3")
         install = (*apt, "install", "--yes", "--no-install-recommends", *self.packages)
         return (Step(argv=(*apt, "update"), env=env, tries=_TRIES), Step(argv=install, env=env, tries=_TRIES))

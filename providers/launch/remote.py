@@ -51,8 +51,8 @@ class RemoteLaunch:
     """A remote endpoint.
 
     ``endpoint`` and ``region`` are defaults that the variables override; ``endpoint`` may contain ``{region}``.
-    Without a bucket variable the session makes and removes its own buckets. ``web_identity``: where the variables give
-    no keys, the role of the process will do (``AWS_ROLE_ARN``, ``AWS_WEB_IDENTITY_TOKEN_FILE``).
+    Without a bucket variable the session makes and removes its own buckets. ``web_identity``: if the variables give
+    no credentials, the role of the process is used (``AWS_ROLE_ARN``, ``AWS_WEB_IDENTITY_TOKEN_FILE``).
     """
 
     title: str
@@ -134,7 +134,7 @@ def reach(title: str, endpoint: S3Endpoint, progress: Progress) -> Running:
         ) from error
     if response.status >= 500:
         raise LaunchError(
-            f"{title}: {endpoint.url} answered with status {response.status}; try again when it is healthy"
+            f"{title}: {endpoint.url} responded with status {response.status}; try again when it is healthy"
         )
     return Running(target=endpoint, version=response.server or "unknown", launch=LaunchKind.REMOTE)
 

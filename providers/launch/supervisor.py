@@ -1,9 +1,9 @@
 """Supervises a server: ends it with all its children, and removes its directory, when its parent process is gone.
 
 Run as a program of its own (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
-nothing of the project is imported. Orders come as JSON lines on standard input, each answered by one JSON line:
+nothing of the project is imported. Messages come as JSON lines on standard input; the response to each is a JSON line:
 ``{"op": "start", "argv", "env", "cwd", "log"}``, ``{"op": "status"}`` and ``{"op": "kill"}`` answer
-``{"pid", "alive", "code", "error"}``. Each has a number as ``order``, which its answer repeats. End of input, a
+``{"pid", "alive", "code", "error"}``. Each has a number as ``order``, which its response repeats. End of input, a
 termination signal or the parent's death ends everything.
 """
 
@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 KILL_DEADLINE_S = 10.0
 PARENT_CHECK_S = 0.5
-LEAVES = "leaves"
+EXTERNAL_FILES = "external_files"
 
 
 def main(folder: Path, parent: int) -> None:
@@ -93,7 +93,7 @@ class ServerSupervisor:
         """SIGKILL the server's session and every descendant, also those that left the session, until none is left."""
         deadline = time.monotonic() + KILL_DEADLINE_S
         while time.monotonic() < deadline:
-            # Once the leader is reaped its group id may belong to somebody else, so the group is killed before that.
+            # After the leader is reaped, another process group may get its id, so the group is killed before that.
             if self._process is not None and self._process.returncode is None:
                 with contextlib.suppress(OSError):
                     os.killpg(self._process.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ def _lines(parent: int) -> Any:
     source = sys.stdin.fileno()
     while True:
         if not select.select([source], [], [], PARENT_CHECK_S)[0]:
-            # A child that our parent forked may hold the other end of the pipe open: look for the parent itself, too.
+            # A child that the parent forked may hold the other end of the pipe open, so check the parent itself, too.
             if os.getppid() != parent:
                 return
             continue
@@ -148,16 +148,16 @@ def _reap() -> None:
             pass
 
 
-def remove_leaves(folder: Path) -> None:
-    """Remove what the server of this run folder makes elsewhere, as the file ``LEAVES`` in it says, a path a line."""
+def remove_external_files(folder: Path) -> None:
+    """Remove the files that the server made elsewhere; ``EXTERNAL_FILES`` in the run folder lists their paths."""
     with contextlib.suppress(OSError):
-        for path in (folder / LEAVES).read_text(encoding="utf-8").splitlines():
+        for path in (folder / EXTERNAL_FILES).read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(OSError):
                 Path(path).unlink()
 
 
 def _remove(folder: Path) -> None:
-    remove_leaves(folder)
+    remove_external_files(folder)
     # A killed server's last file may still appear while the tree is being walked: try again a few times.
     for _ in range(5):
         shutil.rmtree(folder, ignore_errors=True)

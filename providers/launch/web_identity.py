@@ -19,10 +19,10 @@ def has_web_identity(environ: Mapping[str, str]) -> bool:
 
 
 def web_identity_credentials(title: str) -> tuple[str, str, str | None]:
-    """Return access key, secret key and session token of the process's role; they live an hour where it says nothing.
+    """Return access key, secret key and session token of the process's role; they are valid for an hour by default.
 
-    Asks the SDK's web-identity source and no other, so that a run never uses keys that happen to lie elsewhere.
-    Raises ``LaunchError`` where the role is not lent.
+    Uses only the SDK's web-identity source, so that a run never uses credentials that exist elsewhere by chance.
+    Raises ``LaunchError`` if the role cannot be assumed.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,7 +33,7 @@ def web_identity_credentials(title: str) -> tuple[str, str, str | None]:
         lent = None if found is None else found.get_frozen_credentials()
     except (BotoCoreError, ClientError, OSError) as error:
         raise LaunchError(
-            f"{title}: the role of {ROLE} is not lent: {error}; look at its trust policy and the file of {TOKEN_FILE}"
+            f"{title}: the role of {ROLE} cannot be assumed: {error}; check its trust policy and {TOKEN_FILE}"
         ) from error
     if lent is None or not lent.access_key or not lent.secret_key:
         raise LaunchError(f"{title}: {ROLE} and {TOKEN_FILE} gave no keys; look at the role and its trust policy")

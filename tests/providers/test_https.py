@@ -56,11 +56,13 @@ def test_a_server_over_https_is_believed_by_its_own_authority_alone(state: Path)
 
 
 def test_a_launch_that_cannot_says_why_and_a_provider_keeps_those_that_can() -> None:
-    with pytest.raises(LaunchError, match="Tiny is not started over https: nothing is known of https on it"):
+    with pytest.raises(
+        LaunchError, match="Tiny is not started over https: the suite does not know how to start it over https"
+    ):
         tiny("good").over_https()
     found = discover()
     assert [launch.kind for launch in found["minio"].over_https().launches] == [LaunchKind.PROCESS]
-    for provider, says in (("local_disk", "not reached over a network"), ("garage", "a proxy before it")):
+    for provider, says in (("local_disk", "not reached over a network"), ("garage", "a proxy in front of it")):
         with pytest.raises(LaunchError, match=says):
             found[provider].over_https()
 

@@ -60,6 +60,6 @@ def test_a_role_that_is_not_lent_is_an_error_that_says_where_to_look(
     pod: IdentityService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "no-such-file"))
-    with pytest.raises(LaunchError, match="AWS_ROLE_ARN is not lent"), PROVIDER.choose().start(lambda line: None):
+    with pytest.raises(LaunchError, match="AWS_ROLE_ARN cannot be assumed"), PROVIDER.choose().start(lambda line: None):
         pass
     assert pod.asked == []

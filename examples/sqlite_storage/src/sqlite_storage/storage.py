@@ -125,11 +125,11 @@ class SqliteStorage:
 
     def signed_url(self, key: str, file_name: str | None = None, *, expires_in: int = 604_800) -> str:
         require_url_life(expires_in, "signed_url", require_key(key, "signed_url"))
-        raise StorageError(ErrorCode.UNSUPPORTED, "signed_url", key, "a SQLite file is served by nobody")
+        raise StorageError(ErrorCode.UNSUPPORTED, "signed_url", key, "no server serves a SQLite file")
 
     def signed_upload_url(self, key: str, *, expires_in: int = 604_800, content_type: str | None = None) -> str:
         require_url_life(expires_in, "signed_upload_url", require_key(key, "signed_upload_url"))
-        raise StorageError(ErrorCode.UNSUPPORTED, "signed_upload_url", key, "a SQLite file is served by nobody")
+        raise StorageError(ErrorCode.UNSUPPORTED, "signed_upload_url", key, "no server serves a SQLite file")
 
     def check(self) -> CheckResult:
         return run_check(self, str(self._path))
