@@ -31,10 +31,10 @@ MAX_URL_LIFE_S: Final = 604_800
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html)."""
 
 DEFAULT_BATCH_SIZE: Final = 100
-"""Keys named in one delete request unless configured otherwise."""
+"""The default number of keys in one delete request."""
 
 MAX_BATCH_SIZE: Final = 1000
-"""Most keys one DeleteObjects request may name
+"""The largest number of keys in one DeleteObjects request
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
 
 
@@ -254,7 +254,7 @@ def require_key(key: str, operation: str) -> str:
 
 
 def require_collection(keys: Iterable[str]) -> Iterable[str]:
-    """Return ``keys`` unless it is one string, whose characters would be taken for the keys to delete."""
+    """Return ``keys``; raise ``INVALID_ARGUMENT`` for a single string, whose characters would be the keys to delete."""
     if isinstance(keys, str):
         hint = f"delete_files takes the keys as an iterable; pass [{keys!r}] to delete one"
         raise StorageError(ErrorCode.INVALID_ARGUMENT, "delete_files", keys, hint)

@@ -1,4 +1,4 @@
-"""The one place where the storage takes from botocore what its documentation does not promise.
+"""The only module in which the storage uses names of botocore that its documentation does not promise.
 
 Documented are clients, ``Config`` and exceptions. ``pyproject.toml`` bounds the release from above. The suite has its
 own adapter, because the storage stands alone.

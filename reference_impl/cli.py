@@ -1,4 +1,4 @@
-"""``python -m bucket_conformance.reference_impl``: parsing, exit codes, and what is said when something fails."""
+"""``python -m bucket_conformance.reference_impl``: parsing, exit codes, and the messages when something fails."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class ProgressLine:
         self._drawn = False
 
     def update(self, make: Callable[[], str]) -> None:
-        """Show ``make()``, unless the last one is too recent."""
+        """Show ``make()``, unless the last line is too recent."""
         if not self._show or self._clock() < self._next:
             return
         self._next = self._clock() + (REFRESH_S if self._redraw else REFRESH_PLAIN_S)

@@ -155,7 +155,7 @@ def retention_show(settings: Settings, args: argparse.Namespace, console: Consol
         for rule in found.ours
     ]
     names = [str(rule.get("ID", "")) for rule in found.foreign]
-    lines.append(f"{count(len(found.ours), 'rule')} of ours, {len(names)} of others")
+    lines.append(f"{count(len(found.ours), 'rule')} set by this command, {len(names)} by others")
     console.result({"rules": rules, "foreign": names}, lines)
     return 0
 
@@ -172,7 +172,7 @@ def retention_apply(settings: Settings, args: argparse.Namespace, console: Conso
         console.note(f"{count(len(owners), 'owner')} found by listing what is stored; apply again for new ones")
     made = retention.rules(policy, owners)
     kept = {rule.rule_id for rule in made}
-    # Whoever names one project must hear that the rules of all others go.
+    # A caller who names one project must learn that the rules of all others are removed.
     removed = [rule for rule in read_rules(client, bucket).ours if rule.rule_id not in kept]
     if not args.dry_run:
         apply_rules(client, bucket, made)

@@ -11,7 +11,7 @@ MAX_NAME_CHARS: Final = 255
 
 _KEPT_SUFFIX_CHARS: Final = 20
 _ATTR_CHARS: Final = "!#$&+-.^_`|~"
-"""What RFC 8187 section 3.2.1 (attr-char) leaves unencoded beside letters and digits."""
+"""The characters besides letters and digits that RFC 8187 section 3.2.1 (attr-char) leaves unencoded."""
 
 
 def attachment(file_name: str) -> str:

@@ -15,7 +15,7 @@ class ErrorCode(enum.StrEnum):
     INVALID_ARGUMENT = "invalid_argument"
     """Another argument is outside its documented range (an expiry over 7 days, a negative length)."""
     ACCESS_DENIED = "access_denied"
-    """The backend knows who asks and refuses the operation."""
+    """The backend knows the caller and refuses the operation."""
     INVALID_CREDENTIALS = "invalid_credentials"
     """The backend does not accept the credentials (unknown key id, wrong secret, expired token)."""
     BUCKET_NOT_FOUND = "bucket_not_found"

@@ -340,7 +340,7 @@ def _pieces(body: bytes | BinaryIO, key: str) -> Iterator[memoryview]:
         hint = f"body is {type(body).__name__}; pass bytes or a stream in binary mode"
         raise StorageError(ErrorCode.INVALID_ARGUMENT, "upload", key, hint)
     while True:
-        # Typed by hand: callers do pass text files and non-blocking sockets, whatever the annotation says.
+        # Check the type at run time: callers do pass text files and non-blocking sockets despite the annotation.
         piece: object = body.read(PIECE_BYTES)
         if not isinstance(piece, bytes | bytearray | memoryview):
             hint = f"the stream's read() gave {type(piece).__name__}, not bytes; pass a blocking stream in binary mode"

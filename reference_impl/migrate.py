@@ -111,7 +111,7 @@ def describe(storage: Storage) -> str:
 
 
 def _place_of(storage: Storage) -> str | None:
-    """Return what is different for every place that the two storages of ours can mean, ``None`` for a foreign one."""
+    """Return what is different for every place that the project's two storages can mean, ``None`` for a foreign one."""
     from bucket_conformance.reference_impl.local import LocalStorage
 
     if isinstance(storage, LocalStorage):

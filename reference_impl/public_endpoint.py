@@ -55,7 +55,7 @@ def try_public_url(url: str, expected: bytes, *, timeout_s: int = TIMEOUT_S) -> 
         ErrorCode.UNKNOWN,
         "check",
         None,
-        f"{VARIABLE} is {origin!r}: a signed URL there gets {_said(response.status_code, body)}, although the same "
+        f"{VARIABLE} is {origin!r}: a signed URL there gets {_shown(response.status_code, body)}, although the same "
         f"object can be read directly; {_advice(response.status_code, response.headers)}",
     )
 
@@ -64,7 +64,7 @@ def _not_tried(origin: str, why: str) -> str:
     return f"{VARIABLE} is {origin!r}, and could not be tried from here: {why}; try a signed URL where readers are"
 
 
-def _said(status: int, body: bytes) -> str:
+def _shown(status: int, body: bytes) -> str:
     code = error_code_in(body)
     return f"status {status} ({scrub(code)})" if code else f"status {status}"
 

@@ -21,7 +21,7 @@ MAX_RULES: Final = 1000
 """Most rules of one bucket (https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html)."""
 
 RULE_ID_PREFIX: Final = "file-retention."
-"""How the id of every rule of ours begins; rules with other ids are somebody else's and are kept."""
+"""The prefix of the id of every rule that the storage writes; rules with other ids belong to others and are kept."""
 
 MAX_DAYS: Final = 2**31 - 1
 
@@ -141,7 +141,7 @@ def sweep(storage: Storage, policy: Mapping[str, int], now: datetime, *, dry_run
     """Delete every file of the layout whose type has a limit in ``policy`` and whose last write is that many days of
     24 hours before ``now`` (timezone-aware), or more.
 
-    Works on every storage, needs no rules, and may run as often as one likes. A file that was written again between
+    Works on every storage, needs no rules, and may run at any interval. A file that was written again between
     listing and deleting is kept. A failure of one file stops no other and is in the report. Raises
     ``INVALID_ARGUMENT`` for a bad policy or a ``now`` without timezone, and what ``list`` raises.
     """

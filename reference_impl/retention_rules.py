@@ -31,13 +31,13 @@ class BucketRules:
     ours: tuple[Rule, ...]
     foreign: tuple[Mapping[str, Any], ...]
     settings: Mapping[str, str]
-    """What the server keeps beside the rules and would reset unless it is sent back."""
+    """What the server stores next to the rules and would reset unless the storage sends it back."""
 
 
 def lifecycle_configuration(rules: Iterable[Rule], foreign: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Return the configuration that ``PutBucketLifecycleConfiguration`` takes: foreign rules first, then ours.
 
-    Every rule selects by ``Filter``: S3 refuses one that has a ``Prefix`` of its own beside it, and a configuration
+    Every rule selects by ``Filter``: S3 refuses a rule that also has its own ``Prefix``, and a configuration
     that mixes both forms, so foreign rules of the old form are written in the new one, which means the same.
     """
     made = [
@@ -68,7 +68,7 @@ def read_rules(client: S3Client, bucket: str) -> BucketRules:
 def apply_rules(client: S3Client, bucket: str, rules: Sequence[Rule]) -> BucketRules:
     """Make ``rules`` our rules of ``bucket``, keep everybody else's, and return what the bucket then says it has.
 
-    Rules of ours that are not among ``rules`` go; with no rules all of ours go. S3 takes the rules only as a whole and
+    Our rules that are not in ``rules`` are removed; with no rules all of ours are. S3 sets all rules at once and
     knows no condition, so two who change them at once may undo each other: that shows when they are read back, as
     ``CONFLICT``. Errors besides: those of :func:`read_rules`, ``INVALID_ARGUMENT`` for more than 1000 rules together.
     """
@@ -136,7 +136,7 @@ def _is_ours(rule: Mapping[str, Any]) -> bool:
 
 
 def _as_rule(rule: Mapping[str, Any]) -> Rule:
-    """Read one of our rules; one that is not as we write them gets 0 days, which no rule of ours has."""
+    """Read one of our rules; one that somebody has changed gets 0 days, which none of our rules has."""
     filtered = _in_filter_form(rule)
     plain = set(filtered["Filter"]) <= {"Prefix"} and filtered.get("Status") == "Enabled"
     days = rule.get("Expiration", {}).get("Days", 0)

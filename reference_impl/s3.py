@@ -151,7 +151,7 @@ class S3Storage:
         )
 
     def _require_bucket(self, operation: str) -> None:
-        """Tell a missing bucket from a missing key, which HEAD answers alike; asked until the bucket was seen once."""
+        """Distinguish a missing bucket from a missing key, as HEAD does not; asks until the bucket was seen once."""
         if self._bucket_seen:
             return
         try:

@@ -1,4 +1,4 @@
-"""How the S3 client is built: signature, addressing, checksums, timeouts, retries, credentials; and what it hides."""
+"""Builds the S3 client: signature, addressing, checksums, timeouts, retries, credentials; and lists its secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
 TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
 ROLE_ARN: Final = "AWS_ROLE_ARN"
-"""What EKS sets in a pod whose service account has a role."""
+"""The variables that EKS sets in a pod whose service account has a role."""
 MAX_CONNECTIONS: Final = 32
 ASKS_FIRST_FROM: Final = 1024 * 1024
 """Bytes of a body from which the server is asked before it is sent (``Expect: 100-continue``)."""
@@ -68,11 +68,11 @@ def make_client(
     say. ``retries`` rules how long a request is tried again, whatever the SDK would do. A redirect is never followed.
 
     Raises ``INVALID_CREDENTIALS`` where a web identity lacks its variables or its token file, and where the SDK's chain
-    is told a profile that is not there.
+    names a profile that does not exist.
     """
     if (access_key is None) != (secret_key is None):
         raise ValueError("access_key and secret_key go together: give both or neither")
-    # A profile has no say where it is known who signs; one that is missing would fail even so.
+    # A profile has no effect if the credentials are known; a missing one would fail nevertheless.
     core = _core_session(profiles=not web_identity_only and access_key is None)
     if web_identity_only:
         _require_web_identity()

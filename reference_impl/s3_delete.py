@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OPERATION: Final = "delete_files"
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
+"""The characters that XML 1.0 cannot represent, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,8 +77,8 @@ def _hint(result: DeleteResult, unknown: dict[str, StorageError]) -> str:
     parts = [f"{len(result.deleted)} deleted"]
     if result.failed:
         by_code = Counter(failure.backend_code or failure.code.value for failure in result.failed)
-        told = ", ".join(f"{code} ×{count}" for code, count in by_code.most_common())
-        parts.append(f"{len(result.failed)} refused ({told})")
+        counts = ", ".join(f"{code} ×{count}" for code, count in by_code.most_common())
+        parts.append(f"{len(result.failed)} refused ({counts})")
     if result.unknown:
         why = " / ".join(dict.fromkeys(unknown[key].hint for key in result.unknown))
         parts.append(f"{len(result.unknown)} unknown ({scrub(why)}), which may be deleted again safely")

@@ -122,9 +122,9 @@ def get(client: S3Client, bucket: str, key: str, operation: str, secrets: Callab
     """Ask for an object and return its unread body; ``INTEGRITY`` where no answer says where its body ends."""
     for _ in range(MAX_DOWNLOADS):
         response = guarded(operation, key, lambda: client.get_object(Bucket=bucket, Key=key), secrets=secrets)
-        # Without either of these the end of the connection is the end of the body, wherever it breaks.
-        told: Mapping[str, Any] = response
-        if "ContentLength" in told or "transfer-encoding" in told["ResponseMetadata"]["HTTPHeaders"]:
+        # Without either of these headers the end of the connection ends the body, even if the connection broke.
+        fields: Mapping[str, Any] = response
+        if "ContentLength" in fields or "transfer-encoding" in fields["ResponseMetadata"]["HTTPHeaders"]:
             return CheckedBody(client, bucket, key, response, operation, secrets)
         response["Body"].close()
     raise StorageError(

@@ -26,7 +26,7 @@ MOST_SKEW_S: Final = 900.0
 """Seconds that the clocks of client and server may be apart
 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, RequestTimeTooSkewed)."""
 
-MAX_SAID: Final = 200
+MAX_QUOTED: Final = 200
 """Most characters of a server's own message that a hint quotes."""
 
 PERMISSION: Final[dict[str, str]] = {
@@ -100,7 +100,7 @@ _CODES: Final[dict[ErrorCode, tuple[str, ...]]] = {
 }
 _BY_CODE: Final = {code: ours for ours, codes in _CODES.items() for code in codes}
 
-# Asked only where the code says nothing: HEAD answers carry no body, so the SDK reports the bare status as the code.
+# Used only if the code is no error code: HEAD responses have no body, so the SDK reports the bare status as the code.
 _BY_STATUS: Final[dict[int, ErrorCode]] = {
     401: ErrorCode.INVALID_CREDENTIALS,
     403: ErrorCode.ACCESS_DENIED,
@@ -163,11 +163,11 @@ _TELLTALE: Final = re.compile(
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return ``text`` cut to ``MAX_SAID`` characters, with signatures, key ids and every one of ``secrets`` masked."""
+    """Return ``text`` cut to ``MAX_QUOTED`` characters, with signatures, key ids and all ``secrets`` masked."""
     for secret in sorted({secret for secret in secrets if secret}, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = _TELLTALE.sub(lambda match: f"{match['name']}{match['is']}***" if match["name"] else "***", text)
-    return text if len(text) <= MAX_SAID else text[:MAX_SAID] + "…"
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "…"
 
 
 def code_of(backend_code: str, status: int | None) -> ErrorCode:
@@ -198,7 +198,7 @@ def translate(
 ) -> StorageError:
     """Return the :class:`StorageError` that ``operation`` raises for an exception of the SDK or of the transport.
 
-    ``secrets`` gives values that must never be shown; it is only asked where the server's own words are quoted.
+    ``secrets`` gives values that must never be shown; it is called only if the server's own words are quoted.
     """
     if isinstance(error, StorageError):
         return error

@@ -2,7 +2,7 @@
 
 The SDK's rules differ from release to release, and the newest wait some tenths of a second in all, in which no server
 restarts. Here a request is repeated with full jitter (a random wait up to a bound that doubles) until a time is over.
-Every request of the storage is safe to repeat; what a repeated one may find is told in :mod:`api`.
+Every request of the storage is safe to repeat; :mod:`api` describes what a repeated one may find.
 """
 
 from __future__ import annotations
@@ -124,13 +124,13 @@ def _asked_wait(response: tuple[Any, Mapping[str, Any]] | None) -> float:
     if response is None:
         return 0.0
     headers = response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    told = str(headers.get("x-amz-retry-after", ""))
-    if told.isascii() and told.isdigit() and len(told) <= 12:
-        return int(told) / 1000
-    told = str(headers.get("retry-after", ""))
-    if told.isascii() and told.isdigit() and len(told) <= 9:
-        return float(told)
+    value = str(headers.get("x-amz-retry-after", ""))
+    if value.isascii() and value.isdigit() and len(value) <= 12:
+        return int(value) / 1000
+    value = str(headers.get("retry-after", ""))
+    if value.isascii() and value.isdigit() and len(value) <= 9:
+        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return 0.0

@@ -101,7 +101,7 @@ class Uploader:
                 del part
             response = self._complete(key, upload_id, parts)
         except BaseException:
-            # What went wrong is what the caller must hear of, whatever becomes of the clean-up.
+            # The caller must get the first error, even if the cleanup fails as well.
             with contextlib.suppress(Exception):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             raise
@@ -148,7 +148,7 @@ class Uploader:
     def _stat_of_joined(self, key: str, size: int, content_type: str, response: Mapping[str, Any]) -> ObjectStat:
         etag = plain_etag(response.get("ETag"))
         modified = _date_of(response["ResponseMetadata"])
-        # A joined object bears the time at which its upload began, which only the object itself can tell.
+        # A joined object has the time at which its upload began, which only a request for the object returns.
         found = self._head(key)
         if found is not None and plain_etag(found.get("ETag")) == etag:
             with contextlib.suppress(LookupError, AttributeError, ArithmeticError, ValueError):
@@ -179,10 +179,10 @@ def _joined_etag(parts: Iterable[CompletedPartTypeDef]) -> str | None:
 
 def _date_of(metadata: Mapping[str, Any]) -> datetime:
     try:
-        told: str = metadata["HTTPHeaders"]["date"]
-        if not told.endswith("GMT"):
-            raise ValueError(told)
-        return parsedate_to_datetime(told).astimezone(UTC)
+        date: str = metadata["HTTPHeaders"]["date"]
+        if not date.endswith("GMT"):
+            raise ValueError(date)
+        return parsedate_to_datetime(date).astimezone(UTC)
     except (KeyError, ValueError, TypeError, OverflowError):
         return datetime.now(UTC).replace(microsecond=0)
 

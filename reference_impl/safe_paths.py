@@ -29,7 +29,7 @@ MAX_SEGMENT_BYTES: Final = 255
 Segments = tuple[bytes, ...]
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Not blocking, so that a named pipe planted at a key is recognised instead of waited for.
+# Not blocking, so that a named pipe at the path of a key is recognised instead of waited for.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _CODES: Final = {

@@ -57,7 +57,7 @@ SECRET: Final = frozenset({ACCESS_KEY_ID, SECRET_ACCESS_KEY, LOCAL_URL_SECRET})
 
 DEFAULT_LOCAL_ROOT: Final = Path("/usr/src/app/cache")
 DEFAULT_REGION: Final = "us-east-1"
-"""Used only with an endpoint of one's own: such servers mostly do not care, and sign for this one if nothing is set."""
+"""Used only with an endpoint: most such servers ignore the region, and requests are signed for this one by default."""
 
 _FAMILIES: Final = ("AP_S3_", "AP_LOCAL_", "AP_FILE_")
 _ALIKE: Final = 0.8

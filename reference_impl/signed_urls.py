@@ -220,7 +220,7 @@ def _answer_to(error: StorageError, grant: Grant) -> UrlResponse:
 
 
 def _config(storage: LocalStorage, limits: ServerLimits, *, patience_s: int) -> uvicorn.Config:
-    # h11 hands paths on untouched. No access log: the addresses in it would be live credentials.
+    # h11 passes paths on unchanged. No access log: the URLs in it would be valid credentials.
     return uvicorn.Config(
         create_app(storage, max_upload_bytes=limits.upload_bytes),
         http=bounded_protocol(limits),
@@ -246,8 +246,8 @@ def serve(
     """Serve the signed URLs of ``storage`` on ``host:port`` until interrupted (SIGINT, SIGTERM).
 
     ``storage`` needs ``base_url`` and ``secret``; URLs that any process signs with the same two are honoured.
-    ``limits`` bound what clients may take. ``listening`` is called once the address is ours. Raises ``UNSUPPORTED``
-    without base_url or secret and ``OSError`` where the address cannot be had.
+    ``limits`` bound what clients may take. ``listening`` is called once the server listens. Raises ``UNSUPPORTED``
+    without base_url or secret and ``OSError`` if the server cannot listen on the address.
     """
     config = _config(storage, limits, patience_s=30)
     with (

@@ -117,7 +117,7 @@ class UrlSigner:
         # Every parameter is signed, known or not: one that was added is refused like one that was changed.
         if not hmac.compare_digest(given, self._signature(method, key, fields).encode()):
             raise _mismatch()
-        # Only now is any of it known to be ours, so only now is it told how the period stands.
+        # The signature is now known to be right, so the response may say that the URL is not yet valid or has expired.
         now = time.time()
         if date - now > MAX_CLOCK_SKEW_S:
             raise UrlRejected("AccessDenied", "Request is not valid yet")
