@@ -114,7 +114,7 @@ def test_a_good_endpoint_passes_with_summary_report_and_page(tmp_path: Path, bas
     assert not leaks
 
 
-def test_a_regression_fails_the_job_and_is_told_first(tmp_path: Path, baseline: str) -> None:
+def test_a_regression_fails_the_job_and_is_reported_first(tmp_path: Path, baseline: str) -> None:
     with server("get-missing-gives-empty-200") as bad:
         inputs = {"endpoint": bad.url, "mode": "quick", "arguments": FEW, "baseline": "baseline.toml"}
         outcome = act(tmp_path, {**inputs, "artifact": "endpoint-report"}, baseline=baseline)
@@ -127,7 +127,7 @@ def test_a_regression_fails_the_job_and_is_told_first(tmp_path: Path, baseline: 
 
 
 @pytest.mark.parametrize("public", ["", "false"])
-def test_an_attack_that_nobody_knows_is_shown_in_private_only(tmp_path: Path, public: str) -> None:
+def test_an_undisclosed_attack_is_shown_in_private_only(tmp_path: Path, public: str) -> None:
     few = {"mode": "quick", "arguments": "--clause URL-017 --seed 1", "public": public}
     with server("serves-without-a-signature") as bad:
         outcome = act(tmp_path, {"endpoint": bad.url, **few})

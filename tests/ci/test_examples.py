@@ -54,7 +54,7 @@ def test_the_storage_class_is_judged_by_pytest_alone_and_passes_its_gate(tmp_pat
     assert main(gate) == 0
 
 
-def test_the_clauses_see_what_the_storage_class_is_made_to_do_wrong(tmp_path: Path) -> None:
+def test_the_clauses_notice_a_fault_of_the_storage_class(tmp_path: Path) -> None:
     folder = example("sqlite_storage", tmp_path / "sqlite")
     storage = folder / "src" / "sqlite_storage" / "storage.py"
     good = storage.read_text("utf-8")

@@ -59,7 +59,7 @@ def test_the_index_names_each_script_once() -> None:
     assert sorted(re.findall(r"^\| \[[^\]]+\]\(([^)]+)\.sh\) \|", index, re.MULTILINE)) == names(SCRIPTS)
 
 
-def test_the_check_of_the_form_sees_what_is_missing() -> None:
+def test_the_check_of_the_form_notices_what_is_missing() -> None:
     whole = SCRIPTS[0].read_text(encoding="utf-8")
     broken = {
         "# Matters: ": "# Other: ",

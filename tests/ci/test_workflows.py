@@ -51,7 +51,7 @@ def test_an_audit_of_their_security_finds_nothing() -> None:
 
 
 @each_workflow
-def test_a_workflow_has_least_permissions_and_every_job_an_end(path: Path) -> None:
+def test_a_workflow_has_minimal_permissions_and_every_job_a_timeout(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {"contents": "read"}
     assert "concurrency" in workflow
@@ -60,12 +60,12 @@ def test_a_workflow_has_least_permissions_and_every_job_an_end(path: Path) -> No
 
 
 @each_workflow
-def test_a_shell_is_handed_values_by_the_environment_alone(path: Path) -> None:
+def test_a_shell_gets_values_from_the_environment_only(path: Path) -> None:
     steps = [step for job in load(path)["jobs"].values() for step in job.get("steps", [])]
     assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
 
 
-def test_our_action_hands_its_shell_values_by_the_environment_alone() -> None:
+def test_our_action_passes_values_to_its_shell_by_the_environment_only() -> None:
     action = load(ROOT / "action.yml")
     assert not [step["name"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")]
     assert all(entry["description"] for entry in [*action["inputs"].values(), *action["outputs"].values()])
@@ -86,7 +86,7 @@ def test_a_night_has_a_job_for_each_provider_and_each_service() -> None:
     assert set(plan["containers"]) <= set(plan["started"])
 
 
-def test_what_a_night_lacks_is_told_by_name_and_costs_no_other_provider(
+def test_a_missing_report_of_a_night_is_named_and_affects_no_other_provider(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "moto.jsonl", section({"KEY-001": "conforms"}, provider="moto"))
@@ -98,9 +98,9 @@ def test_what_a_night_lacks_is_told_by_name_and_costs_no_other_provider(
     monkeypatch.setenv("LIVE", '[{"provider": "aws"}]')
     assert nightly_merge.main(str(tmp_path), str(merged)) == 3
     assert [found.provider for found in read(merged)] == ["aws", "moto"]
-    told = summary.read_text("utf-8")
-    assert "- garage: its job left no report" in told
-    assert "- minio: " in told
+    text = summary.read_text("utf-8")
+    assert "- garage: its job left no report" in text
+    assert "- minio: " in text
     monkeypatch.setenv("STARTED", '["moto"]')
     assert nightly_merge.main(str(tmp_path), str(merged)) == 0
 

@@ -99,7 +99,7 @@ def test_what_others_may_read_withholds_an_attack_and_nothing_else(tmp_path: Pat
     assert section.verdicts() == {"URL-017": "deviates"}
 
 
-def test_a_storage_of_ones_own_fails_by_promise_example_and_source_and_again_with_lf(tmp_path: Path) -> None:
+def test_a_users_own_storage_fails_with_promise_example_and_source_and_again_with_lf(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(STORAGE)
     judged = ("--conformance-storage=mine:make", "-k", "RT-001 or KEY-001", "--conformance-profile=core")
     done = clauses(tmp_path, *judged)
@@ -163,7 +163,7 @@ def test_a_wrong_option_is_a_usage_error_in_one_line(tmp_path: Path, option: str
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_report_that_cannot_be_written_is_told_and_no_success(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     done = clauses(tmp_path, "-k", "KEY-001", "--conformance-report=/dev/full")
     assert "--conformance-report /dev/full: No space left on device" in done.stdout
     assert done.returncode == 3
@@ -209,7 +209,7 @@ def test_no_option_collides_with_one_of_a_project(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_option_bears_the_name_of_the_plugin() -> None:
+def test_every_option_begins_with_the_name_of_the_plugin() -> None:
     parser = pytest.Parser(_ispytest=True)
     pytest_plugin.pytest_addoption(parser)
     options = [option for group in parser._groups for option in group.options]
@@ -220,7 +220,7 @@ def test_every_option_bears_the_name_of_the_plugin() -> None:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
-def test_what_is_left_is_told_with_the_command_that_removes_it(tmp_path: Path, workers: tuple[str, ...]) -> None:
+def test_leftovers_are_reported_with_the_command_that_removes_them(tmp_path: Path, workers: tuple[str, ...]) -> None:
     with Exemplar() as server:
 
         def answer(request: Request) -> Response:

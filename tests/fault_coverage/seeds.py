@@ -84,8 +84,8 @@ def alarms_of(store: str, seed: int, mode: Mode, clauses: Sequence[str]) -> Iter
 def _said(judgement: Judgement) -> str:
     seen = judgement.observation
     example = f"; {judgement.evidence.example}" if judgement.evidence else ""
-    told = f"promised {seen.promised}; observed {seen.observed}" if seen else ""
-    return "; ".join(filter(None, (judgement.reason, told))) + example
+    observation = f"promised {seen.promised}; observed {seen.observed}" if seen else ""
+    return "; ".join(filter(None, (judgement.reason, observation))) + example
 
 
 def _parser() -> argparse.ArgumentParser:

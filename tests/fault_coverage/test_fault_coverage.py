@@ -46,7 +46,7 @@ def test_a_table_of_kills_holds() -> None:
     assert (found.survivors(), found.toothless(), found.failed_proofs(), found.false_alarms()) == ([], [], [], [])
 
 
-def test_a_fault_that_nobody_notices_survives() -> None:
+def test_a_fault_that_no_clause_notices_survives() -> None:
     first, *others = killed()
     found = table(trial(first.fault), *others)
     assert found.survivors() == [first.fault]

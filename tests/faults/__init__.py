@@ -1,7 +1,7 @@
-"""Deliberately wrong stores: what every clause must be able to tell from a good one.
+"""Deliberately wrong stores, which every clause must distinguish from a good one.
 
 An exemplary S3 server (``tests/exemplar/``) keeps the whole contract in memory. A fault stands
-between it and the client and breaks one thing. Modules are found by name, nothing is listed by hand.
+between it and the client and breaks one thing. Modules are found by name, without a list.
 
 A fault of an S3 server, in any module ``s3/<family>.py``::
 
@@ -25,7 +25,7 @@ What a behaviour may use:
   that goes on with ``trusted`` asks ``authentic`` first, unless the missing check *is* the fault.
 * ``forward.memory`` and ``forward.lock``: state of one running server.
 * ``Response``: ``with_header``, ``with_body``; ``cut_after=n``, ``hang_up=True`` and ``junk_after=b"…"`` misbehave on
-  the wire. ``wants_truncated=True`` in the decorator also hands in requests whose body broke off.
+  the wire. ``wants_truncated=True`` in the decorator also passes on requests whose body broke off.
 
 Bodies may be ``aws-chunked``: ``payload.open_body(request, None)`` gives the plain request.
 Serve it with ``with FaultyServer(ALL_FAULTS["get-loses-last-byte"]) as server: server.url``, on top of a real endpoint

@@ -1,4 +1,4 @@
-"""Finds the modules of faults: every kind is a package of its own, and nothing is listed by hand."""
+"""Finds the modules of faults: each kind is a separate package, and no list needs maintenance."""
 
 from __future__ import annotations
 

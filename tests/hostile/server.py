@@ -46,8 +46,14 @@ class Turn:
 
     def respond(self, status: int, body: bytes = b"", *headers: str, length: str | None = None) -> None:
         """Send a response; ``length`` is what it says of itself, '' for nothing."""
-        told = str(len(body)) if length is None else length
-        lines = [f"HTTP/1.1 {status} Whatever", *headers, *([f"Content-Length: {told}"] if told else []), "", ""]
+        announced = str(len(body)) if length is None else length
+        lines = [
+            f"HTTP/1.1 {status} Whatever",
+            *headers,
+            *([f"Content-Length: {announced}"] if announced else []),
+            "",
+            "",
+        ]
         self.send("\r\n".join(lines).encode("latin-1") + (b"" if self.request.method == "HEAD" else body))
 
     def pause(self, seconds: float) -> None:

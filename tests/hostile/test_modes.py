@@ -112,7 +112,7 @@ def test_a_server_that_is_hostile_from_the_start_cannot_be_judged(driver: Driver
 
 
 @named(TURNING)
-def test_a_server_that_turns_hostile_is_an_error_and_no_deviation(driver: Driver, mode: Mode) -> None:
+def test_a_server_that_becomes_hostile_is_an_error_and_no_deviation(driver: Driver, mode: Mode) -> None:
     result = run_against(driver, mode)
     assert set(verdicts(result)) <= {"conforms", "error", "inconclusive"}
     assert verdicts(result)["error"] > 0

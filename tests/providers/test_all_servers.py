@@ -30,7 +30,7 @@ def test_twenty_backends_start_without_an_account_or_an_image() -> None:
 
 
 @pytest.mark.parametrize("provider_id", SERVERS)
-def test_an_installed_server_starts_and_tells_its_version(state: Path, provider_id: str) -> None:
+def test_an_installed_server_starts_and_reports_its_version(state: Path, provider_id: str) -> None:
     launch = SERVERS[provider_id]
     assert launch.environment is not None
     if not launch.environment.built:
@@ -68,7 +68,7 @@ def test_a_server_that_cannot_serve_https_says_why() -> None:
                 launch.over_https()
 
 
-def test_servers_that_check_signatures_refuse_a_stranger(state: Path) -> None:
+def test_servers_that_check_signatures_refuse_foreign_credentials(state: Path) -> None:
     launch = SERVERS["versitygw"]
     assert launch.environment is not None
     if not launch.environment.built:

@@ -70,11 +70,11 @@ class InAContainer:
         (InAContainer(b"no such file", code=127, labels={}), "example/none:1 (sha256:0123456789)"),
     ],
 )
-def test_where_the_server_says_no_version_its_image_does(inside: InAContainer, version: str) -> None:
+def test_without_a_version_of_the_server_the_version_is_that_of_its_image(inside: InAContainer, version: str) -> None:
     assert replace(launch(), version_command=("minio", "--version"))._version(inside) == version
 
 
-def test_an_image_by_digest_needs_no_id_beside_it() -> None:
+def test_an_image_by_digest_needs_no_additional_id() -> None:
     pinned = replace(launch(), image=Image(name="example/none", tag="1", digest="sha256:ab"))
     assert pinned._version(InAContainer(b"")) == "example/none:1@sha256:ab"
 

@@ -150,7 +150,7 @@ def test_a_program_declared_in_toml_is_started_and_answers(tmp_path: Path, state
         assert isinstance(running.target, S3Endpoint)
 
 
-def test_known_deviations_lie_beside_the_file_that_names_them_or_with_the_built_in_providers(tmp_path: Path) -> None:
+def test_known_deviations_are_next_to_the_provider_file_or_with_the_built_in_providers(tmp_path: Path) -> None:
     known = file(tmp_path, "known.toml", "")
     path = file(tmp_path, "a.toml", 'id = "a"\ntitle = "T"\nendpoint = "x"\nexpectations = "known.toml"')
     assert expectations.of(discover([path])["a"]) == known
@@ -160,7 +160,7 @@ def test_known_deviations_lie_beside_the_file_that_names_them_or_with_the_built_
     assert expectations.of(discover()["local_disk"]) is None
 
 
-def test_a_program_that_is_not_there_is_told_before_the_start(tmp_path: Path) -> None:
+def test_a_missing_program_is_reported_before_the_start(tmp_path: Path) -> None:
     path = file(tmp_path, "a.toml", 'id = "a"\ntitle = "T"\ncommand = ["no-such-program"]')
     provider = discover([path])["a"]
     assert "no-such-program is not on the PATH" in provider.availability().missing

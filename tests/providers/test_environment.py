@@ -85,7 +85,7 @@ def test_a_build_whose_program_has_gone_is_built_again(cache: Path) -> None:
     assert thing.program("tool").exists()
 
 
-def test_a_failed_build_tells_the_end_of_its_log_and_keeps_it(cache: Path, state: Path) -> None:
+def test_a_failed_build_shows_the_end_of_its_log_and_keeps_it(cache: Path, state: Path) -> None:
     thing = environment("seq 1 100; echo no such package; exit 7")
     with pytest.raises(LaunchError, match=r"installation failed \(exit 7\)") as caught:
         thing.install(lambda line: None)
@@ -153,7 +153,7 @@ def test_two_at_once_build_it_once(cache: Path) -> None:
     assert thing.built
 
 
-def test_a_slow_recipe_is_not_ready_until_installed_and_tells_the_command(cache: Path) -> None:
+def test_a_slow_recipe_is_not_ready_until_installed_and_names_the_command(cache: Path) -> None:
     thing = environment('touch "$PREFIX/tool"', slow=True)
     assert not thing.availability().ready
     assert thing.availability().how.startswith("run: conformance install thing ")
@@ -161,7 +161,7 @@ def test_a_slow_recipe_is_not_ready_until_installed_and_tells_the_command(cache:
     assert thing.availability() == Availability(ready=True)
 
 
-def test_a_program_of_the_path_is_taken_instead(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_on_the_path_is_used_instead(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "tool"
     program.parent.mkdir()
     program.touch(mode=0o755)
@@ -176,7 +176,7 @@ def test_a_missing_program_names_the_command_that_installs_it(cache: Path) -> No
         environment("true").program("tool")
 
 
-def test_a_real_venv_is_made_apart_from_ours(cache: Path) -> None:
+def test_a_real_venv_is_separate_from_the_suites_own(cache: Path) -> None:
     thing = Environment(name="venv", title="Venv", recipe=PyPI(requirements=("pip",)), checks=("python",))
     thing.install(lambda line: None)
     said = subprocess.run(

@@ -80,7 +80,7 @@ def test_a_server_that_dies_at_the_start_is_reported_with_its_exit_code_and_log(
 
 
 @pytest.mark.parametrize(("mode", "says"), [("silent", "timed out"), ("unhealthy", "status 503")])
-def test_a_server_that_never_gets_ready_is_ended_at_the_deadline_and_the_reason_is_told(
+def test_a_server_that_never_gets_ready_is_ended_at_the_deadline_with_the_reason(
     state: Path, mode: str, says: str
 ) -> None:
     with pytest.raises(LaunchError, match=f"not ready after 3 s .*{says}"), tiny(mode, deadline_s=3.0).start(ignore):

@@ -41,9 +41,7 @@ def test_recipes_together_are_as_slow_and_as_bound_as_their_parts(tmp_path: Path
     assert both.program(tmp_path, "thing") == tmp_path / "bin" / "thing"
 
 
-def test_what_only_waits_to_be_installed_is_told_from_what_cannot_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installable_providers_are_distinguished_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
     environment = Environment(name="thing", title="Thing", recipe=ABSENT, checks=("frobnicate",))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
@@ -71,7 +69,7 @@ def test_what_only_waits_to_be_installed_is_told_from_what_cannot_be(
         (Npm(packages=("p@1",)), None, "install Node.js 20 or newer, npm with it (https://nodejs.org)"),
     ],
 )
-def test_who_lacks_a_tool_is_told_all_that_is_to_be_done(
+def test_a_missing_tool_is_reported_with_every_step_to_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, on_path: str | None, how: str
 ) -> None:
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))

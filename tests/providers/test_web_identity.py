@@ -56,7 +56,7 @@ def test_other_services_do_not_take_a_role_of_amazon(pod: IdentityService) -> No
     assert not launch.availability().ready
 
 
-def test_a_role_that_is_not_lent_is_an_error_that_says_where_to_look(
+def test_a_role_that_cannot_be_assumed_is_an_error_that_says_what_to_check(
     pod: IdentityService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "no-such-file"))

@@ -173,10 +173,10 @@ def a_page_of_one_common_prefix(session: Session, p: str) -> HttpResponse:
 )
 def the_page_behind_a_common_prefix(session: Session, p: str) -> HttpResponse:
     put_all(session, p, FOLDER)
-    asked = {"prefix": p + "folder/", "delimiter": "/", "max_keys": "1"}
-    root = listed(session, **asked).xml()
+    parameters = {"prefix": p + "folder/", "delimiter": "/", "max_keys": "1"}
+    root = listed(session, **parameters).xml()
     assert root is not None
-    return listed(session, **asked, continuation_token=root.findtext("NextContinuationToken") or "")
+    return listed(session, **parameters, continuation_token=root.findtext("NextContinuationToken") or "")
 
 
 @fact(

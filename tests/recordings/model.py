@@ -16,7 +16,7 @@ from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 
-Ask = Callable[[Session, str], HttpResponse]
+SendRequest = Callable[[Session, str], HttpResponse]
 """Makes the recorded request below a prefix that nobody else uses, and returns the answer that was recorded."""
 
 Shape = Callable[[Request], bool]
@@ -48,7 +48,7 @@ class Fact:
     status: int | None
     code: str
     clauses: tuple[str, ...]
-    ask: Ask
+    send: SendRequest
     shape: Shape
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,13 +70,13 @@ def fact(
     file: str = "main",
     on: str = "2026-02-21",
     fields: Mapping[str, str] | None = None,
-) -> Callable[[Ask], Ask]:
+) -> Callable[[SendRequest], SendRequest]:
     """Register the decorated request with what Amazon S3 answered it."""
 
-    def register(ask: Ask) -> Ask:
+    def register(send: SendRequest) -> SendRequest:
         _facts.append(
             Fact(
-                name=getattr(ask, "__name__", step),
+                name=getattr(send, "__name__", step),
                 file=FILES[file],
                 test=test,
                 step=step,
@@ -84,12 +84,12 @@ def fact(
                 status=status,
                 code=code,
                 clauses=clauses,
-                ask=ask,
+                send=send,
                 shape=shape,
                 fields=fields or {},
             )
         )
-        return ask
+        return send
 
     return register
 

@@ -80,8 +80,8 @@ for _algorithm, _size in (("CRC32", 4), ("CRC32C", 4), ("SHA1", 20), ("SHA256", 
     _checksum(_algorithm, _size)
 
 
-def _range(step: str, asked: str, status: int, body: str, content_range: str) -> None:
-    fields = {"body": body, "@Content-Range": content_range} if status < 400 else {"RangeRequested": asked}
+def _range(step: str, requested: str, status: int, body: str, content_range: str) -> None:
+    fields = {"body": body, "@Content-Range": content_range} if status < 400 else {"RangeRequested": requested}
 
     @fact(
         "TestS3ObjectCRUD::test_get_object_range",
@@ -96,7 +96,7 @@ def _range(step: str, asked: str, status: int, body: str, content_range: str) ->
     )
     def a_range_of_ten_bytes(session: Session, p: str) -> HttpResponse:
         session.wire.put(p + "k", TEN)
-        return session.wire.get(p + "k", (("Range", asked),))
+        return session.wire.get(p + "k", (("Range", requested),))
 
 
 _range("get-0-8", "bytes=0-8", 206, "012345678", "bytes 0-8/10")

@@ -44,7 +44,7 @@ def _name(value: Any) -> str:
 @pytest.mark.parametrize("fact", facts(), ids=_name)
 def test_the_exemplary_server_answers_as_amazon_s3_did(fact: Fact, exemplar: Session) -> None:
     prefix = exemplar.fresh_prefix()
-    answer = fact.ask(exemplar, prefix)
+    answer = fact.send(exemplar, prefix)
     assert fact.is_answered_by(answer.status, answer.code), answer.summary
     assert {name: field_of(answer, name, prefix) for name in fact.fields} == fact.fields
 

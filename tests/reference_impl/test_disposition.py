@@ -32,17 +32,17 @@ def read_back(header: str) -> tuple[str | None, str | None]:
 @example(name="\U0001f600" * 300 + ".pdf")
 def test_any_name_gives_one_well_formed_value_with_that_name(name: str) -> None:
     fallback, exact = read_back(attachment(name))
-    told = exact if exact is not None else fallback
+    decoded = exact if exact is not None else fallback
     harmless = "".join("_" if re.match("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", char) else char for char in name)
     if not name:
-        assert told is None
+        assert decoded is None
     elif len(name) <= MAX_NAME_CHARS:
-        assert told == harmless
+        assert decoded == harmless
         assert len(fallback or "") == len(name)
     else:
-        assert told is not None
-        assert len(told) == MAX_NAME_CHARS
-        assert told[:200] == harmless[:200]
+        assert decoded is not None
+        assert len(decoded) == MAX_NAME_CHARS
+        assert decoded[:200] == harmless[:200]
 
 
 @pytest.mark.parametrize(

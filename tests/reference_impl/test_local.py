@@ -295,7 +295,7 @@ def test_names_that_are_no_key_are_passed_over_in_the_listing(storage: LocalStor
     assert not storage.exists("pipe")
 
 
-def test_the_listing_is_lazy_and_outlives_deletion_under_its_feet(storage: LocalStorage) -> None:
+def test_the_listing_is_lazy_and_survives_concurrent_deletion(storage: LocalStorage) -> None:
     keys = [f"d{folder}/{name}" for folder in range(5) for name in range(5)]
     for key in keys:
         storage.upload(key, b"")

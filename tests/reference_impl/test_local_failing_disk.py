@@ -57,7 +57,7 @@ def test_an_error_of_the_stream_is_heard_though_the_clean_up_fails(tmp_path: Pat
 @pytest.mark.parametrize(
     ("number", "code"), [(errno.EIO, ErrorCode.UNKNOWN), (errno.ENOSPC, ErrorCode.NO_SPACE)], ids=["EIO", "ENOSPC"]
 )
-def test_a_folder_that_cannot_be_synced_is_told_with_what_is_known(
+def test_a_folder_that_cannot_be_synced_is_reported_with_the_known_state(
     tmp_path: Path, number: int, code: ErrorCode
 ) -> None:
     storage = LocalStorage(tmp_path)

@@ -166,8 +166,8 @@ def test_a_killed_writer_leaves_the_answered_value_or_the_next_one_whole(storage
         answered = int(process.stdout.readline())
         time.sleep(dice.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
-        told = process.stdout.read().split()
-        answered = int(told[-1]) if told else answered
+        lines = process.stdout.read().split()
+        answered = int(lines[-1]) if lines else answered
         process.wait()
         process.stdout.close()
         value = storage.download("project/p/FILE/k")

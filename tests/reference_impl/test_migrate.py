@@ -172,7 +172,7 @@ def test_a_source_that_is_overwritten_while_it_is_sent_is_sent_again(local: Loca
     assert held(bucket.storage) == {KEYS[0]: b"later"}
 
 
-def test_a_source_that_never_rests_is_a_failure_and_is_never_removed(local: LocalStorage, bucket: Bucket) -> None:
+def test_a_source_that_keeps_changing_is_a_failure_and_is_never_removed(local: LocalStorage, bucket: Bucket) -> None:
     fill(local, KEYS[:1])
 
     def always(key: str, body: BinaryIO, *, content_type: str | None = None) -> ObjectStat:
@@ -234,7 +234,7 @@ def test_a_target_that_refuses_everything_is_given_up_and_all_files_are_left(
     assert "access_denied" in (report.stopped or "")
 
 
-def test_a_missing_bucket_is_said_once_and_leaves_every_file(local: LocalStorage, bucket: Bucket) -> None:
+def test_a_missing_bucket_is_reported_once_and_leaves_every_file(local: LocalStorage, bucket: Bucket) -> None:
     fill(local)
     report = migrate(local, S3Storage(bucket.client, "no-such-bucket"), workers=1)
     assert report.left == tuple(sorted(KEYS))
@@ -344,7 +344,7 @@ def answers(keys: list[str], asked: list[str], held: int) -> list[object]:
 
 
 @pytest.mark.parametrize("held", [1, 2, 3, 6, 7, 100])
-def test_an_index_tells_every_key_of_a_sorted_listing_however_much_it_holds(held: int) -> None:
+def test_an_index_finds_every_key_of_a_sorted_listing_of_any_size(held: int) -> None:
     keys = ["a", "a/b", "b", "d", "z", "\ue000", "\U0001f600"]
     asked = ["", "a", "a/a", "a/b", "c", "d", "\ue000", "\U0001f600", "\U0001f601", "\U0001f602"]
     assert answers(keys, asked, held) == [key if key in keys else None for key in asked]

@@ -103,7 +103,7 @@ def test_the_s3_storage_is_a_storage(storage: S3Storage) -> None:
 
 
 @pytest.mark.parametrize("key", HOSTILE)
-def test_a_key_is_kept_to_the_letter_from_put_to_delete(storage: S3Storage, key: str) -> None:
+def test_a_key_stays_exactly_the_same_from_put_to_delete(storage: S3Storage, key: str) -> None:
     storage.upload(key, b"body of it", content_type="text/plain")
     found = storage.stat(key)
     assert (found.key, found.size, found.content_type) == (key, 10, "text/plain")
@@ -125,16 +125,16 @@ def test_a_batch_deletes_a_hostile_key_and_no_other(storage: S3Storage, key: str
     assert storage.exists(key + "2")
 
 
-def test_upload_tells_what_stat_tells_afterwards(storage: S3Storage) -> None:
-    told = storage.upload("k", b"abc", content_type="text/plain")
+def test_upload_returns_what_stat_returns_afterwards(storage: S3Storage) -> None:
+    uploaded = storage.upload("k", b"abc", content_type="text/plain")
     found = storage.stat("k")
-    assert (told.key, told.size, told.etag, told.content_type) == (
+    assert (uploaded.key, uploaded.size, uploaded.etag, uploaded.content_type) == (
         found.key,
         found.size,
         found.etag,
         found.content_type,
     )
-    assert abs(told.last_modified - found.last_modified) <= timedelta(seconds=5)
+    assert abs(uploaded.last_modified - found.last_modified) <= timedelta(seconds=5)
 
 
 class Trickle(io.RawIOBase):
@@ -161,7 +161,7 @@ class Trickle(io.RawIOBase):
 @pytest.mark.parametrize("size", [0, 1, MIN_PART_SIZE - 1, MIN_PART_SIZE, MIN_PART_SIZE + 1, 2 * MIN_PART_SIZE + 7])
 def test_a_stream_is_stored_whole_at_every_part_boundary(storage: S3Storage, size: int, moto_url: str) -> None:
     small = open_at(moto_url, part_size=MIN_PART_SIZE)
-    told = small.upload("big", cast(BinaryIO, Trickle(size)))
+    uploaded = small.upload("big", cast(BinaryIO, Trickle(size)))
     expected = b""
     source = Trickle(size)
     while piece := source.read(min(MIN_PART_SIZE - len(expected) % MIN_PART_SIZE, 10**9)):
@@ -169,9 +169,9 @@ def test_a_stream_is_stored_whole_at_every_part_boundary(storage: S3Storage, siz
     assert storage.download("big") == expected
     found = storage.stat("big")
     # A whole second may begin between what the server notes down and the Date of its answer.
-    assert abs(told.last_modified - found.last_modified) <= timedelta(seconds=1)
-    assert replace(told, last_modified=found.last_modified) == found
-    assert ("-" in (told.etag or "")) is (size > MIN_PART_SIZE)
+    assert abs(uploaded.last_modified - found.last_modified) <= timedelta(seconds=1)
+    assert replace(uploaded, last_modified=found.last_modified) == found
+    assert ("-" in (uploaded.etag or "")) is (size > MIN_PART_SIZE)
 
 
 @pytest.mark.parametrize("fail_at", [0, 1, MIN_PART_SIZE, 2 * MIN_PART_SIZE + 5])
@@ -212,7 +212,7 @@ def test_a_missing_key_is_not_found_by_every_way_to_read(storage: S3Storage) -> 
     assert storage.exists("none") is False
 
 
-def test_a_missing_bucket_is_told_apart_from_a_missing_key(moto_url: str) -> None:
+def test_a_missing_bucket_is_distinguished_from_a_missing_key(moto_url: str) -> None:
     away = S3Storage(open_at(moto_url)._client, "not-made")
     for action in (
         lambda: away.upload("k", b""),
@@ -356,7 +356,7 @@ def test_where_the_sdk_adds_checksums_to_everything_a_batch_still_carries_md5_al
 
 
 @pytest.mark.parametrize(("size", "asks"), [(0, False), (1, False), (1024 * 1024 - 1, False), (1024 * 1024, True)])
-def test_only_before_a_large_body_the_server_is_asked(size: int, asks: bool) -> None:
+def test_only_large_bodies_are_sent_with_expect_100_continue(size: int, asks: bool) -> None:
     with running(lambda request: answer(200, headers={"ETag": '"e"'})) as server:
         open_at(server.url).upload("key", b"x" * size)
     (request,) = server.requests
@@ -419,9 +419,9 @@ def test_refused_keys_reach_the_caller_by_key_and_code_and_the_others_are_delete
     assert caught.result.unknown == ()
 
 
-@pytest.mark.parametrize("told", [[], ["a%20b"], ["other"]])
-def test_a_key_that_the_answer_does_not_name_verbatim_is_unknown(told: list[str]) -> None:
-    with running(lambda request: deleted(["plain", *told])) as stub:
+@pytest.mark.parametrize("named", [[], ["a%20b"], ["other"]])
+def test_a_key_that_the_answer_does_not_name_verbatim_is_unknown(named: list[str]) -> None:
+    with running(lambda request: deleted(["plain", *named])) as stub:
         caught = failing(ErrorCode.UNKNOWN, lambda: open_at(stub.url).delete_files(["a b", "plain"]))
     assert isinstance(caught, DeleteError)
     assert (caught.result.deleted, caught.result.unknown) == (("plain",), ("a b",))
@@ -534,7 +534,7 @@ def test_an_opened_stream_that_is_cut_off_raises_and_keeps_raising(ask: int) -> 
         (error(501, "NotImplemented"), ErrorCode.UNKNOWN),
     ],
 )
-def test_what_the_server_says_becomes_one_of_our_codes_and_no_secret_is_shown(reply: bytes, code: ErrorCode) -> None:
+def test_every_error_of_the_server_becomes_an_error_code_without_secrets(reply: bytes, code: ErrorCode) -> None:
     with running(lambda request: reply) as stub:
         caught = failing(code, lambda: open_at(stub.url).upload("k", b"x"))
     assert (caught.operation, caught.key) == ("upload", "k")
@@ -547,7 +547,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     failing(ErrorCode.UNAVAILABLE, lambda: gone.download("k"))
 
 
-def test_the_bucket_is_asked_for_once_however_many_keys_are_missing() -> None:
+def test_the_bucket_is_checked_once_however_many_keys_are_missing() -> None:
     def respond(request: Request) -> bytes:
         return answer(200) if request.target == f"/{BUCKET}" else answer(404)
 
@@ -559,7 +559,7 @@ def test_the_bucket_is_asked_for_once_however_many_keys_are_missing() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_exists_raises_where_the_server_will_not_say(status: int) -> None:
+def test_exists_raises_if_the_server_refuses(status: int) -> None:
     with running(lambda request: answer(status)) as stub:
         code = ErrorCode.ACCESS_DENIED if status == 403 else ErrorCode.UNAVAILABLE
         failing(code, lambda: open_at(stub.url).exists("k"))
@@ -828,7 +828,7 @@ def test_what_a_web_identity_lacks_is_named(pod: Path, monkeypatch: pytest.Monke
     assert str(pod) in failing(ErrorCode.INVALID_CREDENTIALS, opened).hint
 
 
-def test_a_profile_that_is_not_there_is_named_and_has_no_say_where_keys_are_given(
+def test_a_missing_profile_is_named_and_has_no_effect_if_credentials_are_given(
     pod: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "not-there")
@@ -838,7 +838,7 @@ def test_a_profile_that_is_not_there_is_named_and_has_no_say_where_keys_are_give
     make_client(region="us-east-1", access_key=KEY_ID, secret_key=SECRET)
 
 
-def test_no_credentials_at_all_are_told_as_such(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported_as_missing(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_WEB_IDENTITY_TOKEN_FILE")
     with running(lambda request: served(b"")) as stub:
         storage = S3Storage(make_client(endpoint=stub.url, region="us-east-1"), BUCKET)

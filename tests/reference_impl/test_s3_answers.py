@@ -98,7 +98,7 @@ OPERATIONS: dict[str, Callable[[S3Storage], object]] = {
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_answer_that_is_none_of_the_operation_is_no_success(
+def test_a_response_of_another_kind_is_no_success(
     storage: S3Storage, script: Script, operation: str, stranger: str
 ) -> None:
     script.reply, script.begin = STRANGERS[stranger], None
@@ -124,7 +124,7 @@ def test_a_part_that_is_not_acknowledged_is_not_stored(storage: S3Storage, scrip
         (answer(200, PAGE), ("DeleteObjects", "ListBucketResult", "DeleteResult", "proxy")),
     ],
 )
-def test_it_is_told_what_came_and_what_was_expected(
+def test_the_error_names_the_received_and_the_expected_response(
     storage: S3Storage, script: Script, reply: bytes, parts: tuple[str, ...]
 ) -> None:
     script.reply = reply
@@ -135,7 +135,7 @@ def test_it_is_told_what_came_and_what_was_expected(
         assert part in caught.value.hint
 
 
-def test_a_server_without_batches_is_told_as_such(storage: S3Storage, script: Script) -> None:
+def test_a_server_without_batches_is_reported_as_such(storage: S3Storage, script: Script) -> None:
     script.reply = answer(501, b"<Error><Code>NotImplemented</Code></Error>")
     with pytest.raises(DeleteError, match="no batch delete here") as caught:
         storage.delete_files(["k"])
@@ -164,7 +164,7 @@ def test_a_batch_that_takes_too_long_names_the_variable_for_smaller_ones() -> No
     assert caught.value.result.unknown == ("k", "l")
 
 
-def test_a_listing_of_other_keys_than_were_asked_for_is_not_believed(storage: S3Storage, script: Script) -> None:
+def test_a_listing_of_other_keys_than_requested_is_not_trusted(storage: S3Storage, script: Script) -> None:
     entry = "<Contents><Key>other</Key><Size>1</Size><LastModified>2026-11-01T10:00:00Z</LastModified></Contents>"
     script.reply = answer(200, PAGE.replace(b"</L", entry.encode() + b"</L"))
     assert [stat.key for stat in storage.list("o")] == ["other"]
@@ -294,7 +294,7 @@ STATUSES = (200, 200, 200, 200, 201, 204, 206, 301, 304, 307, 400, 403, 404, 409
 )
 @example(operation="delete_files", status=200, body=TWO_KEYS, fields={})
 @example(operation="list", status=200, body=b"<ListBucketResult><IsTruncated/></ListBucketResult>", fields={})
-def test_no_answer_makes_another_exception_than_the_storages_own(
+def test_no_response_causes_another_exception_than_the_storages_own(
     storage: S3Storage, script: Script, operation: str, status: int, body: bytes, fields: dict[str, str]
 ) -> None:
     script.begin = None
@@ -307,7 +307,7 @@ def test_no_answer_makes_another_exception_than_the_storages_own(
 @given(begin=bodies, reply=bodies, fields=headers)
 @example(begin=BEGUN, reply=b"", fields=OBJECT)
 @example(begin=BEGUN, reply=b"<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>", fields=OBJECT)
-def test_no_answer_to_an_upload_in_parts_makes_another_exception(
+def test_no_response_to_an_upload_in_parts_causes_another_exception(
     storage: S3Storage, script: Script, begin: bytes, reply: bytes, fields: dict[str, str]
 ) -> None:
     script.begin, script.reply = answer(200, begin), answer(200, reply, headers=fields)

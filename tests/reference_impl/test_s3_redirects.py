@@ -31,7 +31,7 @@ def storage_at(url: str) -> S3Storage:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("body", [b"", b"<html>moved</html>", MOVED], ids=["nothing", "a page", "S3's own"])
-def test_a_redirect_is_told_with_its_location_and_never_followed(status: int, body: bytes) -> None:
+def test_a_redirect_is_reported_with_its_location_and_never_followed(status: int, body: bytes) -> None:
     with running(lambda request: answer(200)) as other:
 
         def respond(request: Request) -> bytes:
@@ -49,7 +49,7 @@ def test_a_redirect_is_told_with_its_location_and_never_followed(status: int, bo
         assert other.requests == []
 
 
-def test_a_bucket_of_another_region_is_told_with_the_region() -> None:
+def test_a_bucket_in_another_region_is_reported_with_the_region() -> None:
     reply = answer(301, MOVED, headers={"x-amz-bucket-region": "eu-west-3"})
     with running(lambda request: reply) as stub:
         for operation in OPERATIONS:
@@ -69,8 +69,8 @@ def test_a_location_that_leads_nowhere_makes_no_other_error(location: str) -> No
 def test_clocks_that_are_far_apart_are_named_as_the_clock() -> None:
     """The stub dates its answers 1 November 2026, 10:00."""
     with running(lambda request: answer(403)) as stub:
-        told = pytest.raises(StorageError, match=r"16 minutes apart.*set the clock")
-        with time_machine.travel("2026-11-01T10:16:00Z", tick=False), told:
+        clock_error = pytest.raises(StorageError, match=r"16 minutes apart.*set the clock")
+        with time_machine.travel("2026-11-01T10:16:00Z", tick=False), clock_error:
             storage_at(stub.url).stat("k")
         with time_machine.travel("2026-11-01T10:14:00Z", tick=False), pytest.raises(StorageError) as caught:
             storage_at(stub.url).stat("k")

@@ -117,7 +117,7 @@ def failing(storage: S3Storage, code: ErrorCode = ErrorCode.UNAVAILABLE) -> Stor
 
 
 @pytest.mark.parametrize("draw", [0.05, 0.5, 0.999])
-def test_an_outage_without_end_is_told_within_the_time(clock: Clock, draw: float) -> None:
+def test_an_endless_outage_is_reported_within_the_time(clock: Clock, draw: float) -> None:
     with running(lambda request: error(503, "SlowDown")) as stub:
         failing(storage_at(stub.url, clock, draw=draw))
     assert sum(clock.waits) <= 30.0
@@ -130,7 +130,7 @@ def test_the_waits_are_full_jitter_of_a_bound_that_doubles(clock: Clock) -> None
     assert clock.waits[:7] == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5])
 
 
-def told_to_wait(name: str, value: str) -> bytes:
+def asking_to_wait(name: str, value: str) -> bytes:
     return answer(503, b"<Error><Code>SlowDown</Code></Error>", headers={name: value})
 
 
@@ -147,7 +147,7 @@ def told_to_wait(name: str, value: str) -> bytes:
     ],
 )
 def test_the_wait_that_a_server_asks_for_is_heeded(clock: Clock, name: str, value: str, wait: float) -> None:
-    replies = [told_to_wait(name, value)]
+    replies = [asking_to_wait(name, value)]
     with (
         time_machine.travel("2026-11-27T12:00:00Z", tick=False),
         running(lambda request: replies.pop() if replies else sound(request)) as stub,
@@ -157,7 +157,7 @@ def test_the_wait_that_a_server_asks_for_is_heeded(clock: Clock, name: str, valu
 
 
 def test_a_wait_beyond_the_time_is_not_begun(clock: Clock) -> None:
-    with running(lambda request: told_to_wait("Retry-After", "3600")) as stub:
+    with running(lambda request: asking_to_wait("Retry-After", "3600")) as stub:
         failing(storage_at(stub.url, clock))
         assert len(stub.requests) == 1
     assert clock.waits == []
@@ -172,7 +172,7 @@ def test_a_wait_beyond_the_time_is_not_begun(clock: Clock) -> None:
         (error(507, "XMinioStorageFull"), ErrorCode.NO_SPACE),
     ],
 )
-def test_a_refusal_is_not_asked_for_twice(clock: Clock, reply: bytes, code: ErrorCode) -> None:
+def test_a_refused_request_is_not_repeated(clock: Clock, reply: bytes, code: ErrorCode) -> None:
     with running(lambda request: reply) as stub:
         failing(storage_at(stub.url, clock), code)
         assert len(stub.requests) == 1

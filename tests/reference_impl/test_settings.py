@@ -113,7 +113,7 @@ def test_a_wrong_value_is_named_with_the_value_and_what_is_allowed(name: str, va
 
 @pytest.mark.parametrize("value", [f" {SECRET}", f"{SECRET}\n", "ab cd", "ключ"])
 @pytest.mark.parametrize("name", ["AP_S3_SECRET_ACCESS_KEY", "AP_S3_ACCESS_KEY_ID"])
-def test_a_wrong_key_is_told_by_its_length_alone(name: str, value: str) -> None:
+def test_a_wrong_secret_is_reported_by_its_length_only(name: str, value: str) -> None:
     found = problems(AWS | {name: value})
     assert list(found) == [name]
     assert f"{len(value)} characters, not shown" in found[name]

@@ -138,7 +138,7 @@ def test_a_url_is_bound_to_its_method(storage: LocalStorage, url: str) -> None:
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(BODY)))
 
 
-def test_missing_deleted_and_overwritten_objects_are_told_apart(storage: LocalStorage) -> None:
+def test_missing_deleted_and_overwritten_objects_are_distinguished(storage: LocalStorage) -> None:
     url = storage.signed_url("comes & goes<>\x01")
     assert (call(url).status, call(url).code) == (404, "NoSuchKey")
     storage.upload("comes & goes<>\x01", b"old")

@@ -161,7 +161,7 @@ def test_a_reader_that_leaves_does_not_keep_the_file_open(storage: LocalStorage)
     until(lambda: open_descriptors_of(storage.root / "big") == 0)
 
 
-def test_serve_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_serve_runs_until_it_is_stopped(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     storage = LocalStorage(tmp_path, base_url=f"http://127.0.0.1:{port}/some/where", secret=SECRET)

@@ -45,7 +45,7 @@ def ends(connection: socket.socket) -> bool:
         return True
 
 
-def test_slow_uploads_keep_nobody_out() -> None:
+def test_slow_uploads_do_not_block_other_clients() -> None:
     with ExitStack() as stack:
         storage = stack.enter_context(serving(ServerLimits()))
         for number in range(SLOW_PUTS):
@@ -64,7 +64,7 @@ def test_idle_connections_give_way_to_new_ones() -> None:
         assert ends(held[0])
 
 
-def test_with_all_connections_busy_a_new_one_is_told_so_and_the_busy_ones_go_on() -> None:
+def test_with_all_connections_busy_a_new_one_gets_503_and_the_busy_ones_go_on() -> None:
     with ExitStack() as stack:
         storage = stack.enter_context(serving(ServerLimits(connections=3)))
         busy = [
@@ -97,7 +97,7 @@ def test_an_upload_that_takes_too_long_is_ended_and_leaves_nothing(limits: Serve
         until(lambda: tree(storage.root) == before)
 
 
-def test_a_reader_that_does_not_read_is_let_go() -> None:
+def test_a_reader_that_does_not_read_is_disconnected() -> None:
     with serving(ServerLimits(idle_s=0.2)) as storage:
         storage.upload("big", bytes(30 << 20))
         parts = urlsplit(storage.signed_url("big"))
@@ -124,7 +124,7 @@ def _target(link: Path) -> Path | None:
         ("Content-Length: 99999999999999999999", b""),
         ("Transfer-Encoding: chunked", b"6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n"),
     ],
-    ids=["told", "told, absurd", "found out"],
+    ids=["announced", "announced, absurd", "not announced"],
 )
 def test_an_upload_over_the_bound_is_413_and_leaves_nothing(framing: str, body: bytes) -> None:
     with serving(ServerLimits(upload_bytes=10)) as storage:

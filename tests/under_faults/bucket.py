@@ -1,4 +1,4 @@
-"""A bucket behind the faulty proxy: the storage that must bear it, and the truth seen past the proxy."""
+"""A bucket behind the faulty proxy: the storage under test, and the server's true state, read without the proxy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ACCESS_KEY: Final = "key-of-the-test"
 SECRET_KEY: Final = "secret-of-the-test-0123456789"
 ATTEMPTS: Final = 3
 LOCKED: Final = "locked/"
-"""Keys that start so are refused by every delete, with AccessDenied of their own."""
+"""The prefix of keys that every delete refuses, each with its own AccessDenied."""
 SMALL_PART: Final = 1000
 SMALL_PAGE: Final = 3
 
@@ -43,7 +43,7 @@ class DeleteOne(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """The server, the proxy before it, and what the server truly holds."""
+    """The server, the proxy in front of it, and what the server really stores."""
 
     server: Exemplar
     proxy: FaultyProxy
@@ -121,7 +121,7 @@ def world() -> Iterator[World]:
 
 @contextmanager
 def small_sizes() -> Iterator[None]:
-    """Let parts be of ``SMALL_PART`` bytes and pages of ``SMALL_PAGE`` keys, on both sides: examples become cheap."""
+    """Make parts ``SMALL_PART`` bytes and pages ``SMALL_PAGE`` keys large, on both sides: examples become cheap."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(bucket_conformance.reference_impl.s3, "MIN_PART_SIZE", SMALL_PART))
         stack.enter_context(mock.patch.object(exemplar_multipart, "MIN_PART_BYTES", SMALL_PART))

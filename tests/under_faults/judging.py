@@ -1,7 +1,7 @@
-"""What the storage may say of one operation under faults, held against what the server truly holds.
+"""Judges what the storage reports about one operation under faults: it is compared with what the server really stores.
 
-After a success the truth is exactly what was asked for. After an error the value may be old or new, and nothing else;
-the server's own state settles which, so that the next operation is judged against it and not against a guess.
+After a success the server holds exactly what was requested. After an error the value may be old or new, and nothing
+else; the server's own state decides which, so that the next operation is judged by it and not by a guess.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tests.under_faults.bucket import ATTEMPTS, LOCKED, World
 from tests.under_faults.proxy import HARMLESS, STALLS, Fault
 
 OUTAGE: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.INTEGRITY})
-"""What an operation may say that could not be finished for faults of the way."""
+"""The codes that an operation may raise if faults of the connection kept it from finishing."""
 OF_UPLOAD: Final = OUTAGE | {ErrorCode.CONFLICT}
-"""An upload whose last answer was lost finds its own id spent: ``CONFLICT`` where the object cannot be recognised."""
+"""The same for an upload, which raises ``CONFLICT`` if its id is used up and it cannot recognise the object."""
 
 
 class OwnError(Exception):
@@ -79,7 +79,7 @@ class Judge:
         return result
 
     def _faults_since(self, before: int) -> list[Fault]:
-        """The faults that the proxy did since it had seen ``before`` requests, the harmless ones left out."""
+        """Return the faults that the proxy injected after the first ``before`` requests, without the harmless ones."""
         return [one.fault for one in self.world.proxy.seen[before:] if one.fault not in HARMLESS]
 
     def upload(self, key: str, body: bytes, *, as_stream: bool = False, breaks_at: int | None = None) -> None:
@@ -91,7 +91,7 @@ class Judge:
             except OwnError:
                 result = None
                 self._note("broken stream")
-            assert result is None or isinstance(result, StorageError), "an upload of a broken stream said it succeeded"
+            assert result is None or isinstance(result, StorageError), "an upload of a broken stream reported success"
             assert self.world.truth() == before
         else:
             result = self._run(lambda: self.storage.upload(key, given), OF_UPLOAD)
@@ -100,7 +100,7 @@ class Judge:
             if isinstance(result, StorageError):
                 assert after in (before, wanted), "after an unknown upload the value is neither the old nor the new"
             else:
-                assert after == wanted, "success was told of what is not stored"
+                assert after == wanted, "success was reported, but the bytes are not stored"
                 assert result.size == len(body)  # type: ignore[attr-defined]
                 assert result.etag in (None, self.world.etag(key))  # type: ignore[attr-defined]
         self.no_forgotten_uploads()
@@ -152,40 +152,40 @@ class Judge:
         if isinstance(ended, StorageError):
             assert got == truth[: len(got)]
         else:
-            assert got == truth, "the listing ended early or told what is not there"
+            assert got == truth, "the listing ended early or listed what is not there"
 
     def delete(self, keys: Sequence[str]) -> None:
         before = self.world.truth()
         distinct = list(dict.fromkeys(keys))
         seen_before = len(self.world.proxy.seen)
-        told: DeleteResult
+        result: DeleteResult
         code: ErrorCode | None = None
         try:
-            told = self.storage.delete_files(keys)
+            result = self.storage.delete_files(keys)
         except DeleteError as error:
-            told, code = error.result, error.code
+            result, code = error.result, error.code
         assert code in OUTAGE | {ErrorCode.ACCESS_DENIED, None}
-        assert (code is None) is not bool(told.failed or told.unknown), (
-            "success was told of a deletion that was not whole"
+        assert (code is None) is not bool(result.failed or result.unknown), (
+            "success was reported for an incomplete deletion"
         )
         after = self.world.truth()
-        refused = [one.key for one in told.failed]
-        assert sorted([*told.deleted, *refused, *told.unknown]) == sorted(distinct), "the result is no partition"
-        assert not set(told.deleted) & after.keys(), "told deleted, but still there"
+        refused = [one.key for one in result.failed]
+        assert sorted([*result.deleted, *refused, *result.unknown]) == sorted(distinct), "the result is no partition"
+        assert not set(result.deleted) & after.keys(), "reported as deleted, but still there"
         assert set(refused) <= {key for key in distinct if key.startswith(LOCKED)}
-        assert all(one.code is ErrorCode.ACCESS_DENIED and one.backend_code == "AccessDenied" for one in told.failed)
+        assert all(one.code is ErrorCode.ACCESS_DENIED and one.backend_code == "AccessDenied" for one in result.failed)
         assert {key: body for key, body in before.items() if key not in distinct} == {
             key: body for key, body in after.items() if key not in distinct
-        }, "a neighbour was touched"
+        }, "another key was changed"
         locked = {key for key in distinct if key.startswith(LOCKED)}
-        assert locked <= {*refused, *told.unknown}, "an error of a single key was lost"
+        assert locked <= {*refused, *result.unknown}, "an error of a single key was lost"
         met = self._faults_since(seen_before)
         if len(met) < ATTEMPTS and not set(met) & set(STALLS):
-            assert not told.unknown, f"gave up on {told.unknown} after {met}"
-        self._note("unknown" if told.unknown else "done")
+            assert not result.unknown, f"gave up on {result.unknown} after {met}"
+        self._note("unknown" if result.unknown else "done")
 
     def no_forgotten_uploads(self) -> None:
-        """What is left unjoined had its id lost with an answer, or was to be aborted as often as is allowed."""
+        """Assert that each upload left open lost its id with a response, or was aborted as often as is allowed."""
         seen = self.world.proxy.seen
         for upload_id in self.world.uploads():
             known = any(one.delivered and one.answer and upload_id.encode() in one.answer.body for one in seen)
@@ -203,4 +203,4 @@ class Judge:
 
 
 FAST_FAULTS: Final = tuple(fault for fault in Fault if fault not in STALLS)
-"""Faults that take no time: any number of them fits into an example."""
+"""Faults that take no time: an example may hold any number of them."""

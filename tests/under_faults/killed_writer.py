@@ -1,9 +1,9 @@
-"""Kills writers: ``python -m tests.under_faults.killed_writer ROOT KILLS SEED`` prints counts of what became of it.
+"""Kills writers: ``python -m tests.under_faults.killed_writer ROOT KILLS SEED`` prints counts of the outcomes.
 
-Every writer is a forked process that uploads, overwrites and deletes on local disk, and meets a real SIGKILL: before a
+Every writer is a forked process that uploads, overwrites and deletes on local disk, and gets a real SIGKILL: before a
 drawn line of ``reference_impl`` (so that each step of a write has its turn), or after a drawn time, which may fall into
-a system call. It says through a pipe what it begins and what was answered; after its death the tree must hold that and
-nothing else. A program of its own, because only a process without threads may fork at will.
+a system call. It reports through a pipe what it begins and what has returned; after its death the tree must hold that
+and nothing else. It is a separate program, because only a process without threads can fork safely.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.reference_impl.disk_worlds import tree
 KEYS: Final = ("project/p/FILE/a", "project/p/FILE/b", "project/q/FILE/c")
 LONGEST_LIFE_S: Final = 0.01
 LINES: Final = 1000
-"""About as many lines as a few uploads and deletes run through."""
+"""About the number of lines that a few uploads and deletes execute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Work:
 
 
 def works(seed: int) -> Iterator[Work]:
-    """The operations of one writer, for ever."""
+    """Yield the operations of one writer, without end."""
     dice = random.Random(seed)
     for number in itertools.count():
         if dice.random() < 0.3:
@@ -67,15 +67,15 @@ def works(seed: int) -> Iterator[Work]:
             yield Work(keys=(key,), size=size, seed=seed * 1000 + number, streamed=dice.random() < 0.5)
 
 
-def write_until_killed(root: Path, seed: int, told: int, line: int | None) -> None:
+def write_until_killed(root: Path, seed: int, pipe: int, line: int | None) -> None:
     """Work until killed; ``line`` is the line of ``reference_impl`` before which this process kills itself."""
     storage = LocalStorage(root)
     if line is not None:
         _die_before(line)
     for work in works(seed):
-        os.write(told, b"b")
+        os.write(pipe, b"b")
         work.do(storage)
-        os.write(told, b"a")
+        os.write(pipe, b"a")
 
 
 def _die_before(line: int) -> None:
@@ -95,7 +95,7 @@ def _die_before(line: int) -> None:
 
 
 def kill_one(root: Path, seed: int, line: int | None, life_s: float) -> bytes:
-    """Fork a writer and see it killed; return what it said: ``b`` per operation begun, ``a`` per answered one."""
+    """Fork a writer and wait for its death; return what it sent: ``b`` per begun operation, ``a`` per returned one."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -117,7 +117,7 @@ def kill_one(root: Path, seed: int, line: int | None, life_s: float) -> bytes:
 
 
 def check(root: Path, possible: dict[str, Sequence[bytes | None]]) -> dict[str, bytes | None]:
-    """Return what every key holds; raise ``AssertionError`` unless it is possible, whole, and all there is."""
+    """Return each key's content; raise ``AssertionError`` unless all are possible and whole, and nothing more."""
     storage = LocalStorage(root)
     there = {stat.key: stat.size for stat in storage.list()}
     found: dict[str, bytes | None] = {}

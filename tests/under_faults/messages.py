@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages as the faulty proxy takes them apart: heads kept byte for byte, bodies by Content-Length only."""
+"""Reads HTTP/1.1 messages for the faulty proxy: heads kept byte for byte, bodies by Content-Length only."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""A fault-injecting HTTP proxy on loopback, to stand between a storage and a good S3 server.
+"""A fault-injecting HTTP proxy on loopback, between a storage and a good S3 server.
 
     with FaultyProxy(server.url) as proxy:
         proxy.plan([Step(fault=Fault.RESET_AFTER), Step(), Step(fault=Fault.CUT_ANSWER, at=500)])
         ...  # the first request is processed and its answer lost, the second passes, the third is cut in the middle
-        proxy.seen  # what came, what was done to it, and whether the server processed it
+        proxy.seen  # each request, the fault injected, and whether the server processed it
 
-The n-th request after ``plan`` meets the n-th step; later ones pass. A step is data without any clock or chance in
-it, so a failing plan can be replayed and shrunk. Every request is read, forwarded and answered before the next of its
+The n-th request after ``plan`` gets the n-th step; later ones pass. A step is data without clock or chance, so a
+failing plan can be replayed and shrunk. Every request is read, forwarded and answered before the next of its
 connection; once a faulted call has returned to the client, nothing of it is still on its way to the server.
 
-A fault that cannot be done to the request at hand (cutting a body where there is none) is passed over, and ``seen``
-says ``PASS``. Two things are left out because no client of HTTP/1.1 can tell them from the truth: a wrong
+A fault that does not apply to the request (cutting a body where there is none) is skipped, and ``seen`` records
+``PASS``. Two things are left out because no client of HTTP/1.1 can tell them from the truth: a wrong
 Content-Length of an answer to HEAD, where that number is all there is, and a duplicate that arrives only after the next
 request was sent on its connection.
 """
@@ -30,13 +30,13 @@ from urllib.parse import urlsplit
 from tests.under_faults.messages import Answer, Message, Reader, read_answer, read_head
 
 PATIENCE_S: Final = 20.0
-"""Longest that the proxy waits for either side, so that a broken test ends; no fault depends on it."""
+"""The longest time that the proxy waits for either side, so that a broken test ends; no fault depends on it."""
 DUPLICABLE: Final = 16 * 1024
 """Largest answer sent twice, in bytes: both copies leave in one piece, before the next request can come."""
 
 
 class Fault(enum.StrEnum):
-    """What is done to one request or its answer."""
+    """The fault injected into one request or its response."""
 
     PASS = "pass"
     SLOW_DOWN = "slow_down"
@@ -70,7 +70,7 @@ class Fault(enum.StrEnum):
 STALLS: Final = (Fault.LONG_LENGTH, Fault.STALL_BEFORE, Fault.STALL_AFTER, Fault.STALL_IN_BODY)
 """Faults that last as long as the client's read timeout."""
 HARMLESS: Final = (Fault.PASS, Fault.DUPLICATE)
-"""What a client must take without so much as a retry."""
+"""Faults that a client must handle without a retry."""
 _UNPROCESSED: Final = (
     Fault.SLOW_DOWN,
     Fault.INTERNAL_ERROR,
@@ -95,7 +95,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One request as it met its step: ``fault`` is what was done, ``answer`` the server's own, where it gave one.
+    """One request as it met its step: ``fault`` is what was injected, ``answer`` the server's own, where it gave one.
 
     ``delivered``: the client was sent that answer whole, or twice.
     """
@@ -193,7 +193,7 @@ class FaultyProxy:
         waits = head.header("expect").lower() == "100-continue"
         if waits and not early:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # A client that waits for leave and is refused never sends its body.
+        # A client that waits for 100 Continue and is refused never sends its body.
         body = b"" if waits and early else head.read_body(reader)
         if step.fault in _UNPROCESSED:
             self._note(head, step.fault)
@@ -203,7 +203,7 @@ class FaultyProxy:
             step.fault is Fault.DUPLICATE and len(answer.raw()) > DUPLICABLE
         ):
             step = Step()
-        # Noted before it is sent: who has the answer may look at once.
+        # Recorded before it is sent: a client that has the response may read the record at once.
         self._note(head, step.fault, answer)
         return _deliver(client, head, answer, step)
 
@@ -274,8 +274,8 @@ def _deliver(client: socket.socket, head: Message, answer: Answer, step: Step) -
             client.sendall(start + answer.body[:part])
             return False
         case Fault.CUT_HEAD:
-            told = answer.before_length if head.method == "HEAD" else start
-            client.sendall(told[: step.part_of(len(told))])
+            sent = answer.before_length if head.method == "HEAD" else start
+            client.sendall(sent[: step.part_of(len(sent))])
             return False
         case Fault.STALL_IN_BODY:
             client.sendall(start + answer.body[:part])

@@ -1,4 +1,4 @@
-"""The S3 storage under any schedule of faults: what it says is true, whatever it says. Failures shrink to few steps."""
+"""The S3 storage under any schedule of faults: whatever it reports is true. Failures shrink to few steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ bodies = st.binary(max_size=40) | st.integers(1, 2500).map(lambda size: bytes(i 
 
 
 class Call:
-    """One call of the judge, with a repr that can be read in a shrunk example."""
+    """One call of the judge, with a repr that is readable in a shrunk example."""
 
     def __init__(self, name: str, *arguments: object, **options: object) -> None:
         self._name, self._arguments, self._options = name, arguments, options
@@ -101,7 +101,7 @@ searching = settings(
     calls=[Call("upload", "a", bytes(1001), as_stream=True)],
     schedule=[Step(), Step(), Step(), Step(fault=Fault.RESET_AFTER), Step(fault=Fault.SHORT_LENGTH, at=500)],
 )
-def test_an_upload_that_succeeds_is_stored_and_one_that_fails_is_old_or_new(
+def test_after_a_successful_upload_the_value_is_stored_and_after_a_failed_one_it_is_old_or_new(
     bucket: World, calls: list[Call], schedule: list[Step]
 ) -> None:
     run(bucket, calls, schedule)
@@ -112,13 +112,13 @@ def test_an_upload_that_succeeds_is_stored_and_one_that_fails_is_old_or_new(
 @example(calls=[Call("list", "")], schedule=[Step(fault=Fault.CUT_ANSWER)])
 @example(calls=[Call("download", "a")], schedule=[Step(fault=Fault.SHORT_LENGTH, at=500)])
 @example(calls=[Call("download", "a/b")], schedule=[Step(fault=Fault.CUT_HEAD, at=at) for at in (687, 900)])
-def test_what_is_read_is_what_is_stored_or_an_error(bucket: World, calls: list[Call], schedule: list[Step]) -> None:
+def test_a_read_returns_the_stored_bytes_or_an_error(bucket: World, calls: list[Call], schedule: list[Step]) -> None:
     run(bucket, calls, schedule)
 
 
 @searching
 @given(calls=st.lists(deletes, min_size=1, max_size=3), schedule=schedules)
-def test_every_deleted_refused_or_unknown_key_is_told_as_what_it_is(
+def test_delete_reports_each_key_correctly_as_deleted_refused_or_unknown(
     bucket: World, calls: list[Call], schedule: list[Step]
 ) -> None:
     run(bucket, calls, schedule)
@@ -126,7 +126,5 @@ def test_every_deleted_refused_or_unknown_key_is_told_as_what_it_is(
 
 @searching
 @given(calls=st.lists(uploads | streams | reads | deletes, min_size=2, max_size=6), schedule=schedules)
-def test_sequences_of_operations_stay_true_to_the_server(
-    bucket: World, calls: list[Call], schedule: list[Step]
-) -> None:
+def test_sequences_of_operations_agree_with_the_server(bucket: World, calls: list[Call], schedule: list[Step]) -> None:
     run(bucket, calls, schedule)

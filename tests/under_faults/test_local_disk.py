@@ -27,7 +27,7 @@ KILLS: Final = int(os.environ.get("CONFORMANCE_KILLS", "60"))
 SEED: Final = int(os.environ.get("CONFORMANCE_KILLS_SEED", "1"))
 
 
-def test_whatever_was_answered_survives_a_kill_at_any_point(tmp_path: Path) -> None:
+def test_every_completed_operation_survives_a_kill_at_any_point(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     done = subprocess.run(
@@ -41,7 +41,7 @@ def test_whatever_was_answered_survives_a_kill_at_any_point(tmp_path: Path) -> N
     seen = json.loads(done.stdout)
     print(seen)
     assert seen["kills"] == KILLS
-    # Without these the kills fell beside the writes, and nothing was tried.
+    # Without these the kills missed the writes, and nothing was tested.
     assert seen["answered"] > 0
     assert seen["old kept"] > 0
     assert KILLS < 60 or seen["left over"] > 0
@@ -70,7 +70,7 @@ def code_of(action: Callable[[], object]) -> ErrorCode:
     return caught.value.code
 
 
-def test_a_read_only_root_serves_what_it_holds_and_refuses_the_rest(tmp_path: Path) -> None:
+def test_a_read_only_root_serves_reads_and_refuses_writes(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     storage = LocalStorage(root)
@@ -93,7 +93,7 @@ def test_a_read_only_root_serves_what_it_holds_and_refuses_the_rest(tmp_path: Pa
     storage.upload("d/k", b"writable again")
 
 
-def test_on_a_disk_that_fills_and_empties_every_answer_is_true(tmp_path: Path) -> None:
+def test_on_a_disk_that_fills_and_empties_every_result_is_true(tmp_path: Path) -> None:
     dice = random.Random(11)
     keys = [f"project/p{number % 4}/FILE/{number}" for number in range(12)]
     with small_disk(tmp_path / "disk", size="512k") as root:
@@ -137,7 +137,7 @@ def test_a_disk_without_room_for_another_name_is_full_and_loses_nothing(tmp_path
 
 
 @pytest.mark.parametrize("where", ["folder", "key", "upload folder"])
-def test_what_is_swapped_for_a_link_during_writes_leads_nowhere(tmp_path: Path, where: str) -> None:
+def test_a_symbolic_link_planted_during_writes_is_never_followed(tmp_path: Path, where: str) -> None:
     """Folders, objects and the folder of unfinished uploads turn into links and back while the storage uses them."""
     outside, root, aside = tmp_path / "outside", tmp_path / "root", tmp_path / "aside"
     for folder in (outside, root, aside):

@@ -1,4 +1,4 @@
-"""What ``api.Storage`` says of each method after an error: the server did the request, and its response was lost."""
+"""What ``api.Storage`` promises after an error of each method: the request was processed, but its response was lost."""
 
 from __future__ import annotations
 

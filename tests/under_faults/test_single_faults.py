@@ -1,4 +1,4 @@
-"""Each fault alone: that the proxy does what it says, and what the storage makes of it once and for ever."""
+"""Each fault alone: the proxy does what it says, and the storage handles the fault when it happens once or always."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def raw_exchange(bucket: World, request: bytes) -> bytes:
         (Fault.STALL_IN_BODY, b"HTTP/1.1 403 ", b"<open>"),
     ],
 )
-def test_the_proxy_does_what_the_step_says(bucket: World, fault: Fault, beginning: bytes, end: bytes) -> None:
+def test_the_proxy_injects_the_fault_of_the_step(bucket: World, fault: Fault, beginning: bytes, end: bytes) -> None:
     bucket.start()
     bucket.proxy.plan([Step(fault=fault, at=500)])
     got = raw_exchange(bucket, f"GET /{BUCKET} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -83,7 +83,7 @@ def test_the_proxy_does_what_the_step_says(bucket: World, fault: Fault, beginnin
     assert got.count(b"HTTP/1.1 403 ") == (2 if fault is Fault.DUPLICATE else beginning.startswith(b"HTTP/1.1 403"))
 
 
-def test_a_request_cut_on_its_way_reaches_the_server_in_part_and_is_not_obeyed(bucket: World) -> None:
+def test_a_request_cut_in_transit_reaches_the_server_in_part_and_is_not_processed(bucket: World) -> None:
     bucket.start(OLD)
     bucket.proxy.plan([Step(fault=Fault.CUT_REQUEST, at=at) for at in (0, 500, 999)])
     with pytest.raises(StorageError) as caught:
@@ -98,7 +98,7 @@ def test_a_request_cut_on_its_way_reaches_the_server_in_part_and_is_not_obeyed(b
 )
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("times", [1, ATTEMPTS - 1, 50])
-def test_a_fault_that_passes_is_borne_and_one_that_stays_is_told(
+def test_a_temporary_fault_is_retried_and_a_permanent_one_is_reported(
     bucket: World, name: str, fault: Fault, at: int, times: int
 ) -> None:
     bucket.start(OLD)
@@ -114,7 +114,7 @@ def test_a_fault_that_passes_is_borne_and_one_that_stays_is_told(
 
 @pytest.mark.parametrize("fault", STALLS)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_server_that_stalls_is_given_up_and_never_believed(bucket: World, name: str, fault: Fault) -> None:
+def test_a_stalled_response_is_an_error_and_never_a_success(bucket: World, name: str, fault: Fault) -> None:
     bucket.start(OLD)
     judge = Judge(world=bucket, storage=bucket.storage(read_timeout_s=SHORT_TIMEOUT_S, max_attempts=2))
     bucket.proxy.plan([Step(fault=fault, at=500)] * 2)
@@ -124,7 +124,7 @@ def test_a_server_that_stalls_is_given_up_and_never_believed(bucket: World, name
     )
 
 
-def test_an_answer_that_comes_twice_is_taken_for_one_request_only(bucket: World) -> None:
+def test_a_duplicate_response_counts_for_one_request_only(bucket: World) -> None:
     objects = {f"k{number}": b"%d" % number for number in range(20)}
     bucket.start(objects)
     storage = bucket.storage()
@@ -139,29 +139,31 @@ def test_an_answer_that_comes_twice_is_taken_for_one_request_only(bucket: World)
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.SLOW_DOWN, Fault.CUT_ANSWER])
 def test_batches_under_way_at_once_account_for_every_key(bucket: World, fault: Fault) -> None:
-    """Which batch meets the outage is up to the threads; what is said of it must be true whichever it is."""
+    """The threads decide which batch meets the outage; the result must be true for any of them."""
     keys = [f"k{number:02}" for number in range(40)]
     bucket.start(dict.fromkeys([*keys, f"{LOCKED}k"], b"x"))
     storage = bucket.storage(batch_size=5, parallel_batches=4)
     bucket.proxy.plan([Step(fault=fault)] * 20)
     with pytest.raises(DeleteError) as caught:
         storage.delete_files([*keys, f"{LOCKED}k"])
-    told, truth = caught.value.result, bucket.truth()
-    assert sorted([*told.deleted, *(one.key for one in told.failed), *told.unknown]) == sorted([*keys, f"{LOCKED}k"])
-    assert told.unknown
-    assert not set(told.deleted) & truth.keys()
-    assert {one.key for one in told.failed} <= {f"{LOCKED}k"}
+    result, truth = caught.value.result, bucket.truth()
+    assert sorted([*result.deleted, *(one.key for one in result.failed), *result.unknown]) == sorted(
+        [*keys, f"{LOCKED}k"]
+    )
+    assert result.unknown
+    assert not set(result.deleted) & truth.keys()
+    assert {one.key for one in result.failed} <= {f"{LOCKED}k"}
 
 
-def test_parts_of_their_true_size_are_joined_whole_whatever_is_lost_on_the_way(bucket: World) -> None:
+def test_parts_of_the_real_minimum_size_are_joined_whole_whatever_response_is_lost(bucket: World) -> None:
     bucket.start({"big": b"old"})
     body = os.urandom(2 * MIN_PART_SIZE + 11)
     schedule = [Fault.RESET_BEFORE, Fault.PASS, Fault.CUT_REQUEST, Fault.RESET_AFTER, Fault.PASS, Fault.SLOW_DOWN]
     schedule += [Fault.PASS, Fault.PASS, Fault.RESET_AFTER, Fault.RESET_AFTER]
     bucket.proxy.plan([Step(fault=fault, at=700) for fault in schedule])
-    told = bucket.storage(part_size=MIN_PART_SIZE).upload("big", Stream(body))  # type: ignore[arg-type]
+    stored = bucket.storage(part_size=MIN_PART_SIZE).upload("big", Stream(body))  # type: ignore[arg-type]
     assert bucket.truth() == {"big": body}
-    assert told.size == len(body)
+    assert stored.size == len(body)
     assert bucket.uploads() == set()
     # The ETag of joined parts is no MD5 of the whole, so here only a second answer can tell a short body.
     bucket.proxy.plan([Step(fault=Fault.SHORT_LENGTH, at=600), Step(fault=Fault.SLOW_DOWN)])

@@ -54,7 +54,7 @@ def refuses(request: Request, forward: Forward) -> Response:
     return forward(request)
 
 
-def test_what_the_server_does_without_its_being_declared_is_told() -> None:
+def test_an_undeclared_capability_that_the_server_has_is_reported() -> None:
     with on_exemplar() as session, lacking(session, *PROBED):
         before = session.view.keys("")
         found = probe_claims(session, PROBED)
@@ -64,7 +64,7 @@ def test_what_the_server_does_without_its_being_declared_is_told() -> None:
         assert session.view.keys("") == before
 
 
-def test_what_is_refused_is_refused_as_declared() -> None:
+def test_a_refusal_of_an_undeclared_capability_is_reported_as_declared() -> None:
     with behaving(refuses, *PROBED) as session:
         found = probe_claims(session, PROBED)
         assert {capability: claim.outcome for capability, claim in found.items()} == dict.fromkeys(
@@ -73,7 +73,7 @@ def test_what_is_refused_is_refused_as_declared() -> None:
         assert all("501 NotImplemented" in claim.said for claim in found.values())
 
 
-def test_what_is_accepted_and_not_done_is_half_done() -> None:
+def test_a_request_that_is_accepted_without_effect_is_half_done() -> None:
     def nods(request: Request, forward: Forward) -> Response:
         names = set(dict(request.query))
         if request.method == "PUT" and names & {"versioning", "lifecycle"}:
@@ -88,7 +88,7 @@ def test_what_is_accepted_and_not_done_is_half_done() -> None:
         assert [claim.outcome for claim in found.values()] == [Outcome.HALF_DONE] * 3
 
 
-def test_a_condition_that_is_passed_over_is_half_done() -> None:
+def test_a_condition_that_is_ignored_is_half_done() -> None:
     def passes_over(request: Request, forward: Forward) -> Response:
         if request.header("if-none-match") and request.method == "PUT":
             return Response(status=200)
@@ -138,7 +138,7 @@ def test_the_bound_on_requests_holds_for_probes_too() -> None:
         (lambda request, forward: forward(request), "served", "not declared, but the server does it"),
     ],
 )
-def test_the_result_of_an_unsupported_clause_tells_it(behave: Behaviour, outcome: str, words: str) -> None:
+def test_the_result_of_an_unsupported_clause_names_the_capability(behave: Behaviour, outcome: str, words: str) -> None:
     lines: list[Result] = []
     with behaving(behave, Capability.CONDITIONAL_PUT) as session:
         plan = Plan(entries=[entries()["CON-003"]], effort=EFFORTS[Mode.QUICK], seed=1)

@@ -31,21 +31,21 @@ def child(program: str, *, new_session: bool = False) -> ChildProcess:
     return ChildProcess([sys.executable, "-I", "-S", "-c", program], new_session=new_session)
 
 
-def test_it_answers_lines_of_any_length() -> None:
+def test_a_child_answers_lines_of_any_length() -> None:
     with child(ECHO) as echo:
         text = "é\u2028x" * 300_000
         assert echo.request({"text": text}, 60)["text"] == text
         assert echo.end(60) == 0
 
 
-def test_an_answer_that_is_late_is_not_taken_for_that_to_the_next_message() -> None:
+def test_a_late_response_does_not_count_for_the_next_message() -> None:
     with child(ECHO) as echo:
         with pytest.raises(ChildTimeout, match=r"did not answer within 0\.05 s"):
             echo.request({"text": "first", "hold": True}, 0.05)
         assert echo.request({"text": "second"}, 60)["text"] == "second"
 
 
-def test_half_a_line_of_a_child_that_died_is_no_answer() -> None:
+def test_half_a_line_of_a_dead_child_is_no_response() -> None:
     with child('import os; os.write(1, b\'{"a": 1}\\n{"b"\')') as half:
         assert half.receive(60) == {"a": 1}
         with pytest.raises(ChildEnded, match="has ended"):
@@ -53,19 +53,19 @@ def test_half_a_line_of_a_child_that_died_is_no_answer() -> None:
         assert half.wait(60) == 0
 
 
-def test_a_line_that_is_no_json_object_ends_the_talk_and_is_shown() -> None:
+def test_a_line_that_is_no_json_object_ends_the_child_and_is_shown() -> None:
     with child("print('Segmentation fault')") as loud, pytest.raises(ChildEnded, match="Segmentation fault"):
         loud.receive(60)
 
 
-def test_whoever_sends_to_a_dead_child_is_told() -> None:
+def test_sending_to_a_dead_child_raises_an_error() -> None:
     with child("") as gone:
         assert gone.wait(60) == 0
         with pytest.raises(ChildEnded, match="no longer reads"):
             gone.request({}, 60)
 
 
-def test_one_that_heeds_nothing_is_killed_and_reaped_and_so_is_what_it_forked() -> None:
+def test_a_child_that_ignores_signals_is_killed_with_its_own_children() -> None:
     stubborn = (
         "import json, os, signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -82,7 +82,7 @@ def test_one_that_heeds_nothing_is_killed_and_reaped_and_so_is_what_it_forked() 
         os.kill(process.pid, 0)
 
 
-def test_what_a_dead_child_forked_is_killed_too() -> None:
+def test_the_children_of_a_dead_child_are_killed_too() -> None:
     parent = (
         "import json, os, time\n"
         "forked = os.fork()\n"

@@ -16,7 +16,7 @@ def test_a_batch_limit_of_its_own_conforms_where_it_is_declared(declared: int, v
 
 
 @pytest.mark.parametrize(("declared", "verdict"), [(1000, Verdict.CONFORMS), (700, Verdict.DEVIATES)])
-def test_more_than_is_declared_is_told(declared: int, verdict: Verdict) -> None:
+def test_a_larger_batch_than_declared_is_reported(declared: int, verdict: Verdict) -> None:
     with on_exemplar() as session:
         session.declared_limits = {"batch_keys": declared}
         judgement = decide("DEL-015", session)

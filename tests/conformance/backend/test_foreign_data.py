@@ -413,7 +413,7 @@ def _put_there(server: MemoryS3, thing: Thing) -> None:
 
 
 @pytest.mark.parametrize("broken", Broken, ids=lambda broken: broken.name.lower().replace("_", "-"))
-def test_nothing_of_anybody_else_is_changed(broken: Broken) -> None:
+def test_no_foreign_data_is_changed(broken: Broken) -> None:
     tried = 0
 
     @settings(
@@ -457,14 +457,14 @@ EVERY_STEP: Final = tuple(range(24))
 
 
 @pytest.mark.parametrize("own_bucket", [False, True], ids=["a bucket of theirs", "a bucket of its own"])
-def test_on_a_server_that_lists_right_a_run_removes_all_that_it_stored(own_bucket: bool) -> None:
+def test_with_correct_listings_a_run_removes_everything_it_stored(own_bucket: bool) -> None:
     server = played(_plain(Work(kind="run", own_bucket=own_bucket, steps=EVERY_STEP)), Broken.NOTHING)
     assert server.of(FIRST) == {}
     assert server.harm == []
 
 
 @pytest.mark.parametrize("own_bucket", [False, True], ids=["a bucket of theirs", "buckets of theirs"])
-def test_on_a_server_that_lists_right_clean_removes_what_is_old_and_no_more(own_bucket: bool) -> None:
+def test_with_correct_listings_clean_removes_only_what_is_old(own_bucket: bool) -> None:
     things = [
         Thing(owner=owner, key=shape.format(OTHER_RUNS[owner][0]), bucket=0, what=what)
         for owner in OTHER_RUNS
@@ -483,7 +483,7 @@ def test_on_a_server_that_lists_right_clean_removes_what_is_old_and_no_more(own_
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_what_a_killed_run_left_goes_once_the_run_is_old_enough(hard: bool) -> None:
+def test_leftovers_of_a_killed_run_are_removed_when_the_run_is_old_enough(hard: bool) -> None:
     killed = Work(kind="run", own_bucket=False, steps=EVERY_STEP, kill_at=30, hard=hard)
     beside = played(_plain(killed, Work(kind="clean", own_bucket=False)), Broken.NOTHING)
     assert bool(beside.of(FIRST)) == hard
@@ -491,7 +491,7 @@ def test_what_a_killed_run_left_goes_once_the_run_is_old_enough(hard: bool) -> N
 
 
 @pytest.mark.parametrize("removable", [True, False], ids=["removable", "kept"])
-def test_of_versions_a_run_removes_its_own_or_hides_them(removable: bool) -> None:
+def test_a_run_removes_or_hides_only_its_own_versions(removable: bool) -> None:
     work = Work(kind="run", own_bucket=False, steps=EVERY_STEP, keep_versions=True)
     things = [Thing(owner="stranger", key=key, bucket=0, what=what) for key in STRANGE for what in ("object", "marker")]
     case = replace(_plain(work, things=things, versioned=True), versions_removable=removable)

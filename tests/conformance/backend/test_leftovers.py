@@ -108,7 +108,7 @@ REAL_NOW = exemplar_sigv4.real_now
 OLD_S = 2 * DAY_S
 
 
-def test_a_bucket_that_cannot_be_removed_does_not_keep_the_next(server: Exemplar) -> None:
+def test_a_bucket_that_cannot_be_removed_does_not_stop_the_removal_of_others(server: Exemplar) -> None:
     first, second = f"conformance-{FIRST}", f"conformance-{SECOND}"
     for bucket in (first, second):
         filled(server, bucket)
@@ -121,7 +121,7 @@ def test_a_bucket_that_cannot_be_removed_does_not_keep_the_next(server: Exemplar
     assert "403 AccessDenied" in failed
 
 
-def test_an_object_that_stays_is_not_said_to_be_removed_and_the_others_go(server: Exemplar) -> None:
+def test_an_object_that_stays_is_not_reported_as_removed_and_others_are_removed(server: Exemplar) -> None:
     filled(server, "theirs", KEPT, f"conformance-{FIRST}/0/goes", f"project/conformance-{SECOND}-1/FILE/f", "notes.txt")
     with front_that_keeps(server, KEPT) as url, later(OLD_S):
         found = cleaned(url, "theirs")
@@ -131,7 +131,7 @@ def test_an_object_that_stays_is_not_said_to_be_removed_and_the_others_go(server
     assert repr(KEPT) in failed
 
 
-def test_a_prefix_that_cannot_be_listed_is_told_and_does_not_keep_the_others(server: Exemplar) -> None:
+def test_a_prefix_that_cannot_be_listed_is_reported_and_others_are_cleaned(server: Exemplar) -> None:
     filled(server, "theirs", f"project/conformance-{FIRST}-1/FILE/f", f"conformance-{SECOND}/0/a")
 
     def refuse(request: Request, response: Response) -> Response:
@@ -154,7 +154,7 @@ def test_a_prefix_that_cannot_be_listed_is_told_and_does_not_keep_the_others(ser
     ids=["old", "begun less than a day ago", "something changed an hour ago", "an id from the future"],
 )
 @pytest.mark.parametrize("own_bucket", [False, True])
-def test_the_younger_of_two_times_tells_how_old_a_run_is(
+def test_the_younger_of_two_times_decides_the_age_of_a_run(
     server: Exemplar, begun_s: float, written_s: float, kept: bool, own_bucket: bool
 ) -> None:
     run_id = id_of(begun_s - written_s)
@@ -174,7 +174,7 @@ def test_the_younger_of_two_times_tells_how_old_a_run_is(
 
 @pytest.mark.parametrize("own_bucket", [False, True])
 @pytest.mark.parametrize("wrong", [{"ours": 9 * DAY_S}, {"servers": 9 * DAY_S}, {"ours": -9 * DAY_S}], ids=str)
-def test_a_clock_that_is_wrong_makes_no_run_old(server: Exemplar, own_bucket: bool, wrong: dict[str, float]) -> None:
+def test_a_wrong_clock_makes_no_run_count_as_old(server: Exemplar, own_bucket: bool, wrong: dict[str, float]) -> None:
     run_id = id_of(60)
     bucket = f"conformance-{run_id}" if own_bucket else "theirs"
     filled(server, bucket, f"conformance-{run_id}/0/a")
@@ -185,7 +185,7 @@ def test_a_clock_that_is_wrong_makes_no_run_old(server: Exemplar, own_bucket: bo
 
 
 @pytest.mark.parametrize("bucket", [None, "theirs"])
-def test_a_run_at_work_is_kept_whatever_the_age_and_goes_when_it_is_named(server: Exemplar, bucket: str | None) -> None:
+def test_a_running_run_is_kept_at_any_age_and_removed_if_it_is_named(server: Exemplar, bucket: str | None) -> None:
     filled(server, "theirs")
     run_id = id_of(0)
     with open_session(endpoint(server.url, bucket), run_id=run_id) as session:
@@ -201,7 +201,7 @@ def test_a_run_at_work_is_kept_whatever_the_age_and_goes_when_it_is_named(server
     assert session.recorder.left_behind == ""
 
 
-def test_a_lease_that_ran_out_keeps_nothing_and_makes_nothing_old(server: Exemplar) -> None:
+def test_an_expired_lease_neither_keeps_a_run_nor_makes_it_old(server: Exemplar) -> None:
     run_id = id_of(0)
     filled(server, "theirs", lease_key(run_id))
     with later(LEASE_S + 60):
@@ -209,7 +209,7 @@ def test_a_lease_that_ran_out_keeps_nothing_and_makes_nothing_old(server: Exempl
         assert len(cleaned(server.url, "theirs", older_than_s=600)[Outcome.REMOVED]) == 1
 
 
-def test_a_lease_that_cannot_be_looked_at_keeps_its_run(server: Exemplar) -> None:
+def test_a_lease_that_cannot_be_read_keeps_its_run(server: Exemplar) -> None:
     filled(server, "theirs", f"conformance-{FIRST}/0/a")
 
     def refuse(request: Request, response: Response) -> Response:

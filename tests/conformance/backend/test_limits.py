@@ -92,7 +92,7 @@ def test_another_batch_size_is_found() -> None:
     assert found_under("batch_keys", at_most_250) == Found(value=250)
 
 
-def test_a_batch_that_is_silently_cut_counts_as_not_taken() -> None:
+def test_a_batch_that_is_silently_truncated_counts_as_refused() -> None:
     def forgets_the_rest(request: Request, forward: Forward) -> Response:
         if not request.is_batch_delete() or request.body.count(b"<Key>") <= 100:
             return forward(request)
@@ -148,7 +148,7 @@ def test_a_smaller_page_is_found_whether_it_is_cut_or_refused() -> None:
     assert found_under("page_keys", refuses) == Found(value=300)
 
 
-def test_the_size_that_parts_need_is_found_where_there_is_none_to_speak_of() -> None:
+def test_the_minimum_part_size_is_found_even_if_there_is_none() -> None:
     def joins_anything(request: Request, forward: Forward) -> Response:
         return Response(status=200) if request.method == "POST" and "uploadId" in request.query else forward(request)
 
@@ -172,7 +172,7 @@ def test_no_limit_is_searched_beyond_the_bound_on_requests(exemplar: Session) ->
     assert "bound" in found["batch_keys"].note
 
 
-def test_what_is_found_is_held_against_what_is_declared() -> None:
+def test_found_limits_are_compared_with_declared_ones() -> None:
     data = limits_as_data(
         {
             "batch_keys": Found(value=1000),

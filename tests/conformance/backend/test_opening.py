@@ -73,7 +73,7 @@ def uploads(client: Any, bucket: str) -> int:
     return len(client.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
 
 
-def test_a_bucket_of_its_own_is_made_and_removed_with_all_that_is_in_it(server: Exemplar) -> None:
+def test_the_sessions_own_bucket_is_made_and_removed_with_its_content(server: Exemplar) -> None:
     with open_session(target(server.url)) as session:
         assert run_of_bucket(session.wire.bucket) == session.run_id
         litter(session)
@@ -94,14 +94,14 @@ def test_versions_are_removed_with_the_bucket(server: Exemplar) -> None:
 
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupt_inside_removes_all_the_same(server: Exemplar, how: type[BaseException]) -> None:
+def test_an_interrupted_session_removes_everything_too(server: Exemplar, how: type[BaseException]) -> None:
     with pytest.raises(how), open_session(target(server.url)) as session:  # noqa: PT012 - leaving it is the point
         litter(session)
         raise how
     assert server.store.buckets == {}
 
 
-def test_in_a_bucket_that_is_given_only_names_of_the_run_are_removed(server: Exemplar) -> None:
+def test_in_a_given_bucket_only_keys_of_the_run_are_removed(server: Exemplar) -> None:
     client = boto_client(server.url)
     client.create_bucket(Bucket="theirs")
     for key in STRANGER:
@@ -115,7 +115,7 @@ def test_in_a_bucket_that_is_given_only_names_of_the_run_are_removed(server: Exe
     client.close()
 
 
-def test_judging_in_a_bucket_that_is_given_leaves_it_as_it_was(server: Exemplar) -> None:
+def test_judging_in_a_given_bucket_leaves_it_unchanged(server: Exemplar) -> None:
     client = boto_client(server.url)
     client.create_bucket(Bucket="theirs")
     for key in STRANGER:
@@ -131,7 +131,7 @@ def test_judging_in_a_bucket_that_is_given_leaves_it_as_it_was(server: Exemplar)
     client.close()
 
 
-def test_what_cannot_be_removed_is_told(server: Exemplar) -> None:
+def test_what_cannot_be_removed_is_reported(server: Exemplar) -> None:
     def refusing(request: Request) -> Response:
         return denied() if request.method == "DELETE" and request.bucket in gone_wrong else server.handle(request)
 
@@ -153,7 +153,7 @@ def refusing_server(server: Exemplar, refuse: Callable[[Request], bool]) -> Http
     return HttpFront(lambda request: denied() if refuse(request) else server.handle(request))
 
 
-def test_a_dead_endpoint_is_named_as_a_mistake_of_usage() -> None:
+def test_a_dead_endpoint_is_reported_as_wrong_usage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     with pytest.raises(OpeningError, match=f"http://127.0.0.1:{port} does not answer: .*Check the address") as caught:
@@ -198,7 +198,7 @@ def test_a_missing_permission_is_named_by_what_it_stopped(server: Exemplar, refu
         assert caught.value.usage
 
 
-def test_a_bucket_that_may_only_be_read_is_refused_and_left_alone(server: Exemplar) -> None:
+def test_a_read_only_bucket_is_refused_and_left_unchanged(server: Exemplar) -> None:
     client = boto_client(server.url)
     client.create_bucket(Bucket="theirs")
     with (
@@ -210,7 +210,7 @@ def test_a_bucket_that_may_only_be_read_is_refused_and_left_alone(server: Exempl
     client.close()
 
 
-def test_what_answers_but_keeps_nothing_is_no_object_storage() -> None:
+def test_a_server_that_stores_nothing_is_refused() -> None:
     with (
         HttpFront(lambda request: Response(status=200, body=b"<html>Welcome</html>")) as front,
         pytest.raises(OpeningError, match=r"came back as b'<html>Welcome</html>'"),
@@ -219,7 +219,7 @@ def test_what_answers_but_keeps_nothing_is_no_object_storage() -> None:
 
 
 @pytest.mark.parametrize("hours", [-30, 5])
-def test_a_clock_hours_off_is_measured_and_signed_for(hours: int) -> None:
+def test_a_clock_that_is_hours_off_is_measured_and_used_for_signing(hours: int) -> None:
     ahead = timedelta(hours=hours)
     with wrong_clock(ahead) as url, open_session(target(url)) as session:
         assert session.clock_offset_s == pytest.approx(ahead.total_seconds(), abs=5)
@@ -252,7 +252,7 @@ def wrong_clock(ahead: timedelta) -> Iterator[str]:
         process.stdout.close()
 
 
-def test_names_of_runs_are_told_from_names_that_look_like_them() -> None:
+def test_names_of_runs_are_distinguished_from_similar_names() -> None:
     run_id = new_run_id()
     run = f"conformance-{run_id}"
     assert run_of_bucket(run) == run_of_bucket(f"{run}-1f") == run_id
@@ -353,7 +353,7 @@ def test_on_disk_a_folder_is_made_below_the_root_and_removed(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
 
 
-def test_a_storage_of_somebody_elses_is_cleaned_by_its_own_means(tmp_path: Path) -> None:
+def test_a_foreign_storage_is_cleaned_by_its_own_methods(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     storage.upload("project/p/FILE/f", b"keep")
     with open_session(StorageFactory(make=lambda: storage, name="mine:make")) as session:
@@ -366,7 +366,7 @@ class _ListsAll(LocalStorage):
         return super().list("")
 
 
-def test_a_storage_that_lists_all_there_is_loses_nothing_of_others(tmp_path: Path) -> None:
+def test_a_storage_that_ignores_the_prefix_loses_no_foreign_data(tmp_path: Path) -> None:
     storage = _ListsAll(tmp_path)
     near = f"project/conformance-{new_run_id()}-1/FILE/f"
     for key in ("project/p/FILE/f", near):
@@ -409,7 +409,7 @@ def test_a_link_in_the_folder_of_a_session_is_removed_and_not_followed(tmp_path:
     assert (elsewhere / "notes.txt").read_bytes() == b"theirs"
 
 
-def test_a_folder_that_cannot_be_removed_is_told_with_the_command(
+def test_a_folder_that_cannot_be_removed_is_reported_with_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
@@ -423,7 +423,7 @@ def test_a_folder_that_cannot_be_removed_is_told_with_the_command(
     assert list(disk.root.iterdir()) == []
 
 
-def test_what_a_foreign_storage_keeps_is_told(tmp_path: Path) -> None:
+def test_what_a_foreign_storage_fails_to_delete_is_reported(tmp_path: Path) -> None:
     class Keeps(LocalStorage):
         def delete_files(self, keys: Iterable[str]) -> DeleteResult:
             return DeleteResult(deleted=tuple(keys))

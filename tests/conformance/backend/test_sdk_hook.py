@@ -154,7 +154,7 @@ def test_a_delete_that_always_breaks_fails_and_only_reset_after_has_acted(world:
     assert world.there("k") == [left]
 
 
-def test_a_timeout_of_our_own_patience_is_told_from_one_that_the_suite_made(world: World) -> None:
+def test_a_real_timeout_is_distinguished_from_an_injected_one(world: World) -> None:
     world.put("k")
     with world.fault.fail_deletes("timeout", 99), pytest.raises(ReadTimeoutError):
         world.delete("k")
@@ -204,7 +204,7 @@ def test_a_denied_permission_refuses_its_operation_and_no_other(world: World, pe
                 call()
 
 
-def test_trouble_ends_with_its_block(world: World) -> None:
+def test_an_injected_fault_ends_with_its_block(world: World) -> None:
     world.put("k")
     with world.fault.refuse_deletes(["k"]):
         pass

@@ -100,7 +100,7 @@ def test_where_versions_cannot_be_removed_the_run_does_not_begin(server: Exempla
 
 
 @pytest.mark.parametrize("change", [no_version_lists, no_removal_by_id])
-def test_kept_versions_are_told_and_hidden(server: Exemplar, change: Change) -> None:
+def test_versions_that_stay_are_reported_and_hidden(server: Exemplar, change: Change) -> None:
     recorder = Recorder()
     with changed(server, change) as url:
         work(url, recorder=recorder, keep_versions=True)
@@ -141,7 +141,7 @@ def test_a_bucket_with_object_lock_is_refused_before_anything_is_written(server:
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
-def test_a_bucket_that_does_not_say_is_used_with_a_note(server: Exemplar, status: int) -> None:
+def test_a_bucket_of_unknown_versioning_is_used_with_a_note(server: Exemplar, status: int) -> None:
     client = boto_client(server.url)
     client.create_bucket(Bucket="plain")
     client.close()
@@ -158,7 +158,7 @@ def test_a_bucket_that_does_not_say_is_used_with_a_note(server: Exemplar, status
     assert server.store.buckets["plain"].versions == {}
 
 
-def test_a_bucket_that_does_not_say_but_names_versions_is_tried(server: Exemplar) -> None:
+def test_a_bucket_of_unknown_versioning_that_lists_versions_is_tried(server: Exemplar) -> None:
     before, recorder = versions(server), Recorder()
     with changed(server, lambda request: denied() if "versioning" in request.query else None) as url:
         work(url, recorder=recorder)
@@ -174,7 +174,7 @@ def test_a_bucket_that_does_not_say_but_names_versions_is_tried(server: Exemplar
         b"<VersioningConfiguration/>",
     ],
 )
-def test_servers_that_know_no_versions_say_so_in_their_ways(server: Exemplar, body: bytes) -> None:
+def test_every_known_refusal_of_versioning_is_recognised(server: Exemplar, body: bytes) -> None:
     client = boto_client(server.url)
     client.create_bucket(Bucket="plain")
     client.close()

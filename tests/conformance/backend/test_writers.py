@@ -50,7 +50,7 @@ def held(tmp_path: Path) -> Iterator[DiskWriters]:
         yield made
 
 
-def test_a_writer_that_was_slow_is_killed_and_none_of_its_answers_counts_for_the_next(
+def test_a_slow_writer_is_killed_and_its_responses_do_not_count_for_the_next(
     held: DiskWriters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writers, "ANSWER_WAIT_S", 0.5)

@@ -13,7 +13,7 @@ from tests.exemplar.server import Exemplar
 from tests.exemplar.types import Request, Response
 
 
-def test_what_an_endpoint_does_not_let_go_is_told_with_the_command_that_tries_again(tmp_path: Path) -> None:
+def test_what_cannot_be_removed_is_reported_with_the_command_that_tries_again(tmp_path: Path) -> None:
     def keeps_buckets(request: Request) -> Response:
         if request.method == "DELETE" and not request.key:
             return Response(status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
@@ -67,7 +67,7 @@ def test_a_listing_that_fails_is_a_message_and_code_3(tmp_path: Path) -> None:
         (("--run", "1", "--endpoint", "http://127.0.0.1:1"), "--run: '1' is no id of a run; one looks like "),
     ],
 )
-def test_options_that_cannot_be_used_are_told(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+def test_options_that_cannot_be_used_are_reported(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     done = conformance(tmp_path, "clean", *options, **KEYS)
     assert done.returncode == 2
     assert said in done.stderr

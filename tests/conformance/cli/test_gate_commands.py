@@ -59,9 +59,7 @@ def test_what_could_not_be_judged_ends_in_the_exit_code_of_the_harness(tmp_path:
     assert main(["gate", broken, "--baseline", baseline]) == 3
 
 
-def test_strict_fails_where_the_baseline_says_worse_than_it_is(
-    tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_strict_fails_on_a_stale_expectation(tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
     better = write(tmp_path / "better.jsonl", section({**BEFORE, "KEY-002": "conforms"}))
     assert main(["gate", better, "--baseline", baseline]) == 0
     assert "  stale expectation acme KEY-002: conforms, though deviates is expected" in capsys.readouterr().out
@@ -96,7 +94,7 @@ def test_earlier_reports_tell_how_often_a_flaky_clause_was_undecided(tmp_path: P
     assert main(["gate", flaky, "--baseline", path, *history[2:4]]) == 0
 
 
-def test_findings_are_given_as_json(tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_gate_prints_its_results_as_json(tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
     worse = write(tmp_path / "worse.jsonl", section({**BEFORE, "URL-001": "deviates"}))
     assert main(["gate", worse, "--baseline", baseline, "--json"]) == 1
     findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -69,7 +69,7 @@ def test_several_are_installed_and_the_one_that_fails_is_named(
     assert err.endswith("conformance: not installed: bad\n")
 
 
-def test_what_needs_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_provider_without_installation_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", "local_disk", "r2"]) == 0
     assert capsys.readouterr().out == "local_disk: nothing to install\nr2: nothing to install\n"
 
@@ -99,13 +99,13 @@ def test_all_leaves_out_what_the_machine_cannot_have(
         (["moot"], "unknown provider 'moot'; known: aws, "),
     ],
 )
-def test_wrong_usage_is_told(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_reported(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", *words]) == 2
     assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_an_installation_has_started_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
+def test_processes_of_an_installation_end_with_it(tmp_path: Path, number: signal.Signals) -> None:
     note = tmp_path / "pid"
     script = f"sleep 600 & echo $! > {note}.part; mv {note}.part {note}; echo compiling; wait"
     path = provider_file(tmp_path, "endless", script)

@@ -62,7 +62,7 @@ def tried(tmp_path: Path, command: str, server: Exemplar, front: str) -> subproc
 
 
 @pytest.mark.parametrize("bucket", [("--bucket", "theirs"), ()], ids=["a bucket of theirs", "a bucket of its own"])
-def test_the_command_that_is_told_removes_what_is_left_and_no_more(
+def test_the_printed_command_removes_only_what_is_left(
     tmp_path: Path, server: Exemplar, bucket: tuple[str, ...]
 ) -> None:
     # The objects can be used, so that the session opens: removing the probe object is part of that.
@@ -80,7 +80,7 @@ def test_the_command_that_is_told_removes_what_is_left_and_no_more(
     assert names(server) == ["theirs/notes.txt"]
 
 
-def test_what_a_failed_opening_left_is_told(tmp_path: Path, server: Exemplar) -> None:
+def test_leftovers_of_a_failed_opening_are_reported(tmp_path: Path, server: Exemplar) -> None:
     with refusing(server) as front:
         done = conformance(tmp_path, "run", "--endpoint", front.url, "--bucket", "theirs", *FEW, **KEYS)
         assert done.returncode == 2
@@ -112,7 +112,7 @@ def workers_of(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
-def test_what_a_killed_worker_left_is_told(tmp_path: Path, server: Exemplar) -> None:
+def test_leftovers_of_a_killed_worker_are_reported(tmp_path: Path, server: Exemplar) -> None:
     given = ("--endpoint", server.url, "--bucket", "theirs", "--jobs", "1")
     with started(tmp_path, "run", *given, **KEYS) as process:
         until(lambda: any("/FILE/" in name for name in names(server)), "objects")

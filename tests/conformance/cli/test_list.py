@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conformance.cli.running import conformance
 
 
-def test_each_launch_of_a_missing_provider_is_told_by_itself(tmp_path: Path) -> None:
+def test_each_launch_of_a_missing_provider_has_its_own_line(tmp_path: Path) -> None:
     nothing = {
         "PATH": str(tmp_path),
         "CONFORMANCE_CACHE": str(tmp_path / "cache"),

@@ -51,7 +51,7 @@ def test_local_disk_ends_in_a_matrix_and_a_report(tmp_path: Path) -> None:
     assert not list((tmp_path / "state" / "runs").iterdir())
 
 
-def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> None:
+def test_a_users_own_provider_brings_its_known_deviations(tmp_path: Path) -> None:
     text = "import dataclasses\nfrom pathlib import Path\n"
     text += "from bucket_conformance.providers.local_disk import PROVIDER as base\n"
     text += "KNOWN = Path(__file__).with_name('known.toml')\n"
@@ -70,7 +70,7 @@ def test_a_provider_of_ones_own_brings_its_known_deviations(tmp_path: Path) -> N
         assert [result.expected for result in section.results] == [expected]
 
 
-def test_a_deviation_is_expected_under_the_settings_that_it_hangs_on(tmp_path: Path, server: Exemplar) -> None:
+def test_a_deviation_is_expected_under_its_settings_only(tmp_path: Path, server: Exemplar) -> None:
     entry = '[[expect]]\nclause = "URL-018"\nverdict = "deviates"\nreason = "R"\nsince = 2026-01-01\n'
     entry += "review_by = 2099-01-01\nwhen = {{ tls = {} }}\n"
     given = (
@@ -93,7 +93,7 @@ def test_a_deviation_is_expected_under_the_settings_that_it_hangs_on(tmp_path: P
         assert (result.verdict, result.expected, result.expectation is not None) == ("conforms", expected, not expected)
 
 
-def test_an_endpoint_is_judged_in_a_bucket_of_its_own_or_in_one_that_is_given(tmp_path: Path, server: Exemplar) -> None:
+def test_an_endpoint_is_judged_in_a_new_bucket_or_in_a_given_one(tmp_path: Path, server: Exemplar) -> None:
     done = conformance(tmp_path, "run", *at(server), *FEW, **KEYS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert server.store.buckets == {}
@@ -270,7 +270,7 @@ def test_missing_credentials_are_named(tmp_path: Path) -> None:
         (None, {**KEYS, "AWS_SECRET_ACCESS_KEY": "wrong-secret"}, "the credentials are not accepted"),
     ],
 )
-def test_an_endpoint_that_cannot_be_used_is_told_once(
+def test_an_endpoint_that_cannot_be_used_is_reported_once(
     tmp_path: Path, server: Exemplar, endpoint: str | None, keys: dict[str, str], said: str
 ) -> None:
     done = conformance(tmp_path, "run", "--endpoint", endpoint or server.url, *FEW, **keys)
@@ -326,7 +326,7 @@ def test_a_report_on_a_full_disk_loses_nothing_else(tmp_path: Path) -> None:
     assert "report:" not in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path: Path) -> None:
+def test_a_reader_that_closes_the_output_early_is_no_error(tmp_path: Path) -> None:
     for command in ("run local_disk --quick --clause RT --json", "list clauses"):
         done = subprocess.run(
             f"{sys.executable} -m bucket_conformance.conformance.cli.main {command} | head -c 1",
@@ -344,7 +344,7 @@ def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path: Path) -> None:
     assert not list((tmp_path / "state" / "runs").iterdir())
 
 
-def test_an_encoding_without_the_signs_is_no_error(tmp_path: Path) -> None:
+def test_an_encoding_without_the_symbols_is_no_error(tmp_path: Path) -> None:
     done = conformance(tmp_path, "run", "local_disk", *FEW, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "100 %" in done.stdout
@@ -387,7 +387,7 @@ def test_an_interrupt_of_a_run_on_disk_leaves_no_folder(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
-def test_what_a_killed_run_left_is_found_and_removed_and_nothing_else(tmp_path: Path, server: Exemplar) -> None:
+def test_only_the_leftovers_of_a_killed_run_are_found_and_removed(tmp_path: Path, server: Exemplar) -> None:
     runs = tmp_path / "state" / "runs"
     with started(tmp_path, "run", *at(server), **KEYS) as process:
         until(

@@ -45,7 +45,7 @@ def test_a_server_that_does_not_come_up_is_an_error_also_where_what_is_missing_i
     assert "ended with exit code 1" in said
 
 
-def test_all_are_those_that_start_here_and_services_of_others_are_not_among_them(tmp_path: Path) -> None:
+def test_all_selects_providers_that_start_here_and_no_remote_services(tmp_path: Path) -> None:
     (tmp_path / "absent.toml").write_text(ABSENT, encoding="utf-8")
     here = ("--all", "--provider-file", "absent.toml", "--launch")
     done = conformance(tmp_path, "run", *here, "embedded", *FEW, "--report", "r.jsonl")

@@ -162,7 +162,7 @@ def test_a_clause_that_is_judged_first_by_a_dead_server_claims_no_harm(how: str)
             assert judgement.observation is None
 
 
-def test_time_outs_in_a_row_end_the_provider_and_the_clean_up_waits_for_none() -> None:
+def test_timeouts_in_a_row_end_the_provider_and_the_cleanup_waits_for_none() -> None:
     released = threading.Event()
 
     def hang() -> Response:
@@ -284,7 +284,7 @@ def test_what_was_seen_while_the_server_was_away_is_judged_again() -> None:
             assert decided(session, never) == (Verdict.DEVIATES, "")
 
 
-def test_a_storage_of_somebody_elses_that_fails_everything_is_dead(tmp_path: Path) -> None:
+def test_a_foreign_storage_that_fails_everything_is_dead(tmp_path: Path) -> None:
     class Mortal(LocalStorage):
         dead = False
 
@@ -330,7 +330,7 @@ def late(started: float = float("inf")) -> Exchange:
     return Exchange(origin="wire", method="GET", target="/b/k", error="TimeoutError", timed_out=True, started=started)
 
 
-def test_time_outs_count_in_a_row_and_side_by_side_as_one() -> None:
+def test_concurrent_timeouts_count_as_one_in_a_row() -> None:
     answered = Exchange(origin="wire", method="GET", target="/b/k", status=200)
     recorder = Recorder()
     for exchange in (late(), late(), answered, late(), late()):
@@ -366,7 +366,7 @@ def stalling() -> Iterator[str]:
             thread.join()
 
 
-def test_a_body_that_stalls_timed_out_by_either_way() -> None:
+def test_a_stalled_body_times_out_in_both_transports() -> None:
     with stalling() as url, mock.patch.object(http_transport, "TIMEOUT_S", 0.2):
         transport = http_transport.HttpTransport(Recorder())
         answer = transport.send("GET", f"{url}/b/k")

@@ -50,7 +50,7 @@ from tests.bench import decide, every_fault, under
         ("SEC-001", "follows-links", Harm.BREAKS_OUT),
     ],
 )
-def test_a_judged_deviation_tells_its_harm(clause_id: str, fault_id: str, harm: Harm | None) -> None:
+def test_a_judged_deviation_has_its_harm(clause_id: str, fault_id: str, harm: Harm | None) -> None:
     with under(every_fault()[fault_id]) as session:
         judgement = decide(clause_id, session)
     assert judgement.verdict is Verdict.DEVIATES, judgement
@@ -87,7 +87,7 @@ def test_only_what_got_through_is_a_bypass(seen: object, got_through: bool) -> N
     assert bypass(REFUSED, seen) is (Harm.BYPASSES_AUTHENTICATION if got_through else None)
 
 
-def test_the_ends_of_a_clause_hand_the_harm_on() -> None:
+def test_every_way_to_end_a_clause_passes_on_the_harm() -> None:
     with pytest.raises(Deviation) as compared:
         compare(b"a", b"b", harm=Harm.LEAKS)
     with pytest.raises(Deviation) as required:
@@ -95,5 +95,5 @@ def test_the_ends_of_a_clause_hand_the_harm_on() -> None:
     assert compared.value.observation.harm is required.value.observation.harm is Harm.LEAKS
 
 
-def test_what_is_a_ready_attack_is_told_apart() -> None:
+def test_ready_attacks_are_distinguished_from_other_harm() -> None:
     assert {harm for harm in Harm if harm.is_attack} == {Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT}

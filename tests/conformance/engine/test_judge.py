@@ -80,7 +80,7 @@ def test_named_examples_are_tried_first_and_all_of_them_whatever_the_time(sessio
     assert len(seen) > 10
 
 
-def test_what_is_drawn_hangs_on_the_seed_and_not_on_the_modules_that_happen_to_be_loaded(session: Session) -> None:
+def test_generated_data_depends_on_the_seed_and_not_on_loaded_modules(session: Session) -> None:
     seen: list[str] = []
 
     @given(text=st.text())
@@ -106,7 +106,7 @@ def test_one_generated_example_is_tried_even_when_the_time_is_up_before_it(sessi
     assert len(seen) == 1
 
 
-def test_why_no_example_could_be_tried_is_told(session: Session) -> None:
+def test_the_reason_why_no_example_was_tried_is_reported(session: Session) -> None:
     @given(number=st.integers(1, 3))
     def clause(session: Session, number: int) -> None:
         only_if(False, "the server takes no such key")
@@ -184,7 +184,7 @@ def test_a_named_example_that_fails_is_shown_as_it_is(session: Session) -> None:
     assert judgement.evidence.example == "number=7"
 
 
-def test_the_same_seed_draws_the_same_and_another_draws_other(session: Session) -> None:
+def test_the_same_seed_generates_the_same_data_and_another_seed_other_data(session: Session) -> None:
     seen: list[int] = []
 
     @given(number=st.integers(0, 2**64))
@@ -200,7 +200,7 @@ def test_the_same_seed_draws_the_same_and_another_draws_other(session: Session) 
     assert drawn[0] != drawn[2]
 
 
-def test_what_deviates_once_and_then_conforms_is_inconclusive_and_told_as_flaky(session: Session) -> None:
+def test_a_deviation_that_does_not_repeat_is_inconclusive_and_reported_as_flaky(session: Session) -> None:
     times = iter(range(100))
 
     def clause(session: Session) -> None:
@@ -266,7 +266,7 @@ def test_an_error_of_the_storage_is_a_deviation(session: Session) -> None:
     assert judgement.observation.promised == "the operation succeeds"
 
 
-def test_any_other_exception_is_our_error_and_names_where(session: Session) -> None:
+def test_any_other_exception_is_an_error_of_the_suite_with_its_location(session: Session) -> None:
     def clause(session: Session) -> None:
         session.wire.get("k")
 
@@ -290,7 +290,7 @@ def test_a_clause_may_say_itself_that_it_cannot_decide(session: Session) -> None
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "too slow to tell")
 
 
-def test_what_cannot_be_decided_among_drawn_data_is_told_as_it_was_and_not_shrunk(session: Session) -> None:
+def test_an_undecided_generated_example_is_reported_unchanged_and_not_shrunk(session: Session) -> None:
     tried: list[int] = []
 
     @given(number=st.integers(0, 10**6))
@@ -324,7 +324,7 @@ def test_a_failure_that_follows_an_answer_out_of_time_is_no_verdict_on_the_backe
     assert decided(session, lambda session: session.recorder.add(late)).verdict is Verdict.CONFORMS
 
 
-def test_a_backend_that_fails_at_its_own_listing_deviates_and_one_that_refuses_ours_is_an_error() -> None:
+def test_a_failing_listing_of_the_backend_deviates_and_a_refused_request_of_the_suite_is_an_error() -> None:
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
         with open_session(target, capabilities=frozenset({Capability.WIRE, Capability.OWN_VIEW})) as session:

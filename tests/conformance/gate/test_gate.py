@@ -86,7 +86,7 @@ def _one(sections: list[Section], baseline: Baseline, **options: Any) -> GateRes
         ("conforms", "error", BaselineStatus.ERROR, True),
     ],
 )
-def test_a_verdict_is_held_against_the_accepted_one(
+def test_a_verdict_is_compared_with_the_accepted_one(
     before: str, now: str, standing: BaselineStatus, fails: bool
 ) -> None:
     finding = _one([section({"KEY-001": now})], _baseline({"KEY-001": before}))
@@ -127,12 +127,12 @@ def test_a_new_clause_fails_where_it_deviates_from_a_must(verdict: str, level: s
     assert (finding.status, finding.fails) == (BaselineStatus.NEW, fails)
 
 
-def test_a_clause_that_nobody_judged_any_more_has_vanished() -> None:
+def test_a_clause_that_is_no_longer_judged_has_vanished() -> None:
     finding = _one([section({})], _baseline({"KEY-001": "conforms"}))
     assert (finding.status, finding.clause, finding.fails) == (BaselineStatus.VANISHED, "KEY-001", True)
 
 
-def test_a_provider_that_nobody_judged_any_more_has_vanished_as_a_whole() -> None:
+def test_a_provider_that_is_no_longer_judged_has_vanished_as_a_whole() -> None:
     finding = _one([], _baseline({"KEY-001": "conforms", "KEY-002": "conforms"}))
     assert (finding.status, finding.provider, finding.clause) == (BaselineStatus.VANISHED, "acme", "")
     assert "2 clauses" in finding.reason

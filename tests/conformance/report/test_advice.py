@@ -59,7 +59,7 @@ def test_a_backend_without_deviations_is_used_to_the_full() -> None:
 
 
 @pytest.mark.parametrize("clause", ["URL-003", "URL-009", "URL-017", "URL-022"])
-def test_urls_that_let_others_in_are_switched_off(clause: str) -> None:
+def test_advice_switches_off_urls_that_bypass_authentication(clause: str) -> None:
     found = variables(judged({clause: BYPASS}))
     assert found["AP_S3_USE_SIGNED_URLS"] == "false"
     assert "AP_FILE_URL_LIFE_SECONDS" not in found
@@ -94,7 +94,7 @@ def largest(keys: str, **measured: int) -> dict[str, Any]:
         ({"DEL-001": "deviates"}, {}, {"batch_keys": 1000}, "1"),
     ],
 )
-def test_a_batch_is_as_large_as_is_known_to_be_taken(
+def test_advice_uses_the_largest_batch_that_is_known_to_work(
     changed: dict[str, Any], limits: dict[str, Any], declared: dict[str, int], size: str
 ) -> None:
     assert variables(judged(changed, limits=limits, declared=declared))["AP_S3_DELETE_BATCH_SIZE"] == size
@@ -120,7 +120,7 @@ def test_checksums_are_as_they_were_judged() -> None:
     assert found["AP_S3_REGION"] == "auto"
 
 
-def test_what_deviates_is_not_relied_on_and_named() -> None:
+def test_advice_names_deviating_features_as_unreliable() -> None:
     [caution] = cautions(judged({"CON-003": "deviates"}))
     assert caution.kind is AdviceKind.NEVER
     assert caution.clauses == ("CON-003",)

@@ -64,8 +64,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read_back_section_by_section(path: Path) -> None:
-    told: dict[str, Any] = {"observation": {"promised": "é\ud800\u2028", "observed": "\x1b"}}
-    first = [HEADER, result(verdict="deviates", expected=False, **told), footer(result(verdict="deviates"))]
+    fields: dict[str, Any] = {"observation": {"promised": "é\ud800\u2028", "observed": "\x1b"}}
+    first = [HEADER, result(verdict="deviates", expected=False, **fields), footer(result(verdict="deviates"))]
     path.write_text("".join(map(line, [*first, *section("q")])), encoding="ascii")
     p, q = read(path)
     assert [record.to_json() for record in p.lines()] == first

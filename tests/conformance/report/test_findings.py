@@ -71,7 +71,7 @@ def test_a_finding_is_a_deviation_that_does_harm() -> None:
     assert [finding.clauses for finding in collect(keyed([one]))] == [("KEY-010",)]
 
 
-def test_what_a_hand_found_stands_over_what_the_clause_saw() -> None:
+def test_a_manual_finding_takes_precedence_over_the_clause() -> None:
     one = section(
         {
             "KEY-010": deviation(Harm.LOSES_DATA, expectation=known(harm="none")),
@@ -83,11 +83,11 @@ def test_what_a_hand_found_stands_over_what_the_clause_saw() -> None:
 
 
 def test_deviations_of_one_cause_are_one_finding() -> None:
-    told = known(finding="no-signatures", upstream_told="2026-11-02")
+    expectation = known(finding="no-signatures", upstream_told="2026-11-02")
     one = section(
         {
-            "URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told),
-            "URL-003": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told),
+            "URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=expectation),
+            "URL-003": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=expectation),
         }
     )
     finding = only(one)
@@ -96,7 +96,7 @@ def test_deviations_of_one_cause_are_one_finding() -> None:
     assert "told on 2026-11-02" in page(finding)
 
 
-def test_the_page_of_a_loss_tells_everything() -> None:
+def test_the_page_of_a_data_loss_shows_everything() -> None:
     one = section({"KEY-010": deviation(Harm.LOSES_DATA, expectation=known(link="https://example.com/issues/1"))})
     text = page(only(one))
     assert MARK in text
@@ -246,13 +246,13 @@ def test_two_versions_of_one_backend_have_pages_of_their_own() -> None:
     assert len({finding.slug for finding in found}) == 2
 
 
-def test_runs_of_one_version_go_together_so_that_a_race_that_one_of_them_saw_is_told_once() -> None:
+def test_runs_of_one_version_share_a_finding_so_that_a_race_is_reported_once() -> None:
     seen = {"DEL-012": deviation(Harm.LOSES_DATA), "CON-002": deviation(Harm.STORES_WRONG_DATA)}
     runs = [section({"DEL-012": deviation(Harm.LOSES_DATA), "CON-002": "conforms"}), section(seen), section(seen)]
     assert [finding.slug for finding in collect(keyed(runs))] == ["acme-del-012", "acme-con-002"]
 
 
-def test_a_transcript_is_told_without_what_every_request_has() -> None:
+def test_a_transcript_omits_the_headers_that_every_request_has() -> None:
     run = "conformance-6b04cfb0-d2b9f3"
     text = (
         f"> PUT /{run}/{run}/4f/a\n> Host: x\n> Authorization: AWS4\n> Content-MD5: zz\n> {'x' * 999}\n< 200\n< Date: x"
@@ -267,9 +267,9 @@ def test_there_is_a_protection_from_every_harm() -> None:
     assert set(BY_HARM) == set(Harm)
 
 
-def test_what_is_known_today_decides_on_a_report_of_yesterday(tmp_path: Path) -> None:
-    told = {"reason": "Then.", "link": "", "since": "2026-01-01", "review_by": "2026-02-01"}
-    one = section({"URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=told)}, provider="moto")
+def test_todays_expectations_decide_what_an_older_report_may_show(tmp_path: Path) -> None:
+    expectation = {"reason": "Then.", "link": "", "since": "2026-01-01", "review_by": "2026-02-01"}
+    one = section({"URL-017": deviation(Harm.BYPASSES_AUTHENTICATION, expectation=expectation)}, provider="moto")
     path = write(tmp_path / "r.jsonl", one)
     assert main(["findings", path, "--out", str(tmp_path / "findings")]) == 0
     # Its project has written down that it checks no signatures, and the expectation leads there.

@@ -145,15 +145,15 @@ def _ends_in_order(words: list[str], capsys: pytest.CaptureFixture[str], about: 
         code = int(error.code or 0)
     except BaseException as error:
         raise AssertionError(f"{about}: {type(error).__name__}: {error}") from error
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert code in (0, 1, 2, 3), about
     if code >= 2 and words[0] not in ("gate", "run"):
-        assert told.err.startswith("conformance: "), (about, told.err)
-    assert "Traceback" not in told.err + told.out, about
-    for text in (told.out, told.err):
+        assert output.err.startswith("conformance: "), (about, output.err)
+    assert "Traceback" not in output.err + output.out, about
+    for text in (output.out, output.err):
         assert not re.search(r"^\s*::", text, re.MULTILINE), about
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", text), about
-    return code, told.out
+    return code, output.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

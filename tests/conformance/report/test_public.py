@@ -133,9 +133,9 @@ def test_no_option_brings_back_what_public_withholds(
         words = [*NEEDED[command], *(word for option in chosen for word in ADDING[command][option])]
         known = {"out": str(out), "baseline": str(baseline), "report": report}
         code = main([command, report, "--public", *(word.format(**known) for word in words)])
-        told = capsys.readouterr()
-        assert code in (0, 1), (command, chosen, told.err)
-        text = told.out + told.err + _written(out)
+        output = capsys.readouterr()
+        assert code in (0, 1), (command, chosen, output.err)
+        text = output.out + output.err + _written(out)
         assert SECRET not in text.replace(f"{SECRET} in the baseline", ""), (command, chosen)
         if command == "report":
             assert SECRET not in text, (command, chosen)
@@ -143,7 +143,7 @@ def test_no_option_brings_back_what_public_withholds(
     assert "withheld until the project of the backend has been told" in open_text
 
 
-def test_without_public_the_same_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_public_the_same_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = write(tmp_path / "report.jsonl", section({"URL-017": ATTACK}))
     assert main(["report", report, "--html", str(tmp_path / "page.html"), "--markdown", "-"]) == 0
     assert SECRET in capsys.readouterr().out

@@ -44,7 +44,7 @@ SECTIONS = [
         ("badge.svg", badge.svg(keyed(SECTIONS)[0])),
     ],
 )
-def test_a_rendering_is_as_it_was_looked_at(name: str, text: str) -> None:
+def test_a_rendering_equals_its_snapshot(name: str, text: str) -> None:
     assert text == (SNAPSHOTS / name).read_text(encoding="utf-8")
 
 
@@ -57,12 +57,12 @@ def test_a_summary_never_outgrows_its_bound_and_says_what_it_left_out() -> None:
     assert 0 < shown < 600
 
 
-def test_a_summary_tells_unexpected_deviations_first() -> None:
+def test_a_summary_lists_unexpected_deviations_first() -> None:
     text = markdown.render(keyed([section({"KEY-001": KNOWN, "KEY-002": "deviates"})]))
     assert text.index("<b>KEY-002</b>") < text.index("<b>KEY-001</b>")
 
 
-def test_a_summary_tells_the_error_of_many_clauses_once() -> None:
+def test_a_summary_lists_the_error_of_many_clauses_once() -> None:
     dead = {"verdict": "error", "reason": "it is dead"}
     found: dict[str, str | dict[str, Any]] = {
         "KEY-001": "deviates",
@@ -150,7 +150,7 @@ def _at(day: int, verdicts: dict[str, str], version: str = "1.0") -> Section:
     return section(verdicts, version=version, started=f"2026-11-{day:02}T10:00:00+00:00")
 
 
-def test_a_site_tells_who_changed_when(tmp_path: Path) -> None:
+def test_a_site_shows_which_verdicts_changed_when(tmp_path: Path) -> None:
     build(tmp_path, [_at(2, {"KEY-001": "deviates", "KEY-002": "conforms"}, "1.1")])
     build(tmp_path, [_at(1, {"KEY-001": "conforms"}), section({"KEY-001": "conforms"}, provider="other")])
     build(tmp_path, [_at(3, {"KEY-001": "conforms", "KEY-002": "conforms"}, "1.2")])

@@ -41,7 +41,7 @@ def _forms(secret: str) -> dict[str, str]:
     }
 
 
-def _told(secret: str) -> str:
+def _echo(secret: str) -> str:
     return "\n".join(_forms(secret).values())
 
 
@@ -50,14 +50,14 @@ class _Talkative:
 
     def __init__(self) -> None:
         self.good = Exemplar(ACCESS, SECRET)
-        self.told = 0
+        self.echoes = 0
 
     def handle(self, request: Request) -> Response:
         if not (request.is_presigned or request.is_batch_delete()):
             return self.good.handle(request, trusted=True)
-        self.told += 1
+        self.echoes += 1
         heard = "\n".join(f"{name}: {value}" for name, value in request.headers)
-        known = "\n".join(_told(secret) for secret in SECRETS)
+        known = "\n".join(_echo(secret) for secret in SECRETS)
         body = f"<Error><Code>Nosy</Code><Message>{known}\n{heard}\n{request.target}</Message></Error>"
         headers = (("X-Echo-Key", quote(ACCESS)), ("Set-Cookie", f"session={quote(SECRET)}"), ("X-Echo-Plain", TOKEN))
         return Response(status=403, headers=headers, body=body.encode())
@@ -84,7 +84,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             streams.setattr("sys.stderr", printed)
             main(["run", "--endpoint", front.url, "--quick", "-v", "--report", report, *chosen])
             baseline = str(folder / "baseline.toml")
-            terms = ["--baseline", baseline, "--reason", "told all", "--at-most", "1 of 2"]
+            terms = ["--baseline", baseline, "--reason", "everything is known", "--at-most", "1 of 2"]
             main(["accept", report, *terms])
             main(["gate", report, "--baseline", baseline, "-v", "--reproducers", str(folder / "reproducers")])
             main(["compare", report, report])
@@ -96,7 +96,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             main(["findings", report, "--out", str(folder / "findings")])
             main(["advice", report])
             main(["run", "--endpoint", front.url, "--quick", "--json", "--public", *chosen[:6]])
-    assert server.told > 0
+    assert server.echoes > 0
     for path in folder.rglob("*"):
         if path.is_file():
             found[str(path.relative_to(folder))] = path.read_text(encoding="utf-8", errors="replace")

@@ -30,7 +30,7 @@ def test_the_matrix_of_the_whole_contract_fits_and_no_figure_is_cut() -> None:
         assert shown.count(f"✗0/{total}") >= 12, family
 
 
-def test_providers_that_show_the_same_are_told_once_with_the_smallest_example() -> None:
+def test_equal_deviations_of_several_providers_are_listed_once_with_the_smallest_example() -> None:
     same = {"verdict": "deviates", "observation": {"promised": "403", "observed": "200"}}
     example = {**same, "evidence": {"example": "key='a'"}}
     found = [section({"URL-001": example}, provider=name) for name in ("acme", "bolt")]
@@ -42,7 +42,7 @@ def test_providers_that_show_the_same_are_told_once_with_the_smallest_example() 
     assert shown.count("What URL-001 promises holds.") == 1
 
 
-def test_an_expected_deviation_is_not_told_with_one_that_nobody_expected() -> None:
+def test_expected_and_unexpected_deviations_are_listed_separately() -> None:
     same = {"verdict": "deviates", "observation": {"promised": "403", "observed": "200"}, "evidence": {}}
     found = [section({"URL-001": {**same, "expected": name == "bolt"}}, provider=name) for name in ("acme", "bolt")]
     shown = printed(*found, verbose=True)
@@ -60,7 +60,7 @@ def test_what_a_backend_says_does_not_reach_the_terminal_as_a_command() -> None:
     assert [char for char in shown if char != "\n" and not char.isprintable()] == []
 
 
-def test_one_error_of_many_clauses_is_told_once_beside_what_was_decided_before() -> None:
+def test_one_error_of_many_clauses_is_listed_once_next_to_earlier_verdicts() -> None:
     dead = {"verdict": "error", "reason": "the backend stopped working during URL-002"}
     first = {**dead, "reason": f"{dead['reason']}; its log ends:\nout of memory"}
     found = {"URL-001": {"verdict": "deviates", "observation": {"promised": "403", "observed": "200"}}}

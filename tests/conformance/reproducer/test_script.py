@@ -277,8 +277,8 @@ def _send_chunked(session: Session, key: str, body: bytes) -> None:
     length = sum(len(f"{len(part):x};chunk-signature=") + 64 + 4 + len(part) for part in sizes)
     headers = [("Content-Encoding", "aws-chunked"), ("x-amz-decoded-content-length", str(len(body)))]
     signed = wire.sign("PUT", wire.url(key), headers, b"", payload_hash=kind)
-    told = {name.lower(): value for name, value in signed}
-    stamp, previous = told["x-amz-date"], told["authorization"].rpartition("=")[2]
+    fields = {name.lower(): value for name, value in signed}
+    stamp, previous = fields["x-amz-date"], fields["authorization"].rpartition("=")[2]
     scope = f"{stamp[:8]}/us-east-1/s3/aws4_request"
     secret = f"AWS4{SECRET}".encode()
     for part in scope.split("/"):
@@ -386,7 +386,7 @@ def test_redacting_a_script_once_more_changes_nothing(exemplar: Exemplar) -> Non
         assert session.redactor.text(script) == script
 
 
-def test_what_cannot_be_replayed_is_said_or_no_script_is_written(exemplar: Exemplar, tmp_path: Path) -> None:
+def test_what_cannot_be_replayed_is_noted_or_no_script_is_written(exemplar: Exemplar, tmp_path: Path) -> None:
     url = "http://127.0.0.1:1/files/a?expires=1&sig=abc"
     local = Exchange(
         origin="url",

@@ -157,7 +157,7 @@ def test_what_comes_back_at_the_second_try_is_not_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_key_that_cannot_be_removed_is_told_only_where_it_is_there(there: bool, tmp_path: Path) -> None:
+def test_a_key_that_cannot_be_removed_is_reported_only_if_it_exists(there: bool, tmp_path: Path) -> None:
     def answer(request: Request) -> Response:
         if request.method == "HEAD" and there:
             return Response(status=200)
@@ -219,7 +219,7 @@ def test_a_race_whose_answers_were_kept_in_part_is_not_called_still_there(tmp_pa
         assert _verdict(tmp_path, _script(kept), front.url)[0] == STILL_THERE
 
 
-def test_without_the_deciding_request_nothing_is_told(exemplar: Exemplar, tmp_path: Path) -> None:
+def test_without_the_deciding_request_the_verdict_is_cannot_tell(exemplar: Exemplar, tmp_path: Path) -> None:
     def without_answer(exchange: Exchange) -> Exchange:
         exchange.status, exchange.error = None, "ReadTimeoutError: no answer"
         exchange.origin = "storage"
@@ -299,7 +299,7 @@ class PagesByTheBucket(Shelf):
         return Response(status=200, body=body.encode())
 
 
-def test_a_list_that_hangs_on_the_rest_of_the_bucket_is_asked_for_beside_other_keys(tmp_path: Path) -> None:
+def test_a_listing_that_depends_on_other_keys_is_replayed_with_other_keys_in_the_bucket(tmp_path: Path) -> None:
     shelf = PagesByTheBucket()
     shelf.stored["project/what-an-earlier-example-stored"] = b"x"
     with HttpFront(shelf) as front:

@@ -117,9 +117,9 @@ def test_a_lost_third_version_is_shrunk_to_three_uploads() -> None:
 
 
 def test_a_size_that_imitates_a_word_of_the_suite_is_none() -> None:
-    def told(size: str) -> str | None:
+    def size_of(size: str) -> str | None:
         return _size(HttpResponse(status=200, headers=(("Content-Length", size),)))
 
-    assert told("12") == "12"
-    assert told(ABSENT) != ABSENT
+    assert size_of("12") == "12"
+    assert size_of(ABSENT) != ABSENT
     assert _size(HttpResponse(status=200)) is None

@@ -22,7 +22,7 @@ def test_a_stream_that_breaks_also_breaks_for_those_who_read_all_at_once() -> No
     assert len(OneWay(11).read()) == 11
 
 
-def test_a_listing_with_raw_control_characters_is_told_as_that() -> None:
+def test_raw_control_characters_in_a_listing_are_named_as_the_reason() -> None:
     body = b"<ListBucketResult><Contents><Key>a\x01b</Key></Contents></ListBucketResult>"
     with pytest.raises(Deviation, match=r"raw control character b'\\x01' at byte 34, which XML cannot carry"):
         page_of(HttpResponse(status=200, body=body))
@@ -32,13 +32,13 @@ def test_a_listing_with_raw_control_characters_is_told_as_that() -> None:
 
 
 def test_charset_names_and_parameter_names_have_no_case() -> None:
-    told = "text/plain;Charset=UTF-8"
-    assert _media_type(told) == _media_type("text/plain; charset=utf-8")
+    content_type = "text/plain;Charset=UTF-8"
+    assert _media_type(content_type) == _media_type("text/plain; charset=utf-8")
     assert _media_type("multipart/form-data; boundary=A") != _media_type("multipart/form-data; boundary=a")
 
 
 @pytest.mark.parametrize(("status", "backends"), [(200, True), (206, True), (403, False), (500, True), (0, False)])
-def test_a_consent_without_a_whole_answer_is_the_backends(status: int, backends: bool) -> None:
+def test_an_incomplete_success_response_is_the_backends_fault(status: int, backends: bool) -> None:
     assert ViewError("reading", status=status).is_backends_failure is backends
 
 

@@ -30,7 +30,7 @@ CONTENT = b"0123456789abcdef" * 4
         (HttpResponse(status=0, error="ConnectionResetError"), "no answer (ConnectionResetError)"),
     ],
 )
-def test_an_answer_is_told_in_a_word(answer: HttpResponse, seen: str) -> None:
+def test_a_response_is_described_in_a_few_words(answer: HttpResponse, seen: str) -> None:
     assert outcome(answer, CONTENT, words=["TRUTH"]) == seen
 
 
@@ -38,7 +38,7 @@ def test_another_objects_content_is_a_leak() -> None:
     assert outcome(HttpResponse(status=403, body=CONTENT), b"", hidden=[CONTENT]) != REFUSED
 
 
-def test_what_went_otherwise_is_named_and_the_rest_is_counted() -> None:
+def test_unexpected_outcomes_are_named_and_the_rest_is_counted() -> None:
     seen = {f"change {number}": SERVED for number in range(10)} | {"good": REFUSED}
     with pytest.raises(Deviation) as caught:
         require_each(seen, REFUSED, "every change")
@@ -47,7 +47,7 @@ def test_what_went_otherwise_is_named_and_the_rest_is_counted() -> None:
     assert caught.value.observation.observed.endswith("; and 2 more")
 
 
-def test_each_may_be_promised_its_own() -> None:
+def test_each_url_may_have_its_own_promise() -> None:
     require_each({"a": 1, "b": (2, "x")}, {"a": 1, "b": (2, "x")}, "values")
     with pytest.raises(Deviation, match="values: 3; observed: 1 of 2 otherwise: b → 2, x"):
         require_each({"a": 1, "b": (2, "x")}, {"a": 1, "b": 3}, "values")

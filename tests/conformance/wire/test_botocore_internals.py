@@ -30,7 +30,7 @@ def test_it_is_there(name: str, feature: str) -> None:
     assert found is not None, f"this release of botocore has no {name}; without it these do not work: {feature}"
 
 
-def test_every_name_that_is_handed_on_has_its_reason() -> None:
+def test_every_exported_name_has_its_reason() -> None:
     classes = {name for name in botocore_internals.__all__ if name[0].isupper() and name != "NEEDED_FOR"}
     assert classes == {name.split(".")[2] for name in NEEDED_FOR} - {"Session"}
     taken = set(storage_internals.__all__) - {"NEEDED_FOR", "sdk_error_handler"}

@@ -99,7 +99,7 @@ def test_a_head_without_end_is_no_response(transport: HttpTransport, piece: byte
         assert recorder.kept()[0].status is None
 
 
-def test_interim_responses_without_end_are_told_and_not_asked_for_again(transport: HttpTransport) -> None:
+def test_endless_interim_responses_are_reported_and_not_requested_again(transport: HttpTransport) -> None:
     with server(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as (url, accepted):
         assert "no header ended" in (transport.send("GET", f"{url}/b/k").error or "")
         with sdk(url) as (client, recorder), pytest.raises(BotoCoreError, match=r"too long.*no header ended"):

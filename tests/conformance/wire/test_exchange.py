@@ -121,7 +121,7 @@ def test_no_secret_and_a_missing_one_are_fine() -> None:
     )
 
 
-def test_what_stands_where_credentials_stand_is_taken_out_unknown_as_it_is() -> None:
+def test_unknown_values_in_the_place_of_credentials_are_redacted() -> None:
     text = (
         "> GET /b/k?X-Amz-Credential=AKIA%2F20260101&X-Amz-Signature=abcdef&X-Amz-Security-Token=FQoG&X-Amz-Date=1\n"
         "> Authorization: AWS4-HMAC-SHA256 Credential=AKIA/2026/s3, SignedHeaders=host, Signature=0123abc\n"
@@ -198,7 +198,7 @@ def test_a_long_transcript_leaves_out_its_middle_and_says_how_much() -> None:
     assert "/b/99" in text
 
 
-def test_a_streamed_body_a_hang_up_and_a_missing_answer_are_told() -> None:
+def test_a_transcript_shows_a_streamed_body_a_hang_up_and_a_missing_response() -> None:
     exchange = Exchange(
         origin="wire", method="PUT", target="/b/k", body=None, body_size=7, cut_after=3, error="TimeoutError"
     )

@@ -102,7 +102,7 @@ def test_other_credentials_are_refused_with_the_code_for_them(wire: S3Wire) -> N
         ("d", r"[a-f0-9]"),
     ],
 )
-def test_a_stranger_has_the_form_of_the_own_key_and_is_another(own: str, form: str) -> None:
+def test_foreign_credentials_have_the_form_of_the_users_own_but_differ(own: str, form: str) -> None:
     assert re.fullmatch(form, stranger_like(own))
     assert stranger_like(own) != own
     assert stranger_like(stranger_like(own)) != stranger_like(own)

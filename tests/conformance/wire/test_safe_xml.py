@@ -34,12 +34,12 @@ def test_entities_are_never_expanded_in_whatever_encoding(body: bytes) -> None:
     assert parsed(body) is None
 
 
-def test_a_declared_entity_is_told_as_the_reason() -> None:
+def test_a_declared_entity_is_named_as_the_reason() -> None:
     assert "declares entities" in refusal(ENTITY)
     assert "'utf-7'" in refusal(b"<?xml version='1.0' encoding='utf-7'?><r/>")
 
 
-def test_a_page_for_people_is_no_xml_and_no_danger() -> None:
+def test_an_html_page_is_no_xml_and_no_danger() -> None:
     page = b"<!DOCTYPE html><html><body/></html>"
     assert refusal(page) == ""
     assert parsed(page) is None

@@ -113,7 +113,7 @@ def test_a_connection_that_the_server_announces_to_close_is_not_used_again(trans
         assert len(accepted) == 2
 
 
-def test_a_server_that_hangs_up_without_an_answer_is_asked_once_not_twice(transport: HttpTransport) -> None:
+def test_a_server_that_hangs_up_without_a_response_gets_one_request_only(transport: HttpTransport) -> None:
     with server(answering(1, b"")) as (url, accepted):
         answer = transport.send("GET", f"{url}/b/k")
         assert (answer.status, answer.ok) == (0, False)
@@ -122,7 +122,7 @@ def test_a_server_that_hangs_up_without_an_answer_is_asked_once_not_twice(transp
         assert len(accepted) == 1
 
 
-def test_a_slow_answer_on_a_reused_connection_is_not_asked_for_again(transport: HttpTransport) -> None:
+def test_a_slow_response_on_a_reused_connection_is_not_requested_again(transport: HttpTransport) -> None:
     def once_then_silence(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(OK)
@@ -263,7 +263,7 @@ def make_certificate(folder: Path) -> Path:
     return path
 
 
-def test_a_certificate_of_ones_own_is_trusted_only_where_its_file_is_named(tmp_path: Path) -> None:
+def test_a_private_certificate_is_trusted_only_if_its_file_is_named(tmp_path: Path) -> None:
     pem = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)

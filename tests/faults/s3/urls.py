@@ -186,8 +186,8 @@ def takes_the_last_life(request: Request, forward: Forward) -> Response:
 def tells_the_signature(request: Request, forward: Forward) -> Response:
     answer = forward(request)
     if answer.status == 403 and b"SignatureDoesNotMatch" in answer.body and request.is_presigned:
-        told = f"<Expected>{_true_signature(request, forward)}</Expected></Error>".encode()
-        return answer.with_body(answer.body.replace(b"</Error>", told))
+        element = f"<Expected>{_true_signature(request, forward)}</Expected></Error>".encode()
+        return answer.with_body(answer.body.replace(b"</Error>", element))
     return answer
 
 

@@ -191,7 +191,7 @@ class DeleteReportsAllDeleted(WrappedStorage):
 
 @storage_fault(
     "delete-stops-at-first-failing-batch",
-    "batches after the first with a refused key are never sent, and their keys not told",
+    "batches after the first with a refused key are never sent, and their keys are not reported",
     breaks=["DEL-008"],
     on="s3",
 )
@@ -203,8 +203,8 @@ class DeleteStopsAtFirstFailingBatch(WrappedStorage):
             try:
                 deleted += self.inner.delete_files(named[start : start + 100]).deleted
             except DeleteError as error:
-                told = DeleteResult(deleted=deleted + error.result.deleted, failed=error.result.failed)
-                raise DeleteError(error.code, told) from None
+                result = DeleteResult(deleted=deleted + error.result.deleted, failed=error.result.failed)
+                raise DeleteError(error.code, result) from None
         return DeleteResult(deleted=deleted)
 
 
@@ -230,8 +230,8 @@ class DeleteDropsUnknownKeys(WrappedStorage):
         try:
             return self.inner.delete_files(keys)
         except DeleteError as error:
-            told = DeleteResult(deleted=error.result.deleted, failed=error.result.failed)
-            raise DeleteError(error.code, told) from None
+            result = DeleteResult(deleted=error.result.deleted, failed=error.result.failed)
+            raise DeleteError(error.code, result) from None
 
 
 @storage_fault(

@@ -76,7 +76,7 @@ def _share(helpers: Helpers, url: str) -> None:
     helpers.share(target, frozenset({Capability.WIRE, Capability.RESTART}))
 
 
-def test_what_a_dead_helper_had_in_hand_is_judged_by_the_first(
+def test_the_first_process_judges_the_clause_of_a_dead_helper(
     tmp_path: Path, server: Exemplar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(tmp_path).items():
@@ -106,14 +106,14 @@ def test_a_clause_that_restarts_the_server_waits_until_it_is_alone(
     assert alone == ("DUR-002", 0)
 
 
-def test_those_that_get_nothing_to_share_leave() -> None:
+def test_helpers_without_work_end() -> None:
     with _one_helper(["KEY-001"]) as helpers:
         (process,) = helpers._processes
     assert process.poll() is not None
     assert helpers.footers == []
 
 
-def test_those_that_were_started_ahead_are_taken_and_not_started_again(server: Exemplar) -> None:
+def test_helpers_that_were_started_ahead_are_used(server: Exemplar) -> None:
     ahead = start_helper()
     with _one_helper(["KEY-001", "KEY-002"], [ahead]) as helpers:
         assert helpers._processes == [ahead]

@@ -50,7 +50,7 @@ def test_a_helper_finds_the_backend_that_it_was_sent_to(target: S3Endpoint | Dis
         ({"budget_s": 0}, "budget_s"),
     ],
 )
-def test_a_job_that_is_none_is_refused_by_the_name_of_the_property(wrong: dict[str, Any], named: str) -> None:
+def test_an_invalid_job_is_refused_with_the_name_of_the_property(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(DocumentError, match=named) as caught:
         Job.from_line(json.dumps({**JOB.to_json(), **wrong}))
     assert "AKexample" not in str(caught.value)

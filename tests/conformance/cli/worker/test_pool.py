@@ -10,7 +10,7 @@ from bucket_conformance.conformance.cli.worker.pool import start_idle
 from bucket_conformance.providers.provider import LaunchError
 
 
-def test_it_tells_which_clauses_match_and_which_pattern_matches_none() -> None:
+def test_a_worker_reports_matching_clauses_and_patterns_without_a_match() -> None:
     with start_idle() as worker:
         assert worker.select(["DEL-00[12]", "mig"], []) == ["DEL-001", "DEL-002", "MIG-001"]
         with pytest.raises(UnknownClause, match="no clause matches 'NOPE'"):
@@ -19,7 +19,7 @@ def test_it_tells_which_clauses_match_and_which_pattern_matches_none() -> None:
     assert worker.process.poll() is not None
 
 
-def test_one_that_ended_while_it_loaded_is_a_failure_of_ours_with_what_it_said() -> None:
+def test_a_worker_that_ends_while_loading_is_an_error_with_its_output() -> None:
     with start_idle() as worker:
         worker.errors.write("ImportError: no module of that name\n")
         worker.errors.flush()
