@@ -84,28 +84,28 @@ rgw crypt require ssl = false
 """
 
 
-def _command(room: LaunchContext) -> Command:
-    port, mon = room.ports
+def _command(context: LaunchContext) -> Command:
+    port, mon = context.ports
     cluster, disk = str(uuid.uuid4()), str(uuid.uuid4())
     for folder in ("mon", "osd"):
-        (room.data / folder).mkdir()
-    config = room.work / "ceph.conf"
-    listen = f"endpoint={room.address}"
-    if room.tls:
-        listen = f"ssl_endpoint={room.address} ssl_certificate={room.tls.certificate} ssl_private_key={room.tls.key}"
-    text = _CONFIGURATION.format(fsid=cluster, mon=mon, listen=listen, work=room.work, data=room.data)
+        (context.data / folder).mkdir()
+    config = context.work / "ceph.conf"
+    listen = f"endpoint={context.address}"
+    if tls := context.tls:
+        listen = f"ssl_endpoint={context.address} ssl_certificate={tls.certificate} ssl_private_key={tls.key}"
+    text = _CONFIGURATION.format(fsid=cluster, mon=mon, listen=listen, work=context.work, data=context.data)
     config.write_text(text, encoding="utf-8")
 
     def program(name: str, *options: str) -> tuple[str, ...]:
         return (str(_ENVIRONMENT.program(name)), "-c", str(config), *options)
 
-    monmap = str(room.work / "monmap")
+    monmap = str(context.work / "monmap")
     address = f"[v2:127.0.0.1:{mon}/0]"
     make_map = (str(_ENVIRONMENT.program("monmaptool")), "--create", "--fsid", cluster, "--addv", "a", address, monmap)
-    keys = ("--access-key", room.access_key, "--secret-key", room.secret_key)
+    keys = ("--access-key", context.access_key, "--secret-key", context.secret_key)
     user = ("user", "create", "--uid", "conformance", "--display-name", "conformance", *keys)
     return several(
-        room,
+        context,
         (
             Once(once="map", argv=make_map),
             Once(once="mon", argv=program("ceph-mon", "-i", "a", "--mkfs", "--monmap", monmap)),

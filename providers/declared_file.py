@@ -154,13 +154,13 @@ def _process(reader: _Reader, provider_id: str, title: str) -> Launch:
         raise ProviderError(f"{reader.file}: give access_key and secret_key together, or neither")
     declared_version = reader.text("version", "")
 
-    def command(room: LaunchContext) -> Command:
-        values = _values(room)
+    def command(context: LaunchContext) -> Command:
+        values = _values(context)
 
         def fill(text: str) -> str:
             return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
 
-        more = over_https if room.tls and over_https else _Start()
+        more = over_https if context.tls and over_https else _Start()
         return Command(
             argv=tuple(fill(text) for text in (*plain.argv, *more.argv)),
             env={name: fill(text) for name, text in {**plain.env, **more.env}.items()},
@@ -210,20 +210,20 @@ def _https(reader: _Reader) -> _Start | None:
     return _Start(argv=inner.texts("arguments"), env=inner.variables("environment"))
 
 
-def _values(room: LaunchContext) -> dict[str, str]:
+def _values(context: LaunchContext) -> dict[str, str]:
     """Return the value of each placeholder of a command in this launch context."""
     values = {
-        "port": str(room.ports[0]),
-        "data": str(room.data),
-        "work": str(room.work),
-        "access_key": room.access_key,
-        "secret_key": room.secret_key,
-        **{f"port{n}": str(port) for n, port in enumerate(room.ports, start=1)},
+        "port": str(context.ports[0]),
+        "data": str(context.data),
+        "work": str(context.work),
+        "access_key": context.access_key,
+        "secret_key": context.secret_key,
+        **{f"port{n}": str(port) for n, port in enumerate(context.ports, start=1)},
     }
-    if room.tls is not None:
-        values["certificate"] = str(room.tls.certificate)
-        values["certificate_key"] = str(room.tls.key)
-        values["keystore"] = str(room.tls.keystore)
+    if context.tls is not None:
+        values["certificate"] = str(context.tls.certificate)
+        values["certificate_key"] = str(context.tls.key)
+        values["keystore"] = str(context.tls.keystore)
     return values
 
 

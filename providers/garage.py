@@ -37,17 +37,17 @@ api_bind_addr = "127.0.0.1:{port}"
 """
 
 
-def _command(room: LaunchContext) -> Command:
-    port, rpc = room.ports
-    config = room.work / "garage.toml"
-    text = _CONFIGURATION.format(data=room.data, rpc=rpc, port=port, secret=secrets.token_hex(32))
+def _command(context: LaunchContext) -> Command:
+    port, rpc = context.ports
+    config = context.work / "garage.toml"
+    text = _CONFIGURATION.format(data=context.data, rpc=rpc, port=port, secret=secrets.token_hex(32))
     config.write_text(text, encoding="utf-8")
     config.chmod(0o600)
     return Command(
         argv=(str(_ENVIRONMENT.program("garage")), "-c", str(config), "server", "--single-node", "--default-bucket"),
         env={
-            "GARAGE_DEFAULT_ACCESS_KEY": room.access_key,
-            "GARAGE_DEFAULT_SECRET_KEY": room.secret_key,
+            "GARAGE_DEFAULT_ACCESS_KEY": context.access_key,
+            "GARAGE_DEFAULT_SECRET_KEY": context.secret_key,
             "GARAGE_DEFAULT_BUCKET": _BUCKET,
         },
     )

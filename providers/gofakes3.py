@@ -21,8 +21,8 @@ _ENVIRONMENT = Environment(
 _LIMITS: Final = "https://github.com/johannesboyne/gofakes3/blob/v1.2.0/constants.go"
 
 
-def _command(room: LaunchContext) -> Command:
-    return Command(argv=(str(_ENVIRONMENT.program("gofakes3")), "-host", room.address, "-backend", "mem"))
+def _command(context: LaunchContext) -> Command:
+    return Command(argv=(str(_ENVIRONMENT.program("gofakes3")), "-host", context.address, "-backend", "mem"))
 
 
 def _version(_: ProbeResponse) -> str:

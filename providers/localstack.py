@@ -62,26 +62,26 @@ main()
 """
 
 
-def serve(room: LaunchContext, *, skip_signatures: bool) -> Command:
+def serve(context: LaunchContext, *, skip_signatures: bool) -> Command:
     """Start it with the check of signatures switched off, as it ships, or switched on."""
     return Command(
-        argv=(str(ENVIRONMENT.program("python")), "-c", _START, str(room.data / "objects")),
+        argv=(str(ENVIRONMENT.program("python")), "-c", _START, str(context.data / "objects")),
         env={
             **_QUIET,
             "OVERRIDE_IN_DOCKER": "0",
-            "FILESYSTEM_ROOT": str(room.data),
+            "FILESYSTEM_ROOT": str(context.data),
             # As it ships, even a forged signature is served.
             "S3_SKIP_SIGNATURE_VALIDATION": "1" if skip_signatures else "0",
-            "GATEWAY_LISTEN": room.address,
-            "LOCALSTACK_HOST": room.address,
+            "GATEWAY_LISTEN": context.address,
+            "LOCALSTACK_HOST": context.address,
             # It serves both schemes on one port; without this it makes its own certificate.
-            **({"CUSTOM_SSL_CERT_PATH": _one_file(room.tls)} if room.tls else {}),
+            **({"CUSTOM_SSL_CERT_PATH": _one_file(context.tls)} if context.tls else {}),
         },
     )
 
 
-def _command(room: LaunchContext) -> Command:
-    return serve(room, skip_signatures=False)
+def _command(context: LaunchContext) -> Command:
+    return serve(context, skip_signatures=False)
 
 
 def version(_: ProbeResponse) -> str:

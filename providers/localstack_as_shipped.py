@@ -9,8 +9,8 @@ from bucket_conformance.providers.launch.process import Command, LaunchContext, 
 from bucket_conformance.providers.provider import Provider
 
 
-def _command(room: LaunchContext) -> Command:
-    return localstack.serve(room, skip_signatures=True)
+def _command(context: LaunchContext) -> Command:
+    return localstack.serve(context, skip_signatures=True)
 
 
 PROVIDER = Provider(

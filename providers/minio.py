@@ -36,23 +36,23 @@ def _variables(access_key: str, secret_key: str) -> Mapping[str, str]:
     }
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     program = str(_ENVIRONMENT.program("minio"))
-    console = f"127.0.0.1:{room.ports[1]}"
+    console = f"127.0.0.1:{context.ports[1]}"
     # The folder holds certificate and key under the names that MinIO looks for.
-    certificates = ("--certs-dir", str(room.tls.certificate.parent)) if room.tls else ()
+    certificates = ("--certs-dir", str(context.tls.certificate.parent)) if context.tls else ()
     return Command(
         argv=(
             program,
             "server",
             "--address",
-            room.address,
+            context.address,
             "--console-address",
             console,
             *certificates,
-            str(room.data),
+            str(context.data),
         ),
-        env=_variables(room.access_key, room.secret_key),
+        env=_variables(context.access_key, context.secret_key),
     )
 
 

@@ -20,15 +20,15 @@ _ENVIRONMENT = Environment(
 _SOURCE: Final = "https://github.com/ministackorg/ministack/blob/main/ministack/services/s3.py"
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     tls = {}
-    if room.tls:
-        files = {"MINISTACK_SSL_CERT": str(room.tls.certificate), "MINISTACK_SSL_KEY": str(room.tls.key)}
+    if context.tls:
+        files = {"MINISTACK_SSL_CERT": str(context.tls.certificate), "MINISTACK_SSL_KEY": str(context.tls.key)}
         tls = {"USE_SSL": "1", **files}
     return Command(
         argv=(str(_ENVIRONMENT.program("ministack")),),
         env={
-            "GATEWAY_PORT": str(room.ports[0]),
+            "GATEWAY_PORT": str(context.ports[0]),
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
             "SERVICES": "s3,iam,sts",

@@ -20,10 +20,10 @@ _ENVIRONMENT = Environment(
 _CONFIGURATION: Final = "https://docs.getmoto.org/en/latest/docs/services/s3.html"
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     program = str(_ENVIRONMENT.program("moto_server"))
-    certificate = ("-c", str(room.tls.certificate), "-k", str(room.tls.key)) if room.tls else ()
-    return Command(argv=(program, "-H", "127.0.0.1", "-p", str(room.ports[0]), *certificate))
+    certificate = ("-c", str(context.tls.certificate), "-k", str(context.tls.key)) if context.tls else ()
+    return Command(argv=(program, "-H", "127.0.0.1", "-p", str(context.ports[0]), *certificate))
 
 
 def _version(_: ProbeResponse) -> str:

@@ -20,11 +20,11 @@ _ENVIRONMENT = Environment(
 _SOURCE: Final = "https://github.com/apocas/nanio"
 
 
-def _command(room: LaunchContext) -> Command:
-    place = ("--host", "127.0.0.1", "--port", str(room.ports[0]), "--data-dir", str(room.data))
+def _command(context: LaunchContext) -> Command:
+    place = ("--host", "127.0.0.1", "--port", str(context.ports[0]), "--data-dir", str(context.data))
     return Command(
         argv=(str(_ENVIRONMENT.program("nanio")), "serve", *place, "--no-access-log"),
-        env={"NANIO_ACCESS_KEY": room.access_key, "NANIO_SECRET_KEY": room.secret_key},
+        env={"NANIO_ACCESS_KEY": context.access_key, "NANIO_SECRET_KEY": context.secret_key},
     )
 
 

@@ -35,19 +35,21 @@ await server.ready;
 """
 
 
-def _command(room: LaunchContext) -> Command:
-    program = room.work / "serve.mjs"
+def _command(context: LaunchContext) -> Command:
+    program = context.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
-    keys = {"accessKeyId": room.access_key, "secretAccessKey": room.secret_key}
+    keys = {"accessKeyId": context.access_key, "secretAccessKey": context.secret_key}
     options = {
         "host": "127.0.0.1",
-        "port": room.ports[0],
+        "port": context.ports[0],
         "modules": True,
         "script": "export default { fetch() { return new Response(null, { status: 404 }); } };",
         "compatibilityDate": "2025-01-01",
         "r2Buckets": {"BUCKET": {"id": _BUCKET, "s3Credentials": keys}},
-        "r2Persist": str(room.data),
-        **({"httpsKeyPath": str(room.tls.key), "httpsCertPath": str(room.tls.certificate)} if room.tls else {}),
+        "r2Persist": str(context.data),
+        **(
+            {"httpsKeyPath": str(context.tls.key), "httpsCertPath": str(context.tls.certificate)} if context.tls else {}
+        ),
     }
     library = str(_ENVIRONMENT.program("miniflare/dist/src/index.js"))
     return Command(

@@ -22,27 +22,27 @@ ENVIRONMENT = Environment(
 _LIMITS: Final = "https://github.com/rclone/gofakes3/blob/main/constants.go"
 
 
-def serve(room: LaunchContext, place: str) -> Command:
+def serve(context: LaunchContext, place: str) -> Command:
     """Serve ``place``, in rclone's notation: a folder, or ``:memory:``."""
     argv: tuple[str, ...] = (
         str(ENVIRONMENT.program("rclone")),
         "serve",
         "s3",
         "--addr",
-        room.address,
+        context.address,
         "--config",
         "/dev/null",
     )
-    if room.tls:
-        argv += ("--cert", str(room.tls.certificate), "--key", str(room.tls.key))
+    if context.tls:
+        argv += ("--cert", str(context.tls.certificate), "--key", str(context.tls.key))
     # Given by variable and not by argument, so that the credentials do not show in the list of processes. The variable
     # is a list in CSV, hence the quotes around the pair.
-    pair = f'"{room.access_key},{room.secret_key}"'
+    pair = f'"{context.access_key},{context.secret_key}"'
     return Command(argv=(*argv, place), env={"RCLONE_AUTH_KEY": pair})
 
 
-def _command(room: LaunchContext) -> Command:
-    return serve(room, str(room.data))
+def _command(context: LaunchContext) -> Command:
+    return serve(context, str(context.data))
 
 
 def version(_: ProbeResponse) -> str:

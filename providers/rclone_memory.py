@@ -7,8 +7,8 @@ from bucket_conformance.providers.launch.process import Command, LaunchContext, 
 from bucket_conformance.providers.provider import Kind, Provider
 
 
-def _command(room: LaunchContext) -> Command:
-    return rclone.serve(room, ":memory:")
+def _command(context: LaunchContext) -> Command:
+    return rclone.serve(context, ":memory:")
 
 
 PROVIDER = Provider(

@@ -21,16 +21,16 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     jar = str(_ENVIRONMENT.program("s3mock.jar"))
-    port, other = room.ports
+    port, other = context.ports
     return Command(
         argv=(
-            *("java", f"-Djava.io.tmpdir={room.scratch}", "-Xmx768m", "-jar", jar),
+            *("java", f"-Djava.io.tmpdir={context.scratch}", "-Xmx768m", "-jar", jar),
             "--server.address=127.0.0.1",
-            *_listen(port, other, room.tls),
+            *_listen(port, other, context.tls),
         ),
-        env={"COM_ADOBE_TESTING_S3MOCK_STORE_ROOT": str(room.data)},
+        env={"COM_ADOBE_TESTING_S3MOCK_STORE_ROOT": str(context.data)},
     )
 
 

@@ -21,30 +21,30 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     settings = {
         "s3proxy.authorization": "aws-v2-or-v4",
-        "s3proxy.identity": room.access_key,
-        "s3proxy.credential": room.secret_key,
-        **_endpoint(room),
+        "s3proxy.identity": context.access_key,
+        "s3proxy.credential": context.secret_key,
+        **_endpoint(context),
         "jclouds.provider": "transient-nio2",
         "jclouds.identity": "unused",
         "jclouds.credential": "unused",
     }
-    properties = room.work / "s3proxy.properties"
+    properties = context.work / "s3proxy.properties"
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
     properties.chmod(0o600)
     jar = str(_ENVIRONMENT.program("s3proxy.jar"))
-    scratch = f"-Djava.io.tmpdir={room.scratch}"
+    scratch = f"-Djava.io.tmpdir={context.scratch}"
     return Command(argv=("java", scratch, "-Xmx512m", "-jar", jar, "--properties", str(properties)))
 
 
-def _endpoint(room: LaunchContext) -> dict[str, str]:
-    if room.tls is None:
-        return {"s3proxy.endpoint": f"http://{room.address}"}
+def _endpoint(context: LaunchContext) -> dict[str, str]:
+    if context.tls is None:
+        return {"s3proxy.endpoint": f"http://{context.address}"}
     return {
-        "s3proxy.secure-endpoint": f"https://{room.address}",
-        "s3proxy.keystore-path": str(room.tls.keystore),
+        "s3proxy.secure-endpoint": f"https://{context.address}",
+        "s3proxy.keystore-path": str(context.tls.keystore),
         "s3proxy.keystore-password": PASSWORD,
     }
 

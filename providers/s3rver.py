@@ -53,12 +53,12 @@ connections wait meanwhile. So one clause sees it end, and the others are judged
 _CODE: Final = "https://github.com/jamhall/s3rver/blob/master/lib"
 
 
-def _command(room: LaunchContext) -> Command:
-    program = room.work / "serve.mjs"
+def _command(context: LaunchContext) -> Command:
+    program = context.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     library = str(_ENVIRONMENT.program("s3rver/lib/s3rver.js"))
-    files = (str(room.tls.key), str(room.tls.certificate)) if room.tls else ()
-    place = ("127.0.0.1", str(room.ports[0]), str(room.data))
+    files = (str(context.tls.key), str(context.tls.certificate)) if context.tls else ()
+    place = ("127.0.0.1", str(context.ports[0]), str(context.data))
     return Command(argv=("node", *_AS_OLD_NODE, str(program), library, *place, *files))
 
 

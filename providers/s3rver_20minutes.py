@@ -29,12 +29,12 @@ await new Server({ address, port: Number(port), directory, silent: true, vhostBu
 _CODE: Final = "https://github.com/20minutes/s3rver/blob/master/lib"
 
 
-def _command(room: LaunchContext) -> Command:
-    program = room.work / "serve.mjs"
+def _command(context: LaunchContext) -> Command:
+    program = context.work / "serve.mjs"
     program.write_text(_PROGRAM, encoding="utf-8")
     library = str(_ENVIRONMENT.program("@20minutes/s3rver/lib/s3rver.js"))
-    files = (str(room.tls.key), str(room.tls.certificate)) if room.tls else ()
-    return Command(argv=("node", str(program), library, "127.0.0.1", str(room.ports[0]), str(room.data), *files))
+    files = (str(context.tls.key), str(context.tls.certificate)) if context.tls else ()
+    return Command(argv=("node", str(program), library, "127.0.0.1", str(context.ports[0]), str(context.data), *files))
 
 
 def _version(_: ProbeResponse) -> str:

@@ -20,10 +20,10 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: LaunchContext) -> Command:
-    place = ("--host", "127.0.0.1", "--port", str(room.ports[0]))
-    keys = ("--access-key", room.access_key, "--secret-key", room.secret_key)
-    return Command(argv=(str(_ENVIRONMENT.program("s3s-fs")), *place, *keys, str(room.data)))
+def _command(context: LaunchContext) -> Command:
+    place = ("--host", "127.0.0.1", "--port", str(context.ports[0]))
+    keys = ("--access-key", context.access_key, "--secret-key", context.secret_key)
+    return Command(argv=(str(_ENVIRONMENT.program("s3s-fs")), *place, *keys, str(context.data)))
 
 
 def _version(_: ProbeResponse) -> str:

@@ -25,19 +25,19 @@ _ENVIRONMENT = Environment(
 _WIKI = "https://github.com/seaweedfs/seaweedfs/wiki"
 
 
-def _command(room: LaunchContext) -> Command:
-    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin, admin_grpc = room.ports
+def _command(context: LaunchContext) -> Command:
+    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin, admin_grpc = context.ports
     identity = {
         "name": "conformance",
-        "credentials": [{"accessKey": room.access_key, "secretKey": room.secret_key}],
+        "credentials": [{"accessKey": context.access_key, "secretKey": context.secret_key}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    config = room.work / "s3.json"
+    config = context.work / "s3.json"
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
-    logs = room.work / "logs"
+    logs = context.work / "logs"
     logs.mkdir(exist_ok=True)
     options: dict[str, object] = {
-        "dir": room.data,
+        "dir": context.data,
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
         "s3.port": s3,
@@ -59,15 +59,15 @@ def _command(room: LaunchContext) -> Command:
         "admin.ui": "false",
         "webdav": "false",
     }
-    if room.tls:
-        options |= {"s3.cert.file": room.tls.certificate, "s3.key.file": room.tls.key}
+    if context.tls:
+        options |= {"s3.cert.file": context.tls.certificate, "s3.key.file": context.tls.key}
     argv = (f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in options.items()))
-    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv), external_files=_sockets(room))
+    return Command(argv=(str(_ENVIRONMENT.program("weed")), *argv), external_files=_sockets(context))
 
 
-def _sockets(room: LaunchContext) -> tuple[Path, ...]:
+def _sockets(context: LaunchContext) -> tuple[Path, ...]:
     """Return the sockets of its parts. Their names are fixed, in /tmp regardless of TMPDIR; only two can be changed."""
-    s3, s3_grpc, _, master_grpc, _, volume_grpc, filer, filer_grpc, _, admin_grpc = room.ports
+    s3, s3_grpc, _, master_grpc, _, volume_grpc, filer, filer_grpc, _, admin_grpc = context.ports
     parts = {"s3": s3, "filer": filer, "s3-grpc": s3_grpc, "master-grpc": master_grpc, "volume-grpc": volume_grpc}
     parts |= {"filer-grpc": filer_grpc, "admin-grpc": admin_grpc}
     return tuple(Path(f"/tmp/seaweedfs-{part}-{port}.sock") for part, port in parts.items())

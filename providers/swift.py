@@ -96,19 +96,19 @@ _OPTIONS: Final = {
 }
 
 
-def _command(room: LaunchContext) -> Command:
-    port, *stores, memcached = room.ports
-    (room.data / "d1").mkdir()
-    certificate = f"cert_file = {room.tls.certificate}\nkey_file = {room.tls.key}" if room.tls else ""
+def _command(context: LaunchContext) -> Command:
+    port, *stores, memcached = context.ports
+    (context.data / "d1").mkdir()
+    certificate = f"cert_file = {context.tls.certificate}\nkey_file = {context.tls.key}" if context.tls else ""
     user = _user()
     values = {
         "port": port,
         "memcached": memcached,
         "user": user,
-        "work": room.work,
+        "work": context.work,
         "pipeline": " ".join(_PIPELINE),
-        "access_key": room.access_key.partition(":")[2],
-        "secret_key": room.secret_key,
+        "access_key": context.access_key.partition(":")[2],
+        "secret_key": context.secret_key,
         "certificate": certificate,
     }
     filters = "".join(
@@ -122,17 +122,17 @@ def _command(room: LaunchContext) -> Command:
         "proxy.conf": (_PROXY + filters).format(**values),
     }
     for store, at in zip(_STORES, stores, strict=True):
-        files[f"{store}.conf"] = _STORE.format(part=store, port=at, user=user, work=room.work, data=room.data)
+        files[f"{store}.conf"] = _STORE.format(part=store, port=at, user=user, work=context.work, data=context.data)
     for name, text in files.items():
-        (room.work / name).write_text(text, encoding="utf-8")
+        (context.work / name).write_text(text, encoding="utf-8")
 
     def part(name: str, *more: str) -> tuple[str, ...]:
         python = str(_ENVIRONMENT.program("python"))
-        return (python, str(room.work / "run.py"), str(room.work), name, *more)
+        return (python, str(context.work / "run.py"), str(context.work), name, *more)
 
     cache = (str(_ENVIRONMENT.program("memcached")), "-u", user, "-l", "127.0.0.1", "-p", str(memcached), "-m", "32")
     return several(
-        room,
+        context,
         (
             Once(once="rings", argv=part("rings", *map(str, stores))),
             Daemon(argv=cache),

@@ -21,16 +21,16 @@ _ENVIRONMENT = Environment(
 )
 
 
-def _command(room: LaunchContext) -> Command:
+def _command(context: LaunchContext) -> Command:
     return Command(
         argv=(
             str(_ENVIRONMENT.program("versitygw")),
-            *("--port", room.address),
+            *("--port", context.address),
             *("--region", "us-east-1"),
-            *(("--cert", str(room.tls.certificate), "--key", str(room.tls.key)) if room.tls else ()),
-            *("posix", str(room.data)),
+            *(("--cert", str(context.tls.certificate), "--key", str(context.tls.key)) if context.tls else ()),
+            *("posix", str(context.data)),
         ),
-        env={"ROOT_ACCESS_KEY": room.access_key, "ROOT_SECRET_KEY": room.secret_key},
+        env={"ROOT_ACCESS_KEY": context.access_key, "ROOT_SECRET_KEY": context.secret_key},
     )
 
 

@@ -1,4 +1,4 @@
-"""Where clauses meet faults: opens a session on the good stores and on the broken ones."""
+"""Opens sessions on the good stores and on the broken ones, and judges clauses there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.faults.local_faults import LayoutFault, StorageFault, all_layout_faul
 from tests.faults.part_faults import PartsFault, all_parts_faults
 
 EVERY_S3_CAPABILITY: Final = frozenset(Capability)
-"""What stands for a part of the system (a file tree, settings, …) is there only with the part, declared or not."""
+"""The capabilities that a session has only together with a part of the system, declared or not."""
 
 AnyFault = Fault | StorageFault | LayoutFault | PartsFault
 
@@ -44,7 +44,7 @@ def every_fault() -> dict[str, AnyFault]:
 
 
 FOUND_BY_CHANCE: Final = frozenset({"CON-005", "CON-006", "CON-011", "DUR-001", "MIG-001"})
-"""Clauses decided by whole histories, or by when a kill strikes: a few examples may miss what more would find."""
+"""Clauses decided by whole histories or by the moment of a kill: a few examples may miss what more would find."""
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def on_exemplar() -> Iterator[Session]:
     """Open a session on the exemplary server."""
     with Exemplar("AKexemplar", "exemplar-secret") as server:
         target = S3Endpoint(url=server.url, access_key="AKexemplar", secret_key="exemplar-secret", disposable=True)
-        # It keeps everything in memory, so that to clients a restart of a durable server looks like none at all.
+        # It keeps everything in memory, so a restart of a durable server is invisible to clients.
         with open_session(target, capabilities=EVERY_S3_CAPABILITY, restart=lambda: None) as session:
             yield session
 
@@ -105,6 +105,6 @@ def under(fault: AnyFault) -> Iterator[Session]:
 
 
 def decide(clause_id: str, session: Session, *, seed: int = 1, mode: Mode = Mode.QUICK) -> Judgement:
-    """Judge one clause as a run does: what a dead server could have caused is withdrawn."""
+    """Judge one clause as a run does: verdicts that a dead server could have caused are withdrawn."""
     entry = entries()[clause_id]
     return judge_unless_dead(entry, session, Plan(entries=[entry], effort=EFFORTS[mode], seed=seed), "")[0]

@@ -1,4 +1,4 @@
-"""Settings of every test here."""
+"""Settings of every test in this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 from hypothesis import settings
 
-# A deadline asserts a time, and machines that run tests are shared: it fails the test of a busy minute.
+# A deadline asserts a time, but test machines are shared: it would fail tests on a busy machine.
 settings.register_profile("without a deadline", deadline=None)
 settings.load_profile("without a deadline")
 

@@ -34,9 +34,9 @@ class Daemon:
     daemon: bool = True
 
 
-def several(room: LaunchContext, steps: Sequence[Once | Daemon]) -> Command:
+def several(context: LaunchContext, steps: Sequence[Once | Daemon]) -> Command:
     """Return one command that runs the steps in order and ends when any daemon ends."""
-    plan = room.work / "plan.json"
+    plan = context.work / "plan.json"
     plan.write_text(json.dumps([asdict(step) for step in steps]), encoding="utf-8")
     plan.chmod(0o600)
     return Command(argv=(sys.executable, "-I", "-S", str(Path(process_group.__file__)), str(plan)))

@@ -162,7 +162,7 @@ class ProcessLaunch:
     def _server(self) -> Iterator[_Server]:
         with reserved_ports(self.ports) as ports, _supervised(self.name) as (supervisor_of, folder, log):
             access_key, secret_key = self.fixed_credentials or self.make_credentials()
-            room = LaunchContext(
+            context = LaunchContext(
                 data=folder.data,
                 work=folder.work,
                 ports=ports,
@@ -170,8 +170,8 @@ class ProcessLaunch:
                 secret_key=secret_key,
                 tls=certificates.make_certificates(folder.work / "tls") if self.tls else None,
             )
-            room.scratch.mkdir()
-            command = self.command(room)
+            context.scratch.mkdir()
+            command = self.command(context)
             (folder.path / supervisor.EXTERNAL_FILES).write_text(
                 "\n".join(map(str, command.external_files)), encoding="utf-8"
             )
@@ -186,8 +186,8 @@ class ProcessLaunch:
                     "log": str(log),
                 },
                 endpoint=S3Endpoint(
-                    url=f"{room.scheme}://{room.address}{self.path}",
-                    ca_file=room.tls.authority if room.tls else None,
+                    url=f"{context.scheme}://{context.address}{self.path}",
+                    ca_file=context.tls.authority if context.tls else None,
                     access_key=access_key,
                     secret_key=secret_key,
                     region=self.region,

@@ -31,14 +31,14 @@ really: Final = pytest.mark.skipif(
     not os.environ.get("CONFORMANCE_WORKFLOWS"),
     reason="takes long, or installs from the network; CONFORMANCE_WORKFLOWS=1 runs it",
 )
-"""Marks what costs more than each run of the tests should, most of it by installing from the network."""
+"""Marks tests that cost too much for every run, most of them because they install from the network."""
 
 _USES: Final = re.compile(r"[^@]+@\S+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run left: ``log`` as printed, ``summaries`` in Markdown, ``artifacts`` by name below a folder."""
+    """The results of a run: ``log`` as printed, ``summaries`` in Markdown, ``artifacts`` by name below a folder."""
 
     exit_code: int
     log: str
@@ -70,7 +70,7 @@ class Runner:
     ) -> Outcome:
         """Run a workflow, or one job of it with those it needs."""
         artifacts, summaries, before = self._made("artifacts"), self.folder / "summaries.md", self.folder / "before.sh"
-        # act empties the file of summaries before each step; all steps are made to write to one that it leaves alone.
+        # act empties the file of summaries before each step; so all steps write to another file.
         before.write_text(f"export GITHUB_STEP_SUMMARY='{summaries}'\n", encoding="utf-8")
         summaries.touch()
         options = [f"--workflows={workflow}", f"--directory={self.workspace}"]
@@ -84,10 +84,10 @@ class Runner:
         options += [f"--job={job}"] if job else []
         options += [f"--action-cache-path={self.folder / 'runs'}", "--concurrent-jobs=2", "--log-prefix-job-id"]
         log = self.folder / "log.txt"
-        with log.open("w", encoding="utf-8") as out:  # what was said before time ran out stays there to be read
+        with log.open("w", encoding="utf-8") as out:  # the output before the time ran out stays in the file
             done = subprocess.run(
                 [str(ACT), event, *options],
-                # A home of its own: neither settings of act nor of pip reach in, and nothing is left behind.
+                # A separate home: the user's settings of act and pip have no effect, and nothing is left behind.
                 env={
                     "HOME": str(self._made("home")),
                     "PATH": path or self.search_path,
@@ -120,7 +120,7 @@ class Runner:
         read = [workflow, *([self.action / "action.yml"] if self.action else [])]
         for text in read:
             for name in uses(yaml.safe_load(text.read_text("utf-8"))):
-                if name.startswith("./"):  # what a workflow or an action of the checkout uses in its turn
+                if name.startswith("./"):  # the actions that a workflow or an action of the checkout uses itself
                     path = self.workspace / name
                     read.append(path / "action.yml" if path.is_dir() else path)
                 if name == OURS and self.action is not None:
@@ -131,7 +131,7 @@ class Runner:
 
 
 def stub_of(name: str) -> Path:
-    """Return what stands for an action: ``actions/upload-artifact@v7`` or any other."""
+    """Return the stub that replaces an action, such as ``actions/upload-artifact@v7``."""
     folder = STUBS / name.partition("@")[0].removeprefix("actions/")
     return folder if folder.is_dir() else STUBS / "nothing"
 
@@ -147,7 +147,7 @@ def uses(value: Any) -> set[str]:
 
 
 def repository(folder: Path) -> Path:
-    """Make the folder a repository with one commit, which act asks for; return it."""
+    """Make the folder a repository with one commit, which act requires; return it."""
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],

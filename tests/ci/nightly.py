@@ -1,6 +1,6 @@
-"""``python -m tests.ci.nightly``: what the nightly workflow judges, one job each, as lines for ``$GITHUB_OUTPUT``.
+"""``python -m tests.ci.nightly``: prints what the nightly workflow judges, one job each, for ``$GITHUB_OUTPUT``.
 
-``started`` are the providers that start by themselves, ``containers`` those of them that start as a process and as a
+``started`` are the providers that start on the runner, ``containers`` those of them that start as a process and as a
 container too, ``live`` the services with the beginning of their variables' names. Adding a provider changes nothing
 here.
 """
@@ -16,7 +16,7 @@ from bucket_conformance.providers.launch.remote import RemoteLaunch
 from bucket_conformance.providers.provider import LaunchKind, Provider
 
 ANY_ENDPOINT = "remote"
-"""Stands for whatever an operator names, and so for nothing at night."""
+"""The provider for endpoints that an operator names; the nightly run has none."""
 
 
 def plan(providers: Iterable[Provider], *, seed: int) -> dict[str, str]:

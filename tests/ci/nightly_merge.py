@@ -1,7 +1,7 @@
 """``python -m tests.ci.nightly_merge FOLDER FILE``: joins the night's reports, and says which providers have none.
 
-A report that is cut off, or a job that died before it wrote one, must not cost the night the other providers: what
-cannot be read is left out by name, in the job's summary and in the exit code (3).
+A truncated report, or a job that died before it wrote one, must not affect the other providers: the job's summary
+names each report that cannot be read, and the exit code is 3.
 """
 
 from __future__ import annotations

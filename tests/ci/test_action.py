@@ -1,4 +1,4 @@
-"""Our action, executed against real servers: what it judges, gates, writes and hands on."""
+"""Our action, executed against real servers: what it judges, gates, writes and outputs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def act(folder: Path, inputs: Mapping[str, str], *, baseline: str = "", python: 
 
 
 def the_action(folder: Path, *, whole: bool = False) -> Path:
-    """Copy what a tag of our repository holds of the action; ``whole``: with the packages, to be installed."""
+    """Copy the files of the action as a tag of our repository has them; ``whole``: with the packages to install."""
     target = folder / "action"
     target.mkdir(parents=True)
     shutil.copy(ROOT / "action.yml", target)
@@ -79,7 +79,7 @@ def outputs(outcome: Outcome) -> dict[str, str]:
 
 @pytest.fixture
 def baseline(tmp_path: Path) -> str:
-    """What is accepted: both clauses conform."""
+    """Return the path of a baseline in which both clauses conform."""
     good = section(
         {"DEL-001": "conforms", "RT-003": "conforms"},
         provider="endpoint",

@@ -1,4 +1,4 @@
-"""What is imported is declared, and what is declared is imported: the packages against pyproject.toml."""
+"""Every imported package is declared in pyproject.toml, and every declared one is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts in `findings/` keep their form; none of them is run here, since they install packages."""
+"""Checks the form of the scripts in `findings/`; runs none of them, since they install packages."""
 
 import os
 import re
@@ -17,7 +17,7 @@ def names(scripts: list[Path]) -> list[str]:
 
 
 def faults_of_form(text: str) -> list[str]:
-    """Return what the text of a script lacks of the form that `findings/README.md` describes."""
+    """Return in what the text of a script differs from the form that `findings/README.md` describes."""
     header, _, body = text.partition("\nset -euo pipefail\n")
     faults = [f"no field {field!r}" for field in FIELDS if not re.search(rf"^# {field}: \S", header, re.MULTILINE)]
     if not body:

@@ -133,7 +133,7 @@ def test_a_night_of_one_provider_ends_in_a_merged_report(tmp_path: Path) -> None
     assert judged.provider == "local_disk"
     assert "## Nightly matrix" in outcome.summaries
     assert "- moto: its job left no report" in outcome.summaries
-    assert outcome.exit_code == 1  # the other providers were left out, and that is told
+    assert outcome.exit_code == 1  # the other providers have no report, and the exit code says so
 
 
 @needs_act

@@ -1,4 +1,4 @@
-"""What registers as a clause, what is refused, and how patterns select."""
+"""Which functions register as clauses, which are refused, and how patterns select."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expectations that hang on how the clients of a run are set."""
+"""Expectations that depend on the client settings of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite as a guest: in a project whose own packages bear the names of our directories, and of what we import."""
+"""The suite as a guest: in a project whose packages have the names of our directories and of our dependencies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shadowing(project: Path) -> Path:
-    """Make a project that holds modules of the names of our dependencies, too."""
+    """Make a project that also holds modules with the names of our dependencies."""
     for name in MODULES:
         (project / f"{name}.py").write_text(f"raise RuntimeError('imported {name} of the project')\n")
     return project

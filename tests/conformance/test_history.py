@@ -1,4 +1,4 @@
-"""The checker of concurrent histories, against histories whose answer is known and against trying every order."""
+"""The checker of concurrent histories, tested with known results and compared with a search of every order."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_keys_are_decided_apart() -> None:
 
 
 def _explained(order: Sequence[Event]) -> bool:
-    """Judge one order by the words of the promise alone, independently of the search."""
+    """Judge one order by the text of the promise only, independently of the search."""
     held: str | None = None
     for position, one in enumerate(order):
         if any(later.answered < one.called for later in order[position + 1 :]):

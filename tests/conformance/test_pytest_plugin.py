@@ -1,4 +1,4 @@
-"""The clauses as tests of pytest, run as users run them: in a process of its own, outside the project."""
+"""The clauses as tests of pytest, run as users run them: in a separate process, outside the project."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_users_own_storage_fails_with_promise_example_and_source_and_again_wit
         assert f"  {label} " in done.stdout
     assert "Traceback" not in done.stdout
     public = clauses(tmp_path, *judged, "--conformance-public")
-    assert "  example " in public.stdout, "what is no attack is told"
+    assert "  example " in public.stdout, "a deviation that is no attack is shown"
     again = clauses(tmp_path, *judged, "--lf")
     assert "1 failed" in again.stdout
     assert "KEY-001[mine:make]" not in again.stdout
@@ -177,7 +177,7 @@ def test_a_run_that_was_cut_short_writes_a_report_that_says_so(tmp_path: Path) -
 
 
 def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
-    # Hypothesis and others bring plugins of their own, which stay out here: only what ours imports counts.
+    # The plugins of Hypothesis and others are switched off here: only the imports of ours count.
     (tmp_path / "test_mine.py").write_text(
         "import sys\n"
         "def test_it():\n"

@@ -1,4 +1,4 @@
-"""A kill table of every fault, as it would be if each clause noticed its proofs alone: for the tests of the site."""
+"""A kill table of every fault in which each clause notices only its proofs, for the tests of the site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that people read: the README, and those of docs/ that are written by hand."""
+"""The pages that people read: the README, and the pages in docs/ that are written manually."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that a page shows is one: what the examples do not run (see ``test_examples``) is parsed at least."""
+"""Every command on a page is valid: those that the examples do not run (see ``test_examples``) are at least parsed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PLACEHOLDER: Final = re.compile(r"[A-Z][A-Z-]+|.*…")
 
 
 def commands(text: str) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of each command of ours on a page, and whether it is whole: in prose it may be a part of one."""
+    """Yield the words of each of our commands on a page, and whether it is whole: in prose it may be only a part."""
     for token in MarkdownIt("commonmark").parse(text):
         if token.type == "fence" and token.info == "sh":
             for words in _simple_commands(token.content):

@@ -1,6 +1,6 @@
 """The examples of the README and of docs/ are run: each page in one shell, in an empty folder, on the exemplary server.
 
-What an example means stays as it is written; three things are put in its place so that it runs here and at once:
+The meaning of an example stays; three things are replaced so that it runs here and quickly:
 addresses of examples lead to the exemplary server, the dots that stand for credentials become its credentials, and
 ``conformance run`` and ``pytest`` try a few clauses quickly where the example does not choose its own.
 """
@@ -68,7 +68,7 @@ def test_the_examples_of_a_page_work(page: Path, server: Exemplar, tmp_path: Pat
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        # A machine that many share must not fail it.
+        # A busy shared machine must not make it fail.
         timeout=3000,
     )
     assert done.returncode == 0, f"exit code {done.returncode}; ran until:\n{done.stdout[-6000:]}"
@@ -137,7 +137,7 @@ def test_a_block_is_run_or_kept_or_says_why_not(block: Block) -> None:
 
 
 def test_most_examples_are_run() -> None:
-    """A mark is an exception; the README above all is what people type."""
+    """A mark is an exception; people type the examples of the README above all."""
     shell = [block for block in EVERY_BLOCK if block.language == "sh"]
     assert sum(not block.not_run for block in shell) > len(shell) / 2
     assert any(block.page == README and not block.not_run for block in shell)

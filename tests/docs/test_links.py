@@ -1,4 +1,4 @@
-"""What joins pages that a command wrote to the rest of the site: findings by backend, clauses, the kill table."""
+"""Links between generated pages and the rest of the site: findings by backend, clauses, the kill table."""
 
 from __future__ import annotations
 

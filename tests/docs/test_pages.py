@@ -1,4 +1,4 @@
-"""Generated pages say all that is known, and every address in pages is one."""
+"""Generated pages contain all that is known, and every address in pages is valid."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_readme_does_not_promise_more_backends_than_can_be_started() -> None
 
 @pytest.mark.parametrize("page", sorted(set(BY_HAND) - {power.PAGE}), ids=lambda page: page.name)
 def test_a_count_of_clauses_on_a_page_is_that_of_today(page: Path) -> None:
-    """A number that is written by hand grows old: better none, or one that is held to the contract here."""
+    """A number that is written manually becomes wrong: pages have none, or this test compares it with the contract."""
     counted = re.findall(r"\b(\d{2,}) clauses\b", page.read_text(encoding="utf-8"))
     assert {int(count) for count in counted} <= {len(entries())}
 
@@ -143,7 +143,7 @@ def test_inserts_are_replaced_and_an_unknown_one_is_refused() -> None:
     ],
 )
 def test_prose_keeps_its_meaning(said: str) -> None:
-    """Rendered, text has the same letters, whatever Markdown would make of them."""
+    """Rendered text has the same letters, even if they have a meaning in Markdown."""
     rendered = MarkdownIt("commonmark").enable("table").render(table(("x",), [(text(said),)]))
     shown = re.sub(r"<[^>]+>", "", rendered).split("x", 1)[1].strip()
     plain = said.replace("`` `x` ``", "`x`") if "``" in said else said.replace("`", "")

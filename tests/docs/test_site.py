@@ -58,7 +58,7 @@ def test_no_source_or_mark_is_left_in_the_site(site: Path) -> None:
 
 
 def test_the_site_builds_with_a_kill_table_and_without_one(tmp_path: Path) -> None:
-    """The other way than it is in this checkout, in a copy."""
+    """In a copy, it builds with the kill table if this checkout has none, and without one otherwise."""
     (copy := tmp_path / "copy").mkdir()
     for path in ROOT.iterdir():
         if not path.name.startswith(".") and path.name not in ("docs", "site"):

@@ -21,7 +21,7 @@ def iso(version_time: Version) -> str:
 
 
 def source_of(store: Store, request: Request) -> tuple[Version, bool, str | None]:
-    """Return the source version, whether it is the target's own current version, and the version id asked for."""
+    """Return the source version, whether it is the target's own current version, and the requested version id."""
     raw, _, version = request.header("x-amz-copy-source").partition("?versionId=")
     try:
         decoded = unquote_to_bytes(raw.encode("latin-1")).decode()

@@ -211,7 +211,7 @@ class HttpFront:
         try:
             answer = self._handler(full)
         except Exception:
-            # The client gets an answer; the thread dies loudly, so that a test run notices.
+            # The client gets a response; the thread ends with an exception, so that the test run notices.
             _send(connection, full, Response(status=500, body=b"<Error><Code>InternalError</Code></Error>"), close=True)
             raise
         return _send(connection, full, answer, close=close)

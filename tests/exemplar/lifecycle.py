@@ -1,4 +1,4 @@
-"""Lifecycle configuration: validated, kept, given back. Nothing ever expires here."""
+"""Lifecycle configuration: validated, stored, returned. Nothing ever expires here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A versioned S3 store in memory, without sockets, that knows whose each thing is and lists as wrongly as asked.
+"""A versioned S3 store in memory, without sockets, that knows the owner of each thing and can list wrongly on demand.
 
-Whatever changes a thing of somebody else's is noted in :attr:`MemoryS3.harm`: this is what the tests of the removal
-look at. It checks no signatures and knows only what opening, removing and cleaning send.
+It records every change of somebody else's thing in :attr:`MemoryS3.harm`, which the tests of the removal check. It
+checks no signatures and supports only the requests of opening, removing and cleaning.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFERENCES: Final = {"&#13;": "\r", "&#10;": "\n", "&#9;": "\t", "&quot;": '"', 
 
 
 class Broken(enum.Enum):
-    """What is wrong with how the server lists."""
+    """The fault of the server's listings."""
 
     NOTHING = "nothing"
     PREFIX_IGNORED = "the prefix is ignored"
@@ -138,7 +138,7 @@ class MemoryS3:
             for key, versions in bucket.keys.items():
                 for at, version in enumerate(versions):
                     if version.owner == owner:
-                        # Its place from the end: what lies on top of a version hides it.
+                        # Its place from the end: newer versions hide an older one.
                         found[f"{bucket.name}/{key}?{version.id}"] = (version.body, version.marker, len(versions) - at)
             for upload in bucket.uploads.values():
                 if upload.owner == owner:
@@ -229,7 +229,7 @@ class MemoryS3:
         if self._fault is Broken.REFUSED:
             return _error(403, "AccessDenied")
         if self._fault is Broken.DECODED_TWICE:
-            # As behind a proxy that decodes the query and sends it on as it then is.
+            # As behind a proxy that decodes the query and forwards the decoded form.
             query = dict(parse_qsl(unquote(raw).partition("#")[0], keep_blank_values=True))
         if self._fault in (Broken.PREFIX_IGNORED, Broken.FOREIGN):
             query = {**query, "prefix": ""}

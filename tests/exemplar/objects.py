@@ -111,7 +111,7 @@ def require_version_id(bucket: Bucket, version_id: str) -> None:
 
 
 def find(bucket: Bucket, key: str, version_id: str | None, method: str = "GET") -> Version:
-    """Return the version asked for; raise the documented refusal for missing ones and delete markers."""
+    """Return the requested version; raise the documented refusal for missing ones and delete markers."""
     if version_id is not None:
         require_version_id(bucket, version_id)
         found = bucket.version(key, version_id)

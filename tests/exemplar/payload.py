@@ -1,4 +1,4 @@
-"""From the body on the wire to the bytes that are meant: payload hashes and ``aws-chunked`` framing.
+"""Turns the body on the wire into the object's bytes: payload hashes and ``aws-chunked`` framing.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 """

@@ -57,7 +57,7 @@ SUBRESOURCES: Final = frozenset(
         "website",
     }
 )
-"""Every query parameter that makes a request be about something else than the object or bucket itself."""
+"""Every query parameter that makes a request address something else than the object or bucket itself."""
 
 _BUCKET: Final[dict[tuple[str, str], Operation]] = {
     ("GET", ""): listing.list_objects,
@@ -140,7 +140,7 @@ def _with_hoisted_headers(request: Request) -> Request:
 
 
 def handle(store: Store, credentials: Credentials, request: Request, *, trusted: bool = False) -> Response:
-    """Answer one request. ``trusted`` skips authentication: only the gateway of a faulty server asks for that."""
+    """Answer one request. ``trusted`` skips authentication: only the gateway of a faulty server uses that."""
     request_id = f"{next(_request_ids):016X}"
     try:
         proof = None if trusted else verify(request, credentials)

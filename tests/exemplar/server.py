@@ -1,4 +1,4 @@
-"""An exemplary S3 server in memory: it keeps Amazon S3's documented behaviour for everything the contract promises.
+"""An exemplary S3 server in memory: it has Amazon S3's documented behaviour for everything in the contract.
 
     with Exemplar("access", "secret") as server:
         client = boto3.client("s3", endpoint_url=server.url, ...)

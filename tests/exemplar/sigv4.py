@@ -230,7 +230,7 @@ def verify(request: Request, credentials: Credentials) -> Signed:
 
 
 def sign(request: Request, credentials: Credentials) -> Request:
-    """Return ``request`` with an Authorization header of our own; its body must be free of ``aws-chunked``."""
+    """Return ``request`` with a new Authorization header; its body must be free of ``aws-chunked``."""
     amz_date = datetime.fromtimestamp(real_now(), UTC).strftime("%Y%m%dT%H%M%SZ")
     bare = request.unsigned().with_header("x-amz-date", amz_date).with_header("x-amz-security-token", None)
     payload_hash = hashlib.sha256(request.body).hexdigest()

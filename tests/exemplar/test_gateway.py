@@ -1,4 +1,4 @@
-"""Faults really show through the gateway, on top of the exemplary server in process and over HTTP."""
+"""Faults are really visible through the gateway, in front of the exemplary server in process and over HTTP."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Request:
     """One request as it arrived. ``target`` is the raw request target; header values are Latin-1 text.
 
     ``body`` is what followed the head, freed of HTTP's own chunked coding but not of ``aws-chunked``. ``truncated``
-    says that the client went away before the announced length: only faults that ask for those ever see one.
+    says that the client went away before the announced length: only faults that request them ever get one.
     """
 
     method: str
@@ -169,7 +169,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One answer. Content-Length is written by the front; the last three fields let a fault misbehave on the wire.
+    """One answer. The front writes Content-Length; the last three fields let a fault misbehave on the wire.
 
     ``cut_after``: send only so many bytes of the body, then drop the connection. ``hang_up``: drop it without any
     answer. ``junk_after``: bytes written behind the body, so that the next answer on the connection is garbage.

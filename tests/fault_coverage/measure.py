@@ -1,4 +1,4 @@
-"""Measures the suite's own power: every fault against every clause (``python -m tests.fault_coverage --help``)."""
+"""Measures the suite's power: every fault against every clause (``python -m tests.fault_coverage --help``)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def run(
                 try:
                     trial = future.result()
                 except BrokenProcessPool as error:
-                    # Which of the trials in hand broke it cannot be told; alone it will show itself.
+                    # It is unknown which of the running trials broke it; run alone, each will show it.
                     broken = True
                     if len(batch) == 1:
                         queue.remove(id)
@@ -109,7 +109,7 @@ def run(
 
 
 def _end_with_the_parent() -> None:
-    """End this worker as soon as the process that started it is gone: killed, it can tell its workers nothing."""
+    """End this worker as soon as its parent process is gone: a parent that is killed cannot end its workers."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

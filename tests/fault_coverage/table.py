@@ -23,7 +23,7 @@ INDISCRIMINATE: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillTable:
-    """What came of the trials. ``whole``: every fault was tried, so that a clause without a kill has none at all."""
+    """The results of the trials. ``whole``: every fault was tried, so that a clause without a kill really has none."""
 
     faults: Mapping[str, AnyFault]
     clauses: Mapping[str, Entry]
@@ -46,7 +46,7 @@ class KillTable:
         return {id: [trial.fault for trial in self.tried if id in trial.killers] for id in self.clauses}
 
     def toothless(self) -> list[str]:
-        """Clauses that kill nothing; of a sample only those with one of their proofs in it."""
+        """Clauses that kill nothing; in a sample, only those with one of their proofs in it."""
         tried = {trial.fault for trial in self.tried}
         return [
             id
@@ -64,7 +64,7 @@ class KillTable:
         ]
 
     def false_alarms(self) -> list[tuple[str, str]]:
-        """Pairs of clause and good store where the clause finds fault with it."""
+        """Pairs of clause and good store where the clause does not conform."""
         return [(id, trial.fault) for trial in self.trials if trial.fault in BASELINES for id in trial.killers]
 
     def indiscriminate(self) -> list[Trial]:
@@ -74,13 +74,13 @@ class KillTable:
         )
 
     def holds(self) -> bool:
-        """Whether every fault is killed or explained, every clause kills, as it says, and none cries wolf."""
+        """Whether every fault is killed or explained, every clause kills its proofs, and none has a false alarm."""
         wrong = [*self.survivors(), *self.toothless(), *self.failed_proofs(), *self.false_alarms()]
         return not wrong and not any(trial.failure for trial in self.trials)
 
 
 def summary(table: KillTable) -> Iterator[str]:
-    """Yield the lines that say what came of it."""
+    """Yield the lines that summarise the results."""
     tried, killed = table.tried, [trial for trial in table.tried if trial.killers]
     times = [trial.first_kill_s for trial in killed if trial.first_kill_s is not None]
     yield f"{len(killed)} of {len(tried)} faults killed; {sum(map(bool, table.kills().values()))} of " + (

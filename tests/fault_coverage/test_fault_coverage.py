@@ -1,4 +1,4 @@
-"""The kill table tells what survives, what kills nothing and who cries wolf; a real sample of it is clean."""
+"""The kill table names surviving faults, clauses that kill nothing and false alarms; a real sample of it is clean."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def table(*trials: Trial, whole: bool = True) -> KillTable:
 
 
 def killed() -> list[Trial]:
-    """Trials in which every proof of the three clauses is noticed by its clause, and nothing else is."""
+    """Return trials in which each of the three clauses notices its proofs and nothing else."""
     return [trial(fault, id) for id, entry in CLAUSES.items() for fault in entry.proved_by]
 
 
@@ -144,7 +144,7 @@ def test_a_wrong_fault_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_is_in_the_results_is_not_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Everything is known but one trial that a kill cut off in the middle of its line."""
+    """All results are known except one trial, whose line a kill cut off in the middle."""
     results, page = tmp_path / "results.jsonl", tmp_path / "page.md"
     fault = CLAUSES["RT-008"].proved_by[0]
     everything = tuple(entries())
@@ -188,7 +188,7 @@ def test_workers_end_with_a_command_that_is_killed() -> None:
 
 
 def workers(pid: int) -> list[int]:
-    """Return the child processes that ``multiprocessing`` has spawned, once they have come so far as to judge."""
+    """Return the child processes that ``multiprocessing`` has spawned, as soon as they judge."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return [int(child) for child in found if _judges(Path(f"/proc/{child}"))]
 

@@ -1,4 +1,4 @@
-"""One fault against every clause, in a process of its own: which clauses notice, and how soon."""
+"""Tries one fault against every clause, in a separate process: which clauses notice it, and how soon."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from tests.faults.local_faults import StorageFault
 GOOD_SERVER: Final = "(no fault, server)"
 GOOD_FOLDER: Final = "(no fault, folder)"
 BASELINES: Final = (GOOD_SERVER, GOOD_FOLDER)
-"""The good stores themselves: a clause that is failed by one of them would kill every fault, and prove nothing."""
+"""The good stores themselves: a clause that fails on one of them would kill every fault and prove nothing."""
 
 TOO_LONG: Final = "too long"
 
 _quick = EFFORTS[Mode.QUICK]
 EFFORT: Final = Effort(mode=Mode.QUICK, examples=_quick.examples, case_s=_quick.case_s, shrink_s=0.0)
-"""As a quick run, without looking for the smallest example: here it only counts that there is one."""
+"""The effort of a quick run, without the search for the smallest example: any example is enough here."""
 
 
 class OutOfTime(BaseException):
-    """A clause took longer than its share. No ``Exception``: neither judge nor clause may take it for a verdict."""
+    """Raised if a clause takes too long. Not an ``Exception``: neither judge nor clause may turn it into a verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What the clauses said of one fault. Times in seconds, counted from the first clause.
+    """The verdicts of the clauses under one fault. Times in seconds, counted from the first clause.
 
     ``killers``: the clauses that deviate, in the order tried: the clauses that the fault is meant for first.
-    ``undecided``: what else came of a clause (``inconclusive``, ``error``, ``too long``), by clause.
+    ``undecided``: the other outcomes (``inconclusive``, ``error``, ``too long``), by clause.
     """
 
     fault: str
@@ -76,7 +76,7 @@ def in_order(fault_id: str, besides: Container[str] = (), *, near: bool = False)
     """Return the clauses to try, those first that the fault is meant for, without those of ``besides``.
 
     ``near``: only clauses of the families that the fault is meant for, or that name it as their proof.
-    A fault of the storage class in front of a good server is out of reach for clauses that speak to the server alone.
+    A fault of the storage class in front of a good server cannot affect clauses that send requests to the server only.
     """
     known = entries()
     fault = None if fault_id in BASELINES else every_fault()[fault_id]
@@ -134,7 +134,7 @@ def try_fault(fault_id: str, *, cap_s: float, besides: Container[str] = (), near
 
 
 class _Opened:
-    """The session under the fault; opened anew where a clause had to be cut off in the middle."""
+    """The session under the fault; it is opened again after a clause had to be interrupted."""
 
     def __init__(self, fault_id: str, cap_s: float) -> None:
         self._fault_id = fault_id
@@ -148,7 +148,7 @@ class _Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What hangs under a fault may hang when it is closed, too.
+        # A session that hangs under a fault may also hang when it is closed.
         try:
             with at_most(self._cap_s):
                 self._stack.close()

@@ -35,7 +35,7 @@ _CLAUSE: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 
 class Forward:
-    """The way to the good server, and the memory of one running faulty server.
+    """Forwards requests to the good server, and holds the memory of one running faulty server.
 
     ``forward(request)`` passes the request on as it is, to be authenticated there. ``forward.trusted(request)``
     skips authentication, for requests that the fault changed. ``forward.memory`` is a fresh dict per server, to be
@@ -70,8 +70,8 @@ class Forward:
 class Fault:
     """One deliberate defect.
 
-    ``breaks`` names the clauses expected to notice it. ``origin`` is a link to, or a note on, the real bug it is named
-    after. ``wants_truncated``: the behaviour is also called for bodies that broke off (``request.truncated``).
+    ``breaks`` names the clauses expected to notice it. ``origin`` is a link to the real bug that it imitates, or a note
+    on it. ``wants_truncated``: the behaviour is also called for bodies that broke off (``request.truncated``).
     """
 
     id: str
@@ -175,7 +175,7 @@ class FaultyServer:
         return self._front.url
 
     def handle(self, request: Request) -> Response:
-        """Answer one request as the fault does. A request whose address cannot be read is never the fault's affair."""
+        """Answer one request as the fault does. A request whose address cannot be read is never passed to the fault."""
         try:
             _ = request.bucket, request.key, request.query
         except S3Error:

@@ -21,7 +21,7 @@ from tests.faults.gateway import Registry, require_identity
 
 
 class WrappedStorage:
-    """A :class:`Storage` that hands every call to ``inner``. A fault overrides what it breaks."""
+    """A :class:`Storage` that passes every call to ``inner``. A fault overrides what it breaks."""
 
     def __init__(self, inner: Storage) -> None:
         self.inner = inner

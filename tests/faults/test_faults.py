@@ -63,7 +63,7 @@ def test_every_clause_names_faults_that_exist() -> None:
 
 
 def test_every_clause_is_decided_somewhere_here() -> None:
-    """A clause that is unsupported on both good stores would be proved by nothing that conforms."""
+    """No conforming store would prove a clause that is unsupported on both good stores."""
     with on_exemplar() as server, on_disk() as folder:
         nowhere = [
             id

@@ -1,4 +1,4 @@
-"""Where a faulty server forwards to: the exemplary server in this process, or any S3 endpoint over HTTP."""
+"""The upstream of a faulty server: the exemplary server in this process, or any S3 endpoint over HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Upstream(Protocol):
 
 
 class InProcess:
-    """The exemplary server, called directly. Its store may be looked into by faults: ``server.store``."""
+    """The exemplary server, called directly. Faults may read its store: ``server.store``."""
 
     def __init__(self, server: Exemplar | None = None) -> None:
         self.server = server or Exemplar()

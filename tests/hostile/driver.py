@@ -1,7 +1,7 @@
-"""Judges one endpoint after the other, as a worker of the command does, with short deadlines: a process of its own.
+"""Judges one endpoint after the other, as a worker of the command does, with short deadlines, in a separate process.
 
-Each line in is ``{"url": …, "bucket": …, "clauses": […]}``; each line out says what the run came to and how much
-memory was used.
+Each line in is ``{"url": …, "bucket": …, "clauses": […]}``; each line out holds the result of the run and
+the memory used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of hostile modes: what comes instead of a right response, and what a run must make of it."""
+"""The table of hostile modes: what the server sends instead of a correct response, and how a run must end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.hostile.server import FOREIGN, OTHER, SHARED, Mode, Turn
 Respond = Callable[[Turn], bool | None]
 
 LATER: Final = 30
-"""So many requests are answered right before a server turns hostile: the run is in the middle of its clauses."""
+"""The number of requests with correct responses before a server becomes hostile, in the middle of the clauses."""
 
 MIB: Final = 1024 * 1024
 HTML: Final = b"<html><head><title>Login</title></head><body><p>Please log in.</p></body></html>"
@@ -154,7 +154,7 @@ EVERYTHING: Final[dict[str, Respond]] = {
     "the end within the headers": _closing_at(_OK + b"Content-Len"),
     "the end within the body": _closing_at(_OK + b"Content-Length: 100\r\n\r\nonly"),
 }
-"""What a server sends to every request, whatever it was."""
+"""The responses of a server to every request."""
 
 
 def _greet(data: bytes) -> Callable[[socket.socket], None]:
@@ -205,7 +205,7 @@ def _listed(make: Callable[[Turn], bytes]) -> Respond:
 
 
 def _changed(old: bytes, new: bytes) -> Respond:
-    """Answer listings right but for one thing."""
+    """Answer listings correctly except for one change."""
 
     def respond(turn: Turn) -> bool | None:
         if not turn.is_listing:
@@ -261,7 +261,7 @@ LISTINGS: Final[dict[str, Respond]] = {
     "listings that are pages": lambda turn: _always(200, HTML)(turn) if turn.is_listing else None,
     "listings that never come": lambda turn: _silent()(turn) if turn.is_listing else None,
 }
-"""What a server sends to requests on the bucket only; objects are served right."""
+"""The responses of a server to requests on the bucket only; objects are served correctly."""
 
 
 def _without_prefix(target: str) -> str:
@@ -295,7 +295,7 @@ PROXIES: Final[dict[str, Respond]] = {
     "a proxy that decodes the query twice": _behind_a_proxy(_decoded_twice, of_listings=True),
     "a proxy that sends every name to one bucket": _behind_a_proxy(_in_one_bucket, of_listings=False),
 }
-"""What stands before a server that behaves, and names what is not meant: three that lose other people's objects."""
+"""Proxies in front of a correct server that change the target: three that would lose other people's objects."""
 
 
 def _on(*methods: str, do: Respond) -> Respond:
@@ -336,7 +336,7 @@ OBJECTS: Final[dict[str, Respond]] = {
     "a date in the year 9999": _date("Fri, 31 Dec 9999 23:59:59 GMT"),
     "a date in the year 1970": _date("Thu, 01 Jan 1970 00:00:00 GMT"),
 }
-"""What a server sends to some requests on objects."""
+"""The responses of a server to some requests on objects."""
 
 AFTERWARDS: Final = (
     "status 200 without a body",
@@ -358,13 +358,13 @@ AFTERWARDS: Final = (
     "the end before a response",
     "the end within the body",
 )
-"""Of ``EVERYTHING``, what servers turn to after ``LATER`` requests."""
+"""The modes of ``EVERYTHING`` that servers also take on after ``LATER`` requests."""
 
 AT_ONCE: Final = tuple(
     [Mode(name=name, respond=respond) for name, respond in EVERYTHING.items()]
     + [Mode(name=name, greet=greet) for name, greet in GREETINGS.items()]
 )
-"""Hostile from the start: there is nothing to judge."""
+"""Hostile from the start: the run cannot judge anything."""
 
 TURNING: Final = tuple(
     Mode(name=f"later: {name}", respond=respond, greet=greet, after=LATER, exits=frozenset({3}))
@@ -386,7 +386,7 @@ SEEN_BY_NO_CLAUSE: Final = frozenset(
         "a proxy that sends every name to one bucket",
     }
 )
-"""Of ``LISTINGS`` and ``OBJECTS``, what the clauses of the test do not look at."""
+"""The modes of ``LISTINGS`` and ``OBJECTS`` that the clauses of the test do not notice."""
 
 NOT_ONCE_OPEN: Final = frozenset({"a date in the year 9999", "a date in the year 1970"})
 """What matters only while a run begins."""

@@ -1,6 +1,6 @@
-"""A server that may turn hostile: raw sockets in front of the exemplary store, and beside it objects of somebody else.
+"""A server that may become hostile: raw sockets in front of the exemplary store, which also holds foreign objects.
 
-A mode says from which request on, for which requests, and with which bytes. What it does not touch is answered right.
+A mode says from which request on, for which requests, and with which bytes. All other requests get correct responses.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.exemplar.server import Exemplar
 from tests.exemplar.types import Request, Response
 
 SHARED: Final = "shared-bucket"
-"""The bucket that is judged. Somebody else keeps objects there too."""
+"""The bucket that is judged. It also holds objects of somebody else."""
 
 FOREIGN: Final = ("a-letter", "conformance-notes/plan", "project/7/FILE/9", "zz/photo")
-"""Their keys, in the bucket that is judged and in one that is not."""
+"""The keys of somebody else, in the judged bucket and in another one."""
 
 OTHER: Final = "somebody-elses-bucket"
 
@@ -37,15 +37,15 @@ class Turn:
     ended: threading.Event
     good: Callable[[], Response]
     passed_on: Callable[[str], Response]
-    """Answers as to another target, as behind a proxy that changes it: the signature is not looked at."""
+    """Answers as to another target, as behind a proxy that changes it: the signature is not checked."""
     decoy: int
-    """A port of this machine where nobody may knock."""
+    """A port of this machine to which no client may connect."""
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
 
     def respond(self, status: int, body: bytes = b"", *headers: str, length: str | None = None) -> None:
-        """Send a response; ``length`` is what it says of itself, '' for nothing."""
+        """Send a response; ``length`` is its Content-Length; '' omits the header."""
         announced = str(len(body)) if length is None else length
         lines = [
             f"HTTP/1.1 {status} Whatever",
@@ -122,14 +122,14 @@ class HostileServer:
         }
 
     def harm(self) -> list[str]:
-        """Return what was done to the objects of somebody else, or tried."""
+        """Return the changes to objects of somebody else, attempts included."""
         wrongs = [] if self._foreign() == self._theirs else ["objects of somebody else have changed"]
         for request in self.requests:
             if request.method not in ("PUT", "POST", "DELETE"):
                 continue
             keys = [request.key] if request.key else []
             if "delete" in request.query:
-                with contextlib.suppress(Exception):  # a clause may send a batch that is none
+                with contextlib.suppress(Exception):  # a clause may send an invalid batch
                     keys = batch_keys(request.body)
             bad = [key for key in keys if key in FOREIGN or key.startswith("theirs")]
             if bad or (not keys and request.bucket in (OTHER, "")):
@@ -137,7 +137,7 @@ class HostileServer:
         return wrongs
 
     def left_behind(self) -> list[str]:
-        """Return what the run left in truth."""
+        """Return what the run really left behind."""
         found = []
         for name, bucket in self._exemplar.store.buckets.items():
             found += [] if name in (SHARED, OTHER) else [name]

@@ -1,4 +1,4 @@
-"""Runs against every hostile mode: each ends in order, within its memory, and nobody else's objects are touched."""
+"""Runs against every hostile mode: each ends in order, within its memory, and changes no foreign objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HANGS_S: Final = 60.0
 
 MOST_MIB: Final = 300
 MOST_REQUESTS: Final = 600
-"""Three times as many as against a server that behaves."""
+"""The bound on requests: three times as many as against a correct server."""
 
 
 class Driver:
@@ -74,7 +74,7 @@ def verdicts(result: dict[str, Any]) -> Counter[str]:
 
 
 def run_against(driver: Driver, mode: Mode, bucket: str | None = SHARED) -> dict[str, Any]:
-    """Return what a run came to, after a look at what holds against any server."""
+    """Return the result of a run, after checking what must hold against any server."""
     with HostileServer(mode) as server:
         result = driver.judge(server.url, bucket)
         assert not result["broken"], result["broken"]
@@ -87,8 +87,8 @@ def run_against(driver: Driver, mode: Mode, bucket: str | None = SHARED) -> dict
         left = server.left_behind()
         if left:
             assert result["footer"].get("left_behind"), f"nothing is said of {len(left)} objects, such as {left[0]}"
-        if left and bucket is None:  # whose listing is not what it should be is found out before anything is written
-            # What turns later may put what is written into a bucket of somebody else's.
+        if left and bucket is None:  # a server with wrong listings is detected before anything is written
+            # A server that changes later may put the run's objects into a foreign bucket.
             assert all(name.startswith("conformance-") or mode.after for name in left)
     assert result["exit_code"] in (mode.exits if bucket else mode.exits | {2}), (
         result["exit_code"],

@@ -1,4 +1,4 @@
-"""A state folder of its own for every test; the cache of installed servers is the machine's, as in real use."""
+"""Every test gets a new state folder; the cache of installed servers is that of the machine, as in real use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container engine for the tests: the one that answers, or one of our own where the caller allows to start it."""
+"""A container engine for the tests: the running one, or a new one if the caller allows to start it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _DEADLINE_S: Final = 60.0
 
 @contextlib.contextmanager
 def engine(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of an engine, which ``DOCKER_HOST`` then names. Skips the test where there is none.
+    """Yield a client of an engine, which ``DOCKER_HOST`` then names. Skips the test if there is none.
 
-    With ``CONFORMANCE_START_ENGINE`` set, root starts dockerd on a socket and a data folder of its own, without a
-    change of the firewall.
+    With ``CONFORMANCE_START_ENGINE`` set, root starts dockerd with its own socket and data folder, and without
+    changes to the firewall.
     """
     pytest.importorskip("testcontainers")
     docker = importlib.import_module("docker")
@@ -37,7 +37,7 @@ def engine(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Any]:
             if os.geteuid() != 0 or shutil.which("dockerd") is None:
                 pytest.skip("no container engine answers, and none can be started: needs root and dockerd on the PATH")
             patch.setenv("DOCKER_HOST", stack.enter_context(_started(folder)))
-            # Its own image for cleaning up is not there, and no registry is asked for it.
+            # The engine does not have the cleanup image of testcontainers, and no registry is reachable.
             patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
             _wait(docker, folder)
         client = docker.from_env()

@@ -1,7 +1,7 @@
 """Makes container images of servers that are installed here, for engines that reach no registry.
 
 ``python -m tests.providers.images [PROVIDER…]`` makes them on the engine that answers (``DOCKER_HOST``) and prints a
-line ``export CONFORMANCE_…_IMAGE=…`` for each, as the providers read it. An image holds the program as ``conformance
+line ``export CONFORMANCE_…_IMAGE=…`` for each, which the providers read. An image holds the program as ``conformance
 install`` made it and the shared libraries it is linked with, and a shell where it calls one; no distribution.
 """
 
@@ -45,9 +45,9 @@ def content(provider: str, environment: Environment) -> Content:
     """Return what the image of an installed server holds. Raises ``LaunchError`` where it is not installed."""
     if provider == "localstack":
         python = environment.program("python")
-        # The Python that the environment was made of is at the same place in the image.
+        # The Python of the environment has the same path in the image.
         folders = (environment.prefix, *_python_folders(python.resolve().parents[1]))
-        # It calls a shell, and asks for the time zone GMT.
+        # It calls a shell and reads the time zone GMT.
         shell, zone = Path("/bin/sh"), Path("/usr/share/zoneinfo/GMT")
         linked = _libraries([shell, python.resolve(), *(path for folder in folders for path in folder.rglob("*.so*"))])
         return Content(
@@ -84,7 +84,7 @@ def make_image(client: Any, provider: Provider) -> str:
                 f"ENTRYPOINT {json.dumps(list(holds.entry))}",
                 "ENV PATH=/usr/bin:/bin HOME=/tmp",
                 "WORKDIR /tmp",
-                # None of the three asks the server, so there need be no answer.
+                # None of the three sends a request to the server, so it need not respond.
                 f"LABEL {VERSION_LABEL}={launch.version(ProbeResponse(status=0, server=''))}",
             ],
         )
@@ -114,7 +114,7 @@ def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def _python_folders(base: Path) -> list[Path]:
-    """Return the interpreter and its standard library, without what else may be installed beside it."""
+    """Return the interpreter and its standard library, without the packages that are installed next to it."""
     version = sysconfig.get_python_version()
     library = base / "lib" / f"python{version}"
     needless = {"__pycache__", "ensurepip", "idlelib", "site-packages", "test", "tkinter"}

@@ -14,11 +14,11 @@ SERVER = Path(__file__).with_name("tiny_server.py")
 
 
 def tiny(mode: str, *more: str, deadline_s: float = 20.0) -> ProcessLaunch:
-    def command(room: LaunchContext) -> Command:
-        # As some servers do, it has a file outside of its folder, here in the folder of all state.
-        elsewhere = room.data.parents[2] / f"{ELSEWHERE}{room.ports[0]}"
+    def command(context: LaunchContext) -> Command:
+        # Like some servers, it makes a file outside of its folder, here in the state folder.
+        elsewhere = context.data.parents[2] / f"{ELSEWHERE}{context.ports[0]}"
         elsewhere.touch()
-        argv = (sys.executable, "-S", str(SERVER), mode, str(room.ports[0]), str(room.data), *more)
+        argv = (sys.executable, "-S", str(SERVER), mode, str(context.ports[0]), str(context.data), *more)
         return Command(argv=argv, external_files=(elsewhere,))
 
     return ProcessLaunch(
@@ -35,7 +35,7 @@ def wait_until(what: str, happened: Callable[[], bool], *, deadline_s: float = 1
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not yet waited for does not."""
+    """Return whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -25,7 +25,7 @@ SERVERS = {
 
 
 def test_twenty_backends_start_without_an_account_or_an_image() -> None:
-    # Local disk is one more: it lives inside our own process.
+    # Local disk is one more: it runs inside this process.
     assert len(SERVERS) >= 20
 
 
@@ -41,7 +41,7 @@ def test_an_installed_server_starts_and_reports_its_version(state: Path, provide
         assert launch.ready(ask(running.target, timeout_s=10.0).status)
         assert any(sign.isdigit() for sign in running.version)
     assert list((state / "runs").iterdir()) == []
-    # Files that a server makes there in spite of TMPDIR bear its port, if any name of ours.
+    # The names of files that a server makes there in spite of TMPDIR contain its port, if anything of the run.
     assert not list(Path(tempfile.gettempdir()).glob(f"*[!0-9]{urlsplit(running.target.url).port}[!0-9]*"))
 
 

@@ -1,4 +1,4 @@
-"""The container launch: what can be told without an engine, and a real container where one answers."""
+"""The container launch: what can be tested without an engine, and a real container if an engine runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_without_an_engine_it_says_so_and_a_client_on_the_path_does_not_count(mo
 
 
 class InAContainer:
-    """What ``_version`` asks of a container: a command in it, and its image."""
+    """The parts of a container that ``_version`` uses: a command in it, and its image."""
 
     def __init__(self, prints: bytes, *, labels: dict[str, str] | None = None, code: int = 0) -> None:
         self.image = SimpleNamespace(labels=labels, short_id="sha256:0123456789")
@@ -87,7 +87,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def provider(client: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Provider:
-    """A provider whose image is named by the caller, or else made here of the installed server."""
+    """Return a provider whose image the caller names, or else one that is made here from the installed server."""
     found = discover()[request.param]
     process = found.choose(LaunchKind.PROCESS)
     assert isinstance(process, ProcessLaunch)
@@ -105,7 +105,7 @@ three = pytest.mark.parametrize("provider", ["minio", "seaweedfs", "localstack"]
 @three
 def test_a_container_serves_on_the_loopback_restarts_and_is_removed(client: Any, provider: Provider) -> None:
     def containers() -> set[str]:
-        # Others may use the engine meanwhile.
+        # Other processes may use the engine at the same time.
         return {found.id for found in client.containers.list(all=True) if reference in found.image.tags}
 
     reference = os.environ[variable(provider)]
@@ -114,7 +114,7 @@ def test_a_container_serves_on_the_loopback_restarts_and_is_removed(client: Any,
         assert isinstance(running.target, S3Endpoint)
         assert ask(running.target, timeout_s=30.0).status == 200
         assert running.target.url.startswith("http://127.0.0.1:")
-        # A server built here has no version stamped in; then its image tells it, as the program's launch does.
+        # A server built here contains no version; then the image's label holds it, as for the program's launch.
         version = running.version.removesuffix(f" ({reference})")
         assert version != running.version
         assert version[0].isdigit() or version.startswith(("v", "RELEASE."))

@@ -1,4 +1,4 @@
-"""Finding providers: built in, in a TOML file, in a Python file; broken ones are named."""
+"""Finding providers: built in, in a TOML file, in a Python file; errors name the broken ones."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from bucket_conformance.providers.provider import Availability, LaunchError, Una
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A recipe of one shell command, run in the real way."""
+    """A recipe of one shell command, which really runs."""
 
     script: str
     slow: bool = False

@@ -1,4 +1,4 @@
-"""Servers over https: certificates of an authority of our own, and what is said of servers that cannot."""
+"""Servers over https: certificates of a new authority, and the messages for servers that cannot serve https."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.conformance.cli.running import conformance
 from tests.providers.launching import SERVER, tiny
 
 
-def secure(room: LaunchContext) -> Command:
-    assert room.tls is not None
-    files = (str(room.tls.certificate), str(room.tls.key))
-    return Command(argv=(sys.executable, "-S", str(SERVER), "good", str(room.ports[0]), str(room.data), *files))
+def secure(context: LaunchContext) -> Command:
+    assert context.tls is not None
+    files = (str(context.tls.certificate), str(context.tls.key))
+    return Command(argv=(sys.executable, "-S", str(SERVER), "good", str(context.ports[0]), str(context.data), *files))
 
 
 LAUNCH = ProcessLaunch(

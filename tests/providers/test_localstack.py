@@ -1,4 +1,4 @@
-"""LocalStack keeps its objects in the folder of its run, where its own choice is one folder for everybody."""
+"""LocalStack keeps its objects in the folder of its run; by default all instances share one folder."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="pr
 
 
 def ignore(line: str) -> None:
-    """Progress that nobody looks at."""
+    """Ignore a line of progress."""
 
 
 def url(running: Running) -> str:
@@ -90,7 +90,10 @@ def test_a_server_that_never_gets_ready_is_ended_at_the_deadline_with_the_reason
 
 def test_a_program_that_does_not_exist_is_named(state: Path) -> None:
     launch = ProcessLaunch(
-        name="none", title="None", command=lambda room: Command(argv=("/no/such/program",)), version=lambda answer: ""
+        name="none",
+        title="None",
+        command=lambda context: Command(argv=("/no/such/program",)),
+        version=lambda answer: "",
     )
     with pytest.raises(LaunchError, match="/no/such/program: No such file"), launch.start(ignore):
         pass
@@ -144,7 +147,7 @@ def test_the_log_stays_when_the_run_fails_and_goes_when_it_is_interrupted(state:
 
 
 def start_elsewhere(mode: str) -> subprocess.Popen[str]:
-    """A run of its own that has a server up."""
+    """Start a separate run with a server."""
     program = str(Path(__file__).with_name("launching.py"))
     root = str(Path(__file__).parents[2])
     run = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The embedded providers, for real: each comes up, serves the storage operations, signs, and leaves nothing."""
+"""Real servers: each starts, serves the storage operations, signs URLs, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_seaweedfs_checks_signatures_and_keeps_its_data_over_a_restart(state: Pa
 
 
 def _read_when_it_can(s3: S3Client, bucket: str, key: str) -> bytes:
-    """Read, with patience for the 500 of a gateway that is up before the volumes behind it are."""
+    """Read; retry after a 500, because the gateway starts before its volumes."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -16,29 +16,29 @@ from tests.providers.launching import SERVER, is_alive, pids_below, wait_until
 PYTHON = (sys.executable, "-S")
 
 
-def note(room: LaunchContext, word: str) -> tuple[str, ...]:
-    return (*PYTHON, "-c", f"open({str(room.data / 'steps')!r}, 'a').write('{word} ')")
+def note(context: LaunchContext, word: str) -> tuple[str, ...]:
+    return (*PYTHON, "-c", f"open({str(context.data / 'steps')!r}, 'a').write('{word} ')")
 
 
-def server(room: LaunchContext, mode: str = "good") -> tuple[str, ...]:
-    return (*PYTHON, str(SERVER), mode, str(room.ports[0]), str(room.data))
+def server(context: LaunchContext, mode: str = "good") -> tuple[str, ...]:
+    return (*PYTHON, str(SERVER), mode, str(context.ports[0]), str(context.data))
 
 
 def launch(steps_of: Callable[[LaunchContext], list[Once | Daemon]]) -> ProcessLaunch:
-    def command(room: LaunchContext) -> Command:
-        return several(room, steps_of(room))
+    def command(context: LaunchContext) -> Command:
+        return several(context, steps_of(context))
 
     return ProcessLaunch(name="pair", title="Pair", command=command, version=lambda _: "1", ports=2, deadline_s=20.0)
 
 
 def test_steps_are_done_in_order_and_not_again_at_a_restart(state: Path) -> None:
-    def steps(room: LaunchContext) -> list[Once | Daemon]:
-        second = (*PYTHON, str(SERVER), "children", str(room.ports[1]), str(room.data))
+    def steps(context: LaunchContext) -> list[Once | Daemon]:
+        second = (*PYTHON, str(SERVER), "children", str(context.ports[1]), str(context.data))
         return [
-            Once(once="first", argv=note(room, "first")),
-            Daemon(argv=second, port=room.ports[1]),
-            Once(once="second", argv=note(room, "second")),
-            Daemon(argv=server(room), port=room.ports[0]),
+            Once(once="first", argv=note(context, "first")),
+            Daemon(argv=second, port=context.ports[1]),
+            Once(once="second", argv=note(context, "second")),
+            Daemon(argv=server(context), port=context.ports[0]),
         ]
 
     with launch(steps).start(lambda line: None) as running:
@@ -54,8 +54,8 @@ def test_steps_are_done_in_order_and_not_again_at_a_restart(state: Path) -> None
 
 
 def test_a_step_that_fails_ends_the_start_and_is_named(state: Path) -> None:
-    def steps(room: LaunchContext) -> list[Once | Daemon]:
-        return [Once(once="bad", argv=(*PYTHON, "-c", "raise SystemExit(3)")), Daemon(argv=server(room))]
+    def steps(context: LaunchContext) -> list[Once | Daemon]:
+        return [Once(once="bad", argv=(*PYTHON, "-c", "raise SystemExit(3)")), Daemon(argv=server(context))]
 
     with pytest.raises(LaunchError, match="ended with exit code 3"), launch(steps).start(lambda line: None):
         pass
@@ -68,9 +68,9 @@ def test_a_program_that_ends_takes_the_others_with_it(state: Path) -> None:
         pids.extend(pids_below(state))
         return False
 
-    def command(room: LaunchContext) -> Command:
+    def command(context: LaunchContext) -> Command:
         ending = (*PYTHON, "-c", "import time; time.sleep(0.2); raise SystemExit(4)")
-        return several(room, [Daemon(argv=server(room, "children"), port=room.ports[0]), Daemon(argv=ending)])
+        return several(context, [Daemon(argv=server(context, "children"), port=context.ports[0]), Daemon(argv=ending)])
 
     launched = ProcessLaunch(
         name="pair", title="Pair", command=command, version=lambda _: "1", ready=seen, deadline_s=20.0

@@ -1,4 +1,4 @@
-"""Buckets in the host name, as Amazon S3 wants them, on a real server that checks signatures over that host."""
+"""Buckets in the host name, as Amazon S3 requires, on a real server that checks signatures over that host."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def served_below_the_domain() -> Iterator[S3Endpoint]:
     if not launch.environment.built:
         pytest.skip("SeaweedFS is not installed here; conformance install seaweedfs")
 
-    def command(room: LaunchContext) -> Command:
-        own = launch.command(room)
+    def command(context: LaunchContext) -> Command:
+        own = launch.command(context)
         return dataclasses.replace(own, argv=(*own.argv, f"-s3.domainName={DOMAIN}"))
 
     with dataclasses.replace(launch, command=command).start(lambda line: None) as running:

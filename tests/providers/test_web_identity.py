@@ -1,4 +1,4 @@
-"""Amazon S3 without keys: the role of a pod's web identity is used, as on EKS, and only where no keys are given."""
+"""Amazon S3 without credentials: a pod's web identity is used, as on EKS, and only if no credentials are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny HTTP server that misbehaves as told: ``tiny_server.py MODE PORT DATA``. It answers every GET with 200."""
+"""A tiny HTTP server that misbehaves in a given way: ``tiny_server.py MODE PORT DATA``. Every GET gets 200."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if MODE == "dies":
     print("cannot read my configuration", flush=True)
     sys.exit(3)
 if MODE == "silent":
-    # Listens, takes connections, and never says a word.
+    # Listens, accepts connections, and never responds.
     listener = socket.create_server(("127.0.0.1", PORT))
     time.sleep(600)
 if MODE == "taken" and not (marker := Path(sys.argv[4])).exists():
@@ -51,7 +51,7 @@ if MODE == "taken" and not (marker := Path(sys.argv[4])).exists():
     with socket.create_server(("127.0.0.1", PORT)):
         http.server.HTTPServer(("127.0.0.1", PORT), Handler)
 if MODE == "children":
-    # One child in the same group, and one that left for a session of its own, whose parent is gone.
+    # One child in the same group, and one in a new session whose parent has ended.
     note("pids", subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
     leave = (
         "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(600)"

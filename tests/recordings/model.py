@@ -1,7 +1,8 @@
-"""What Amazon S3 was recorded to answer, as facts: which request, which status, which code, which fields.
+"""Recorded responses of Amazon S3 as facts: request, status, error code and fields.
 
 The recordings are those that LocalStack's tests validated against Amazon S3 (https://github.com/localstack/localstack,
-``tests/aws/services/s3``). A fact names the test, the step in it and the day of the validation; the request is ours.
+``tests/aws/services/s3``). A fact names the test, the step in it and the day of the validation; the
+request is written here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.exemplar.types import Request
 
 SendRequest = Callable[[Session, str], HttpResponse]
-"""Makes the recorded request below a prefix that nobody else uses, and returns the answer that was recorded."""
+"""Sends the recorded request below a new prefix and returns the response."""
 
 Shape = Callable[[Request], bool]
 """Whether a request is of the kind that was recorded."""
@@ -37,7 +38,7 @@ class Fact:
 
     ``status`` is ``None`` where the recording kept the body alone. ``fields``: a header (``"@Content-Range"``), the
     body (``"body"``) or the texts of XML elements (``"Contents/Key"``, joined by a space), without our prefix.
-    ``clauses``: those that a request of this ``shape`` is part of; none where only the exemplary server is held to it.
+    ``clauses``: those that send a request of this ``shape``; none if the fact is tested on the exemplary server only.
     """
 
     name: str
@@ -71,7 +72,7 @@ def fact(
     on: str = "2026-02-21",
     fields: Mapping[str, str] | None = None,
 ) -> Callable[[SendRequest], SendRequest]:
-    """Register the decorated request with what Amazon S3 answered it."""
+    """Register the decorated request with Amazon S3's response."""
 
     def register(send: SendRequest) -> SendRequest:
         _facts.append(

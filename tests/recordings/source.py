@@ -1,4 +1,4 @@
-"""The recorded answers as data of our own: facts alone, taken out of the snapshots that LocalStack's tests keep.
+"""Extracts the facts of the recorded responses from the snapshots of LocalStack's tests.
 
 ``python -m tests.recordings.source FOLDER`` reads the snapshots in a folder (``test_s3.snapshot.json`` and so on) and
 writes ``tests/recordings/answers.json``: for each recorded answer that a :class:`Fact` states, its status, error code,
@@ -18,10 +18,10 @@ from tests.recordings.model import Fact, facts
 ANSWERS: Final = Path(__file__).parent / "answers.json"
 
 NO_CODES: Final = ("304", "412")
-"""What the SDK makes of a refusal without a body: it calls the error by its status."""
+"""The code that the SDK gives to a refusal without a body: the status."""
 
 OTHER_NAMES: Final = {"Rule": "Rules"}
-"""Elements that the SDK calls otherwise than the XML does."""
+"""Elements whose name in the SDK differs from that in the XML."""
 
 Answer = dict[str, Any]
 
@@ -59,7 +59,7 @@ def extracted(folder: Path) -> dict[str, Answer]:
 
 
 def _texts(recorded: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the texts of a field that a fact names as :class:`Fact` says, out of what the SDK made of the answer."""
+    """Yield the texts of a field that a fact names as :class:`Fact` says, taken from the SDK's form of the response."""
     if name == "body":
         yield recorded["Body"]
     elif name.startswith("@x-amz-meta-"):

@@ -1,6 +1,6 @@
-"""Clauses are held against what Amazon S3 was recorded to answer: the recorded answer must be judged right.
+"""Clauses are compared with recorded responses of Amazon S3: a clause must accept the recorded response.
 
-Two tests make the anchor of a clause. The exemplary server answers the recorded request as Amazon S3 did, and a clause
+Two tests anchor a clause. The exemplary server answers the recorded request as Amazon S3 did, and a clause
 that a recording covers meets exactly such an answer (status and code, to a request of that shape) and conforms.
 """
 
@@ -26,7 +26,7 @@ from tests.recordings.page import PAGE, page
 from tests.recordings.source import extracted, name_of, read_answers
 
 SNAPSHOTS = os.environ.get("AWS_RECORDINGS")
-"""A folder with the snapshots of LocalStack's tests, where they are at hand: what we keep is compared with them."""
+"""A folder with the snapshots of LocalStack's tests, if available: the committed answers are compared with them."""
 
 ANCHORS = [(clause, fact) for fact in facts() for clause in fact.clauses]
 
@@ -51,7 +51,7 @@ def test_the_exemplary_server_answers_as_amazon_s3_did(fact: Fact, exemplar: Ses
 
 @functools.cache
 def met(clause_id: str) -> tuple[Verdict, tuple[tuple[Request, int, str], ...]]:
-    """Return the verdict on the exemplary server, and every request with the status and code it was answered with."""
+    """Return the verdict on the exemplary server, and every request with the status and code of its response."""
     seen: list[tuple[Request, int, str]] = []
 
     def watch(request: Request, forward: Forward) -> Response:

@@ -75,7 +75,7 @@ def command_line(*arguments: str) -> list[str]:
 
 
 def environment(variables: dict[str, str], home: Path) -> dict[str, str]:
-    """An environment with these AP_* variables and no others; state goes below ``home``."""
+    """Return an environment with these AP_* variables and no others; state is stored below ``home``."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AP_", "AWS_"))}
     return {**inherited, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), **variables}
 

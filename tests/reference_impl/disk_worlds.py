@@ -1,4 +1,4 @@
-"""Real file systems to try the local storage on: a full one, one that folds case, one without rights."""
+"""Real file systems to test the local storage on: a full one, one that folds case, one without permissions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _run(*command: str) -> None:
 
 @contextmanager
 def small_disk(at: Path, *, size: str = "1m") -> Iterator[Path]:
-    """A tmpfs of ``size``; skips where we may not mount."""
+    """Mount a tmpfs of ``size``; skips the test if mounting is not allowed."""
     at.mkdir()
     _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at))
     try:
@@ -35,9 +35,9 @@ def small_disk(at: Path, *, size: str = "1m") -> Iterator[Path]:
 
 @contextmanager
 def folding_names() -> Iterator[None]:
-    """Let this process see every file system as one that folds case and normal form, as macOS and Windows shares do.
+    """Make every file system fold case and normal form for this process, as macOS and Windows shares do.
 
-    Emulated where names are looked up relative to a folder, because no Linux kernel can be relied on to fold.
+    Emulated where names are looked up relative to a folder, because not every Linux kernel can fold names.
     """
 
     def stored(name: bytes | str, folder: int | None) -> bytes | str:

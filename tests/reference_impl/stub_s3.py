@@ -1,4 +1,4 @@
-"""A tiny HTTP server on loopback that answers from a script: for what a sound server never does."""
+"""A tiny HTTP server on loopback that answers from a script: for responses that a correct server never sends."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def local(tmp_path: Path) -> LocalStorage:
 
 
 def run(*arguments: str, variables: dict[str, str], home: Path, stdin: bytes = b"") -> tuple[int, str, str]:
-    """Run a command; whatever it does, it shows no traceback, no secret and no control character."""
+    """Run a command; assert that its output has no traceback, no secret and no control character."""
     done = run_command(*arguments, variables=variables, home=home, stdin=stdin)
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in err
@@ -182,7 +182,7 @@ def test_rm_takes_keys_from_stdin_byte_for_byte_and_refuses_what_is_no_utf_8(
 ) -> None:
     for key in ("a\r", "a", "b\x85c"):
         local.upload(key, b"1")
-    # As in a locale of UTF-8, where Python decodes the standard streams strictly.
+    # As in a UTF-8 locale, in which Python decodes the standard streams strictly.
     variables = on_disk(local) | {"PYTHONIOENCODING": "utf-8:strict"}
     code, out, err = run("rm", "-", variables=variables, home=tmp_path, stdin=b"a\n\xff\n")
     assert (code, out, err) == (2, "", "error: stdin is not UTF-8 at byte 2; write one key per line in UTF-8\n")

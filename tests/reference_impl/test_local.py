@@ -1,4 +1,4 @@
-"""The storage on local disk, tried on real files."""
+"""The storage on local disk, tested on real files."""
 
 from __future__ import annotations
 

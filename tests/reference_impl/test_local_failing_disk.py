@@ -1,4 +1,4 @@
-"""The local storage on a disk that fails: the first error is heard, nothing leaks, and what is known is said."""
+"""The local storage on a disk that fails: the error is the first one and gives the known state; nothing leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migration from real files into a real server: every file once, whatever happens on the way."""
+"""Migration from real files into a real server: every file is sent once, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -528,7 +528,7 @@ def test_killed_at_random_points_it_goes_on_without_loss_and_sends_nothing_finis
         kills += process.poll() is None
         process.kill()
         process.wait()
-        # Not a file is lost at any moment: what the source no longer has, the target has with the same bytes.
+        # No file is lost at any moment: what the source no longer has, the target has with the same bytes.
         missing = bodies.keys() - {stat.key for stat in local.list()}
         assert {key: bucket.storage.download(key) for key in missing} == {key: bodies[key] for key in missing}
     assert kills >= 4

@@ -1,4 +1,4 @@
-"""``check`` with a public endpoint: it fetches its probe there as a reader does."""
+"""``check`` with a public endpoint: it downloads its probe there as a reader does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The S3 storage against a real server (moto) for what servers do, and a scripted one for how they fail."""
+"""The S3 storage against a real server (moto) for normal behaviour, and a scripted one for failures."""
 
 from __future__ import annotations
 
@@ -383,7 +383,7 @@ def test_parts_that_were_checked_are_not_named_with_their_checksums_where_the_up
         storage = S3Storage(client, BUCKET, part_size=MIN_PART_SIZE)
         storage.upload("k", io.BytesIO(body))
         assert storage.download("k") == body
-        # So it is with Amazon, and the exemplar does as it does.
+        # Amazon S3 behaves like this, and so does the exemplary server.
         begun = client.create_multipart_upload(Bucket=BUCKET, Key="named")
         part = client.upload_part(Bucket=BUCKET, Key="named", UploadId=begun["UploadId"], PartNumber=1, Body=b"x")
         assert part["ChecksumCRC32"]

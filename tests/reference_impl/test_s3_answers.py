@@ -1,4 +1,4 @@
-"""Answers that are none of S3's: nothing of them is believed, and only the storage's own exceptions come out."""
+"""Responses that are not those of S3: they are never trusted, and raise only the storage's own exceptions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STRANGERS: dict[str, bytes] = {
 
 @dataclass(slots=True)
 class Script:
-    """What the stub answers, whatever it is asked."""
+    """The response of the stub to every request."""
 
     reply: bytes = b""
     begin: bytes | None = None

@@ -1,4 +1,4 @@
-"""A server that sends the storage elsewhere, or whose clock is another: told with what to do, and never followed."""
+"""A server that redirects the storage or has another clock: the error says what to do, and no redirect is followed."""
 
 from __future__ import annotations
 

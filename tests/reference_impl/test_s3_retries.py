@@ -1,4 +1,4 @@
-"""The storage's own retries: how long they bridge, what they heed, and where they stop. The clock is the test's own."""
+"""The storage's own retries: what they respect, and when they stop. The clock is that of the test."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def clock_of_the_sdk() -> Iterator[Clock]:
 
 
 def storage_at(url: str, clock: Clock, *, draw: float | None = None, time_s: float = 30.0) -> S3Storage:
-    # Without a draw of its own: low and high in turns.
+    # The jitter is not random here: low and high values alternate.
     draws = itertools.cycle([0.0, 0.999, 0.3]) if draw is None else itertools.repeat(draw)
     budget = RetryBudget(time_s=time_s, clock=clock, draw=lambda: next(draws))
     client = make_client(endpoint=url, region="us-east-1", access_key="k", secret_key="s", retries=budget)

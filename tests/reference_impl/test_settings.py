@@ -1,4 +1,4 @@
-"""The settings: what is read, and how everything wrong is told at once without showing a secret."""
+"""The settings: what is read, and how one error names everything wrong without a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times in answers are read as the SDK itself reads them, in whatever notation a server uses."""
+"""Times in responses are read as the SDK itself reads them, in every notation that servers use."""
 
 from __future__ import annotations
 

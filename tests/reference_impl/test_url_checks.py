@@ -1,4 +1,4 @@
-"""The clauses on signed URLs notice when local disk itself leaves out a check: no fault of a server can show that."""
+"""The clauses on signed URLs notice when local disk itself leaves out a check: no fault of a server can test that."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def test_the_server_stops_while_a_client_holds_on(tmp_path: Path) -> None:
         until(lambda: uploads_under_way(server.storage) == 1)
         address = server.url
     connection.close()
-    # The thread of the upload is told last, and removes what it had written.
+    # The thread of the upload is stopped last, and removes what it had written.
     until(lambda: tree(tmp_path) == {})
     with pytest.raises(OSError, match=r"refused|reset"):
         call(address)

@@ -1,4 +1,4 @@
-"""Clients of the URL server that take too much: connections, time, room. Nobody else is kept out, nothing stays."""
+"""Clients of the URL server that take too many connections, time or bytes: others are served, and nothing stays."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def connect(storage: LocalStorage) -> socket.socket:
 
 
 def ends(connection: socket.socket) -> bool:
-    """Whether the server ends the connection before the client's own patience does."""
+    """Return whether the server ends the connection before the client's own timeout."""
     try:
         return connection.recv(1000) == b""
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""A capability that is not declared is probed: refused, served all the same, or half done."""
+"""A capability that is not declared is probed: refused, served nevertheless, or half done."""
 
 from __future__ import annotations
 

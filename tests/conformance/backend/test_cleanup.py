@@ -1,4 +1,4 @@
-"""The clean-up touches nothing that is not the run's, whatever a listing says."""
+"""The cleanup changes only what the run stored, whatever a listing contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The largest batch is held against what is declared for the backend, and against 1000 keys where nothing is."""
+"""The largest batch is compared with the declared limit of the backend, or with 1000 keys if none is declared."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Nobody's data: whatever a server lists, whoever works at the same time, wherever a run is killed.
+"""No run changes foreign data, whatever a server lists, whoever works at the same time, wherever a run is killed.
 
-Each case makes a store in memory with things of strangers and of other runs, lets runs open, write, end or be killed,
-and ``clean`` work beside them, and looks at every change: none may be to a thing of somebody else's.
+Each case makes a store in memory with data of strangers and of other runs, lets runs open, write, end or be killed
+while ``clean`` works, and checks every change: none may affect the data of somebody else.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a run or a clean does. ``kill_at``: at which request it ends; ``hard``: without a chance to clean up."""
+    """The work of a run or a clean. ``kill_at``: the request at which it ends; ``hard``: it cannot clean up."""
 
     kind: str
     own_bucket: bool
@@ -204,7 +204,7 @@ _CASES: Final = st.builds(
 
 
 class Killed(BaseException):
-    """The end of a process, as far as a test can have it."""
+    """Simulates the end of a process."""
 
 
 @dataclass(slots=True)
@@ -218,7 +218,7 @@ class Actor:
     sent: int = 0
     at_work: bool = False
     error: Exception | None = None
-    """What was raised that no command line knows: a traceback for the user."""
+    """The exception that no command handles: the user would see a traceback."""
 
     def send(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
         self.sent += 1
@@ -227,7 +227,7 @@ class Actor:
             raise Killed if self.work.hard else KeyboardInterrupt
         self.wait()
         own = self.server.buckets.get(f"conformance-{self.name}")
-        # Not in the very moment of the bucket's removal: that a full one stays then is the server's part alone.
+        # Not during the bucket's removal: only the server can ensure then that a full bucket stays.
         removes = method == "DELETE" and urlsplit(url).path == f"/conformance-{self.name}"
         if self.sent == self.work.visited_at and own is not None and not removes:
             self.server.store(own, STRANGE[self.sent], "stranger")
@@ -236,7 +236,7 @@ class Actor:
     def act(self) -> None:
         _HERE.actor = self
         self.at_work = True
-        # A bucket that cannot be used, a listing that is none, a kill: all of them are ways to end.
+        # A bucket that cannot be used, an invalid listing, a kill: all of these may end the work.
         try:
             with contextlib.suppress(OpeningError, ViewError, Killed, KeyboardInterrupt):
                 if self.work.kind == "run":
@@ -264,7 +264,7 @@ class Actor:
                 _step(session, step)
 
     def _clean(self) -> None:
-        # The removal of earlier releases knew no age; this test can be tried on it.
+        # The removal of earlier releases had no age limit; this test also works with it.
         aged = "older_than_s" in inspect.signature(clean_endpoint).parameters
         more: dict[str, Any] = {"older_than_s": self.work.older_than_s} if aged else {}
         for _ in clean_endpoint(self._target(), dry_run=False, **more):

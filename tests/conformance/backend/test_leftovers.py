@@ -1,4 +1,4 @@
-"""Cleaning leaves runs at work alone, goes on past what it cannot list or remove, and names all that stays."""
+"""Cleaning does not touch running runs, continues after what it cannot list or remove, and names all that stays."""
 
 from __future__ import annotations
 

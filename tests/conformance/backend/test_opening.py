@@ -1,4 +1,4 @@
-"""A session makes what it needs, leaves nothing of its own, touches nothing of others, and says why it cannot open."""
+"""A session makes what it needs, removes it, changes nothing of others, and says why it cannot open."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_judging_in_a_given_bucket_leaves_it_unchanged(server: Exemplar) -> None
     for key in STRANGER:
         client.put_object(Bucket="theirs", Key=key, Body=b"keep")
     with open_session(target(server.url, bucket="theirs"), capabilities=EVERY_S3_CAPABILITY) as session:
-        # Those that write under other names than most: twins, tenants, uploads that break off, batches of many.
+        # Clauses that write under unusual names: twins, tenants, uploads that break off, batches of many.
         for entry in select(patterns=["KEY-00[789]", "KEY-01*", "URL-009", "DEL-006"]):
             judge(entry, session, replace(EFFORTS[Mode.QUICK], examples=1, case_s=0.1), seed=1)
     assert session.recorder.left_behind == ""
@@ -232,7 +232,7 @@ def test_a_clock_that_is_hours_off_is_measured_and_used_for_signing(hours: int) 
 
 @contextlib.contextmanager
 def wrong_clock(ahead: timedelta) -> Iterator[str]:
-    """Run an exemplary server in a process of its own, whose clock is off."""
+    """Run an exemplary server with a wrong clock in a separate process."""
     code = (
         "import sys, time, time_machine\n"
         f"time_machine.travel(time.time() + {ahead.total_seconds()}, tick=True).start()\n"
@@ -271,7 +271,7 @@ def test_names_of_runs_are_distinguished_from_similar_names() -> None:
 
 
 def removed(endpoint: S3Endpoint, *, dry_run: bool = False) -> list[str]:
-    """What cleaning removes where even a run that has just begun counts as old; nothing else may be told."""
+    """Return what cleaning removes if even a run that has just begun counts as old; it may report nothing else."""
     found = list(clean_endpoint(endpoint, dry_run=dry_run, older_than_s=0))
     assert [each.outcome for each in found] == [Outcome.REMOVED] * len(found)
     return [each.text.rpartition(" (")[0] for each in found]  # without the age

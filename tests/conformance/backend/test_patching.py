@@ -1,4 +1,4 @@
-"""Attributes that are put back, whoever they belong to."""
+"""Replaced attributes are restored on modules, classes and instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between an SDK and a server: all is recorded, and trouble on request looks to the SDK as a server's own."""
+"""The hook records all requests of an SDK, and the faults that it injects look to the SDK like the server's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.exemplar.server import Exemplar
 
 
 class World:
-    """A client with the hook, over a server that is looked into past it."""
+    """A client with the hook, and a server whose state the test reads without it."""
 
     def __init__(self, url: str) -> None:
         self.recorder = Recorder()
@@ -163,7 +163,7 @@ def test_a_real_timeout_is_distinguished_from_an_injected_one(world: World) -> N
     with mock.patch.object(URLLib3Session, "send", side_effect=slow), pytest.raises(ReadTimeoutError):
         world.delete("k")
     assert world.last().timed_out
-    # The SDK tried four times: no fifth request was worth sending until somebody looked at the server.
+    # The SDK tried four times; a fifth request is not sent before a check of the server.
     assert world.recorder.hopeless
     with pytest.raises(ReadTimeoutError):
         world.delete("k")

@@ -1,4 +1,4 @@
-"""A bucket that keeps versions: a run removes its own by their ids, or says no before it begins, or says what stays."""
+"""A bucket that keeps versions: a run removes its own by their ids, or refuses to begin, or reports what stays."""
 
 from __future__ import annotations
 

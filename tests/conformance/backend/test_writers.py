@@ -1,4 +1,4 @@
-"""Writers in processes of their own: each is gone before the next begins, and answers only for itself."""
+"""Writers in separate processes: each has ended before the next begins, and its responses count only for itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SLOW, STUCK, QUICK = "project/p/FILE/slow", "project/p/FILE/stuck", "project/p/F
 
 
 def held_back(storage: Storage) -> Storage:
-    """Uploads of SLOW wait until a file ``go`` lies beside the root; those of STUCK wait for ever."""
+    """Uploads of SLOW wait until a file ``go`` exists next to the root; those of STUCK wait forever."""
     upload = storage.upload
     beside = storage.root.parent  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Runs the command as a user does: a process of its own, in a folder of its own, with an environment of its own."""
+"""Runs the command as a user does: in a separate process, with its own folder and environment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def conformance(folder: Path, *args: str, **environ: str) -> subprocess.Complete
 
 
 def in_a_terminal(folder: Path, *args: str, **environ: str) -> str:
-    """Run to the end with a terminal for all three streams; return all that it was sent."""
+    """Run to the end with a terminal for all three streams; return the output."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "bucket_conformance.conformance.cli.main", *args],
@@ -64,7 +64,7 @@ def in_a_terminal(folder: Path, *args: str, **environ: str) -> str:
 
 @contextlib.contextmanager
 def started(folder: Path, *args: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
-    """Start in a process group of its own, and end it in any case."""
+    """Start in a new process group, and end it in any case."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bucket_conformance.conformance.cli.main", *args],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""``conformance clean`` removes what a run told it could not, keeps what may be in use, and says which is which."""
+"""``conformance clean`` removes what a run reported as left, keeps what may be in use, and names both."""
 
 from __future__ import annotations
 

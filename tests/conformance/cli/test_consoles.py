@@ -1,4 +1,4 @@
-"""What a terminal is shown, and that the log of a CI system stays plain where its jobs have a terminal."""
+"""The output on a terminal; the log of a CI system stays plain although its jobs have a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``accept``, ``gate``, ``compare`` and ``merge`` as they are typed: exit codes and what is printed."""
+"""``accept``, ``gate``, ``compare`` and ``merge`` on the command line: exit codes and output."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def test_the_summary_withholds_an_attack_that_upstream_does_not_know_and_says_wh
     assert "- Some evidence is withheld until the project of the backend has been told; see SECURITY.md. " in text
     assert "It is in the report: worse.jsonl\n" in text
     assert str(tmp_path) not in text
-    assert "observed status 200 for KEY-001" in text, "what is no attack is told"
+    assert "observed status 200 for KEY-001" in text, "a deviation that is no attack is shown"
 
 
 def test_a_public_gate_withholds_it_everywhere_and_ends_the_same(

@@ -1,4 +1,4 @@
-"""``conformance install``: what is fetched, what is left out, and what is said of it."""
+"""``conformance install``: what it downloads, what it leaves out, and its messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ environment = Environment(
 )
 launch = ProcessLaunch(
     name="thing", title="Thing", environment=environment,
-    command=lambda room: Command(argv=("false",)), version=lambda answer: "1",
+    command=lambda context: Command(argv=("false",)), version=lambda answer: "1",
 )
 PROVIDER = dataclasses.replace(base, id={id!r}, launches=(launch,))
 """

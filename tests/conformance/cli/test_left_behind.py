@@ -1,4 +1,4 @@
-"""What stays is told with the command that removes it: after an interrupt, a crash, and a failed opening too."""
+"""What stays is reported with the command that removes it, also after an interrupt, a crash and a failed opening."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server() -> Iterator[Exemplar]:
 
 
 def refusing(server: Exemplar, refuse: Callable[[Request], bool] = lambda _: True) -> HttpFront:
-    """Serve as the server does, but for removals."""
+    """Serve as the server does, but refuse removals."""
 
     def answer(request: Request) -> Response:
         removes = request.method == "DELETE" or "delete" in request.query
@@ -55,7 +55,7 @@ def command_in(text: str) -> str:
 
 
 def tried(tmp_path: Path, command: str, server: Exemplar, front: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as it was told, past what refuses removals."""
+    """Run the printed command, on the server itself instead of the front that refuses removals."""
     words = shlex.split(command.replace(front, server.url))
     assert words.pop(0) == "conformance"
     return conformance(tmp_path, *words, **KEYS)

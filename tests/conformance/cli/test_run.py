@@ -1,4 +1,4 @@
-"""``conformance run`` as its users meet it: outcomes, mistakes, output, interrupts."""
+"""``conformance run`` as its users see it: outcomes, mistakes, output, interrupts."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path: Path, args: list[
 
 
 def main_in_process(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run without a process of its own: twenty mistakes are made in the time of two."""
+    """Run the command in this process, which takes a tenth of the time."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
@@ -380,7 +380,7 @@ def test_an_interrupt_of_a_run_on_disk_leaves_no_folder(tmp_path: Path) -> None:
     runs = tmp_path / "state" / "runs"
     with started(tmp_path, "run", "local_disk") as process:
         until(lambda: any(runs.glob("*/data/*")), "a data folder")
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process at once
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the signal goes to every process at once
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
     assert list(runs.iterdir()) == []
@@ -406,7 +406,7 @@ def test_only_the_leftovers_of_a_killed_run_are_found_and_removed(tmp_path: Path
     kept = conformance(tmp_path, "clean", *at(server), "--dry-run", "--older-than", "0", **KEYS)
     at_work = [bucket for bucket in left if f"kept bucket {bucket}: its run is at work" in kept.stdout]
     assert at_work
-    # The kill may strike one of the processes between the making of its bucket and its lease.
+    # The kill may hit one of the processes between the creation of its bucket and of its lease.
     assert all(f"would remove bucket {bucket}" in kept.stdout for bucket in left if bucket not in at_work)
     named = [word for bucket in left for word in ("--run", bucket.removeprefix("conformance-"))]
     with_keys = ("clean", *at(server), *named)

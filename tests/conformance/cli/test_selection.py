@@ -21,7 +21,7 @@ def verdicts(folder: Path) -> dict[str, set[Verdict]]:
 
 
 def skipped(folder: Path, *args: str) -> tuple[int, set[Verdict], str]:
-    """Judge ``absent`` beside the local disk; return the exit code, its verdicts, and all that was said."""
+    """Judge ``absent`` together with the local disk; return the exit code, its verdicts and the output."""
     done = conformance(folder, "run", "local_disk", "absent", *args, *FEW, "--report", "r.jsonl")
     return done.returncode, verdicts(folder)["absent"], " ".join((done.stdout + done.stderr).split())
 

@@ -1,4 +1,4 @@
-"""A server that is dead, whatever it answers, gives an error once: no deviation, no harm. One that lost data is not."""
+"""A dead server, whatever it responds, is one error: no deviation, no harm. A server that lost data is not dead."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DEATHS: Final[dict[str, Callable[[], Response]]] = {
     "503 with a page": lambda: Response(status=503, body=PAGE),
     "hang up": lambda: Response(status=0, hang_up=True),
 }
-"""What a dead server, or what stands before it, answers to everything."""
+"""The responses of a dead server, or of a proxy in front of it, to every request."""
 
 JUDGED: Final = (
     "KEY-008",
@@ -122,7 +122,7 @@ def judged(target: S3Endpoint, *ids: str) -> list[Any]:
 
 
 def require_an_error_once(lines: list[Any], conforming: int) -> None:
-    """What was seen before the death may conform; then there is one error, the same for all that is left."""
+    """Assert that earlier clauses conform and that all remaining ones have the same error."""
     *results, footer = lines
     verdicts = [result.verdict for result in results]
     assert set(verdicts) <= {Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.ERROR}, verdicts
@@ -145,7 +145,7 @@ def test_a_server_that_answers_everything_alike_is_dead_and_breaks_no_promise(ho
     with serving(server) as target:
         lines = judged(target, *JUDGED)
     require_an_error_once(lines, conforming=0)
-    # Two clauses at most go on to the end of what they try: one that takes the answers for right, one that does not.
+    # At most two clauses run to their end: one that accepts these responses, and one that does not.
     assert server.answered < after + 2000
 
 
@@ -178,7 +178,7 @@ def test_timeouts_in_a_row_end_the_provider_and_the_cleanup_waits_for_none() -> 
             with serving(server) as target:
                 lines = judged(target, *JUDGED)
             require_an_error_once(lines, conforming=0)
-            # Those that the clause sent side by side, three in a row, and the looks after it.
+            # The concurrent requests of the clause, three in a row, and the checks after it.
             assert server.answered < after + 40
             assert "not sent, because 3 requests in a row were not answered in time" in lines[-1].left_behind
     released.set()
@@ -280,7 +280,7 @@ def test_what_was_seen_while_the_server_was_away_is_judged_again() -> None:
             assert (judgement.verdict, dead) == (Verdict.INCONCLUSIVE, "")
             assert judgement.observation is not None
             assert "away for a while" in judgement.reason
-            # What ends the server each time is told as what it is.
+            # The request that ends the server each time is reported as such.
             assert decided(session, never) == (Verdict.DEVIATES, "")
 
 

@@ -1,4 +1,4 @@
-"""A deviation carries the harm it does, and one that is merely another answer carries none."""
+"""A deviation has the harm that it does; one that is only another response has none."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _error(code: str) -> bytes:
         (outcome(HttpResponse(status=206, body=CONTENT[:20]), CONTENT), True),
         ((REFUSED, CHANGED), True),
         (("200 with 0 bytes, none of the content", STORED), True),
-        # Texts that imitate the suite's, as a server may write them into its codes.
+        # Texts that imitate those of the suite, as a server may send them in its codes.
         ("403 AccessDenied, showing the content in part", False),
         (outcome(HttpResponse(status=500, body=_error("X, showing the content in part")), CONTENT), False),
         (outcome(HttpResponse(status=500, body=_error("served")), CONTENT), False),

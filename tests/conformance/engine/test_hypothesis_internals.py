@@ -1,4 +1,4 @@
-"""What a release of Hypothesis may take away, and which feature breaks then."""
+"""What a release of Hypothesis may remove, and which feature then breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a clause is decided: examples, shrinking, time, repetition, budgets, failures of our own."""
+"""How a clause is decided: examples, shrinking, time, repetition, budgets, failures of the suite itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How verdicts stand to a baseline, and what accepting does to it."""
+"""How the gate compares verdicts with a baseline, and how accepting changes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages: headless Chromium, with nothing of the user's in it."""
+"""A real browser for the tests of pages: headless Chromium, without the user's profile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAGS: Final = (
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Give a browser; skip the test, saying why, where there is none."""
+    """Yield a browser; skip the test with the reason if there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:

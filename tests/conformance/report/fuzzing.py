@@ -1,4 +1,4 @@
-"""Mutated files for every command that reads one, from a fixed seed: each ends in order, never in a traceback."""
+"""Mutated files for every command that reads one, from a fixed seed: no command ends with a traceback."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CHARACTERS: Final = "\"'\\{}[]=:,\n\t #.0-Ax\x00é\u202e"
 
 
 def mutated_report(text: str, random: random.Random) -> str:
-    """Return a report with one to three things in it other than they were."""
+    """Return a report with one to three values changed."""
     lines = text.splitlines()
     for _ in range(random.randint(1, 3)):
         if random.random() < 0.15:
@@ -76,7 +76,7 @@ def mutated_text(text: str, random: random.Random) -> str:
 
 
 def mutated_toml(text: str, random: random.Random) -> str:
-    """Return TOML with a value replaced, a key renamed or a line doubled; now and then with broken text."""
+    """Return TOML with a value replaced, a key renamed or a line doubled; sometimes with broken text."""
     if random.random() < 0.3:
         return mutated_text(text, random)
     lines = text.splitlines()
@@ -106,7 +106,7 @@ def _toml(value: object) -> str:
 
 
 def _changed(value: Any, random: random.Random) -> Any:
-    """Return JSON-like data with one thing in it replaced, removed or added, at any depth."""
+    """Return JSON-like data with one value replaced, removed or added, at any depth."""
     if isinstance(value, dict) and value and random.random() < 0.9:
         name = random.choice(list(value))
         kind = random.random()

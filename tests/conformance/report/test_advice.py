@@ -1,4 +1,4 @@
-"""Advice follows from verdicts, names its clauses, and can be used as it is."""
+"""Advice follows from verdicts, names its clauses, and is usable without changes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def largest(keys: str, **measured: int) -> dict[str, Any]:
         ({"DEL-010": "deviates", "DEL-015": "deviates"}, {}, {}, "100"),
         ({"DEL-010": "deviates", "DEL-015": largest("at least 1001", measured=1001)}, {}, {}, "1000"),
         ({"DEL-010": "deviates", "DEL-015": largest("30", measured=30)}, {}, {"batch_keys": 1000}, "30"),
-        # A sentence decides nothing: a server may have put it there.
+        # Text decides nothing: it may come from a server.
         ({"DEL-010": "deviates", "DEL-015": largest("100000")}, {}, {"batch_keys": 1000}, "100"),
         ({"DEL-001": "deviates"}, {}, {"batch_keys": 1000}, "1"),
     ],

@@ -1,4 +1,4 @@
-"""Reports are read back as they were written, and refused by name when they cannot be trusted."""
+"""Reports are read back as they were written; one that cannot be trusted is refused with its name."""
 
 from __future__ import annotations
 

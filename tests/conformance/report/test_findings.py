@@ -1,4 +1,4 @@
-"""Findings: which deviations are some, what their pages say, and what is withheld from everybody."""
+"""Findings: which deviations are findings, what their pages contain, and what is withheld from the public."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SECRET = "?signature-left-out=this-is-the-attack"
 
 
 def deviation(harm: Harm | None, **more: Any) -> dict[str, Any]:
-    """A deviation whose observation, evidence and reason all tell how it is done."""
+    """Return a deviation whose observation, evidence and reason all show how the attack works."""
     observation = {"promised": "refused", "observed": f"served for {SECRET}"}
     if harm is not None:
         observation["harm"] = harm.value
@@ -107,7 +107,10 @@ def test_the_page_of_a_data_loss_shows_everything() -> None:
 
 
 ATTACKS = [harm for harm in Harm if harm.is_attack]
-UNDISCLOSED = [("without an expectation", None), ("known, but untold", known(protection="Keep it in a locked room."))]
+UNDISCLOSED = [
+    ("without an expectation", None),
+    ("known, but untold", known(protection="Keep it in a locked context.")),
+]
 
 
 def attack(harm: Harm, expectation: dict[str, str] | None) -> Section:
@@ -136,11 +139,11 @@ def test_of_an_attack_that_upstream_does_not_know_only_verdict_and_protection_ar
     for name, text in shown.items():
         assert SECRET not in text, name
         assert "signature-left-out" not in text, name
-    protection = "Keep it in a locked room." if expectation else "Do not make this backend reachable"
+    protection = "Keep it in a locked context." if expectation else "Do not make this backend reachable"
     assert protection in shown["finding"]
     for name in ("finding", "html", "markdown"):
         assert WITHHELD.partition(";")[0] in shown[name], name
-    # What has nothing to do with it stays.
+    # Unrelated results stay.
     assert "an open book" in shown["html"]
     assert [result.verdict for result in found[0].section.results] == [r.verdict for r in one.results]
 

@@ -1,4 +1,4 @@
-"""What a run found beside verdicts stands under the matrix: limits, and what its requests would cost."""
+"""The lines under the matrix: the limits that a run found, and what its requests would cost."""
 
 from __future__ import annotations
 

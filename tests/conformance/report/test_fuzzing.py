@@ -1,4 +1,4 @@
-"""Every command that reads a file ends in order on files that somebody has changed."""
+"""Every command that reads a file ends with a message on changed files."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_report_that_somebody_changed_is_used_or_refused_in_order(
             for line in printed.splitlines():
                 assert line.startswith("#") or re.fullmatch(r"[A-Z0-9_]+=\S+", line) or not line, line
                 assert line.startswith("#") or len(shlex.split(line)) <= 1, line
-    # Most are refused; where none is used, the files are no test of what comes after reading.
+    # Most are refused; if every one were refused, the files would not test what comes after reading.
     assert codes[3] > 0
     assert codes[0] + codes[1] > 0
 
@@ -235,7 +235,7 @@ def test_forty_thousand_results_are_read_without_comparing_each_with_each(tmp_pa
     started = time.process_time()
     [one] = read(Path(path))
     assert len(one.results) == 40_000
-    # Two minutes before; the bound leaves room for any machine and still tells the quadratic from the linear.
+    # It once took two minutes; the bound suits any machine and still distinguishes quadratic from linear time.
     assert time.process_time() - started < 60
 
 

@@ -1,4 +1,4 @@
-"""The limits found by search stand in every report, with what is declared beside them."""
+"""Every report shows the limits that a search found, next to the declared ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards come together, and whatever is no shard of the same run is refused by name."""
+"""Shards are merged; a file that is no shard of the same run is refused with its name."""
 
 from __future__ import annotations
 

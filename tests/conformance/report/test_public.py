@@ -1,4 +1,4 @@
-"""What must not be published is in nothing that a command writes with ``--public``, whatever else it is told to add."""
+"""With ``--public``, no command writes what must not be published, whatever other options it gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown, JUnit, badges and the site, as texts: what a summary, a CI system and a wall of badges are given."""
+"""The texts of Markdown, JUnit, badges and the site, for summaries, CI systems and lists of badges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published schema describes what is written, and refuses what is not a report."""
+"""The published schema describes every written report and rejects what is not a report."""
 
 from __future__ import annotations
 

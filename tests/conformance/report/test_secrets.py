@@ -1,4 +1,4 @@
-"""Unusual secrets go through a whole run on a server that tells them back in every form; no output has them."""
+"""Unusual secrets go through a whole run on a server that sends them back in every form; no output contains them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _echo(secret: str) -> str:
 
 
 class _Talkative:
-    """An S3 server that answers signed URLs and batch deletes with all that it knows of its caller."""
+    """An S3 server that answers signed URLs and batch deletes with everything that it knows about its caller."""
 
     def __init__(self) -> None:
         self.good = Exemplar(ACCESS, SECRET)
@@ -65,7 +65,7 @@ class _Talkative:
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Every text that a run, a gate, a comparison and all renderings put out, by name."""
+    """Return every output of a run, a gate, a comparison and all renderings, by name."""
     folder = tmp_path_factory.mktemp("secrets")
     server = _Talkative()
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a run prints at its end: within its width, grouped, and nothing in it that a terminal would obey."""
+"""What a run prints at its end: within its width, grouped, and without control sequences for a terminal."""
 
 from __future__ import annotations
 

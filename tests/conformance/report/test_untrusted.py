@@ -1,4 +1,4 @@
-"""Untrusted text does nothing but be read, wherever it is written to."""
+"""Untrusted text has no effect other than to be displayed, wherever it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes recordings down as reproducers and runs them as strangers do: a file, an isolated interpreter, a server."""
+"""Writes recordings as reproducers and runs them as a stranger does: a file, an isolated interpreter, a server."""
 
 from __future__ import annotations
 

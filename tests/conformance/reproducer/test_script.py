@@ -1,4 +1,4 @@
-"""Reproducers are run as strangers run them: a file, an isolated interpreter, an environment, a real server."""
+"""Reproducers run as a stranger runs them: a file, an isolated interpreter, an environment, a real server."""
 
 from __future__ import annotations
 

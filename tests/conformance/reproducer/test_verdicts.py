@@ -1,4 +1,4 @@
-"""A reproducer says "gone" only where the deviation is gone, and "cannot tell" where its requests decide nothing."""
+"""A reproducer prints "gone" only if the deviation is gone, and "cannot tell" if its requests decide nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def exemplar() -> Iterator[Exemplar]:
 
 
 class Shelf:
-    """The least of a server: it checks nothing and stores whatever arrives, framing and all."""
+    """A minimal server: it checks nothing and stores whatever arrives, framing included."""
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
@@ -194,7 +194,7 @@ def test_a_race_replayed_in_line_is_never_called_gone(exemplar: Exemplar, tmp_pa
     with HttpFront(Shelf()) as front:
         exchanges = _race(front.url)
         script = _script(exchanges, Moment.SIDE_BY_SIDE)
-        # Two winners even one after another: no race is needed to show it.
+        # Two winners even in sequence: it takes no race to show the deviation.
         assert _verdict(tmp_path, script, front.url)[0] == STILL_THERE
         other, said = _verdict(tmp_path, script, exemplar.url)
         assert other == CANNOT_TELL
@@ -240,7 +240,7 @@ def test_without_the_deciding_request_the_verdict_is_cannot_tell(exemplar: Exemp
 
 
 class Numbering(Shelf):
-    """Names uploads and pages by short numbers, and knows only those that it gave out last."""
+    """Names uploads and pages by short numbers, and accepts only the most recent ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ def test_short_ids_and_tokens_are_those_of_the_replay_s_own_answers(what: str, t
 
 
 class PagesByTheBucket(Shelf):
-    """Says that a list goes on where the bucket, not the prefix, holds more keys; or, mended, where the prefix does."""
+    """Reports a list as truncated if the bucket, not the prefix, holds more keys; or, if fixed, if the prefix does."""
 
     mended = False
 

@@ -1,4 +1,4 @@
-"""The reader of Content-Disposition is strict: what a browser might guess at is an error here."""
+"""The reader of Content-Disposition is strict: what a browser might guess is an error here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a violation surely did: only what stands in the end, or what was served as whole, is told as harm."""
+"""The proven harm of a violation: only the final state, or a value that was served as complete, counts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TearsTheNextRead(WrappedStorage):
 
 
 class StoresHalf(WrappedStorage):
-    """Half of each upload is kept, and kept for good."""
+    """Keeps only half of each upload, permanently."""
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
         whole = body if isinstance(body, bytes) else body.read()
@@ -117,7 +117,7 @@ class StoresHalf(WrappedStorage):
 
 
 class TakesNothing(WrappedStorage):
-    """Every upload is refused with an answer that says nothing clear."""
+    """Fails every upload with an ambiguous error."""
 
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
         raise StorageError(ErrorCode.UNKNOWN, "upload", key, "411")

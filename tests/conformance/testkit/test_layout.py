@@ -1,4 +1,4 @@
-"""What a call did is carried as fields: a message that imitates the words of the suite changes nothing."""
+"""The outcome of a call is held in fields: a message that imitates the suite's words changes nothing."""
 
 from __future__ import annotations
 

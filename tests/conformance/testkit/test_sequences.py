@@ -1,4 +1,4 @@
-"""What the state machines plan makes sense, and a failure that they find becomes a script of a few requests."""
+"""The sequences that the state machines generate are valid, and a failure shrinks to a script of a few requests."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _script(judgement: Judgement) -> list[str]:
 
 def test_a_copy_that_follows_its_source_is_shrunk_to_few_requests() -> None:
     script = _script(_decided("CON-010", "copy-is-a-link", _copy_is_a_link))
-    # No step of it can be left out; which of several such scripts is found, and how soon, is up to the seed.
+    # No step of it can be omitted; the seed decides which of several such scripts is found, and how soon.
     assert len(script) <= 6
     assert sum(line.startswith("copy") for line in script) == 1
     assert script[-1].startswith(("GET", "HEAD", "copy", "list"))

@@ -1,4 +1,4 @@
-"""Streams that break and pages of listings: what clauses give and what they make of the answer."""
+"""Streams that break and pages of listings: the streams that clauses send and how they read the responses."""
 
 from __future__ import annotations
 

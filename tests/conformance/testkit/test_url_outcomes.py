@@ -1,4 +1,4 @@
-"""What became of a URL: served and refused are exact words, and a leak is never called a refusal."""
+"""The outcome of a URL: served and refused are exact terms, and a leak is never called a refusal."""
 
 from __future__ import annotations
 

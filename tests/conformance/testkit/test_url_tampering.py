@@ -1,4 +1,4 @@
-"""Edits of a signed URL change what it says, never only how it is written."""
+"""Edits of a signed URL change its meaning, never only its notation."""
 
 from __future__ import annotations
 

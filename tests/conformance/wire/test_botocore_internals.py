@@ -1,4 +1,4 @@
-"""What a release of botocore may take away, and which feature breaks then."""
+"""What a release of botocore may remove, and which feature then breaks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_exported_name_has_its_reason() -> None:
 
 def test_nothing_else_takes_what_is_not_documented() -> None:
     taken = []
-    for file in [file for room in ROOMS for file in (ROOT / room).rglob("*.py")]:
+    for file in [file for context in ROOMS for file in (ROOT / context).rglob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

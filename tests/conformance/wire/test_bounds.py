@@ -22,7 +22,7 @@ from tests.conformance.wire.test_transport import Talk, read_head, server
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PATIENCE_S = 0.3
-"""The talks below pause for less between two bytes, and never end by themselves."""
+"""The scripted servers below pause for less than this between two bytes, and never end by themselves."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Exchanges, how they are billed and counted, and that no rendering tells a secret or upsets a log."""
+"""Exchanges, how they are billed and counted, and no rendering contains a secret or breaks a log."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def test_a_short_secret_goes_where_it_stands_alone_and_stays_inside_words() -> N
 
 def test_no_secret_and_a_missing_one_are_fine() -> None:
     assert (
-        Redactor([None, "", "ab"]).text("ab is too short to be told from text")
-        == "ab is too short to be told from text"
+        Redactor([None, "", "ab"]).text("ab is too short to be distinguished from text")
+        == "ab is too short to be distinguished from text"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a session keeps of its exchanges shows neither the secret key nor a signature that is good for anything."""
+"""The exchanges that a session keeps contain neither the secret key nor a usable signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own requests: taken by a server that verifies every byte of a signature, refused where they should be."""
+"""The suite's own requests: a server that verifies every signature accepts them, or refuses them where it should."""
 
 from __future__ import annotations
 
@@ -166,5 +166,5 @@ def test_the_address_of_a_key_follows_the_endpoint(url: str, addressing: str, ex
     made = S3Wire(target, "bucket", HttpTransport(Recorder()))
     assert made.url("a b") == expected
     assert made.url().startswith(expected.removesuffix("a%20b").rstrip("/"))
-    # What is signed is the host that is asked, so that a virtual host cannot be exchanged.
+    # The signature covers the requested host, so that a virtual host cannot be exchanged.
     assert made.presign("GET", "a b").startswith(expected + "?")

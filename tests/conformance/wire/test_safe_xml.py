@@ -1,4 +1,4 @@
-"""XML of strangers: what S3 answers is read, and what would cost memory or time is not. All input here is harmless."""
+"""Untrusted XML: S3 responses are read; what would cost memory or time is not. All input here is harmless."""
 
 from __future__ import annotations
 

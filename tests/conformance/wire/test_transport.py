@@ -38,7 +38,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 @contextmanager
 def server(*talks: Talk, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[int]]]:
-    """Serve connection after connection, each by the next of the talks, the last one for all further ones."""
+    """Serve one connection after another, each with the next script of ``talks``, further ones with the last script."""
     listener = socket.create_server(("127.0.0.1", 0))
     accepted: list[int] = []
     last: list[socket.socket] = []

@@ -1,4 +1,4 @@
-"""Faults of a key layout: what hand-written builders and parsers get wrong."""
+"""Faults of a key layout: typical errors of builders and parsers."""
 
 from __future__ import annotations
 

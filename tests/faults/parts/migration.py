@@ -16,7 +16,7 @@ from tests.faults.part_faults import migration_of, parts_fault
 
 
 class WrappedMigration:
-    """A migration that hands everything to ``inner``. A fault overrides what it breaks."""
+    """A migration that passes everything to ``inner``. A fault overrides what it breaks."""
 
     def __init__(self, inner: MigrationPort) -> None:
         self.inner = inner
@@ -64,7 +64,7 @@ parts_fault("migration-sends-everything-again", "every run sends every file", br
 class TrustsSent(WrappedMigration):
     def migrate(self, source: Storage, target: Storage, *, journal: Path) -> Migrated:
         report = self.inner.migrate(source, target, journal=journal)
-        # What was refused is still missing at the target; what merely arrived changed is there.
+        # A refused file is still missing at the target; a file that arrived changed is there.
         left = tuple(key for key in report.left if not target.exists(key))
         return replace(report, left=left, complete=not left)
 
@@ -140,7 +140,7 @@ class NotesAtTheEnd(WrappedMigration):
 
 parts_fault(
     "migration-notes-when-it-ends",
-    "what is finished is noted on the way out, also after an error, but not when the process is killed",
+    "finished files are recorded at the end, also after an error, but not when the process is killed",
     breaks=["MIG-001"],
 )(_broken(NotesAtTheEnd))
 

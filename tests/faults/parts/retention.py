@@ -1,4 +1,4 @@
-"""Faults of retention: rules that meet other keys than those they are made for."""
+"""Faults of retention: rules that match other keys than intended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the settings: what is read wrongly, accepted blindly, or refused without telling why."""
+"""Faults of the settings: values that are read wrongly, accepted unchecked, or refused without a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.faults.part_faults import parts_fault, settings_of
 
 
 class WrappedSettings:
-    """Settings that hand everything to ``inner``. A fault overrides what it breaks."""
+    """Settings that pass everything to ``inner``. A fault overrides what it breaks."""
 
     def __init__(self, inner: SettingsPort) -> None:
         self.inner = inner
@@ -111,7 +111,7 @@ parts_fault("settings-make-the-root", "reading the settings makes the storage's 
 )
 
 
-class AsksForKeys(WrappedSettings):
+class RequiresCredentials(WrappedSettings):
     def open(self, environ: Mapping[str, str]) -> Storage:
         missing = [name for name in (ACCESS_KEY, SECRET_KEY) if name not in environ]
         if missing:
@@ -119,7 +119,9 @@ class AsksForKeys(WrappedSettings):
         return self.inner.open(environ)
 
 
-parts_fault("irsa-asks-for-keys", "keys are asked for although IRSA is on", breaks=["CFG-003"])(_broken(AsksForKeys))
+parts_fault("irsa-asks-for-keys", "credentials are required although IRSA is on", breaks=["CFG-003"])(
+    _broken(RequiresCredentials)
+)
 
 
 class IgnoresIrsa(WrappedSettings):
@@ -128,7 +130,7 @@ class IgnoresIrsa(WrappedSettings):
         return self.inner.open({ACCESS_KEY: "AKIADEFAULT", SECRET_KEY: "default-secret-of-a-chart", **plain})
 
 
-parts_fault("irsa-is-ignored", "with IRSA on, left-over keys sign instead of the web identity", breaks=["CFG-003"])(
+parts_fault("irsa-is-ignored", "with IRSA on, old credentials sign instead of the web identity", breaks=["CFG-003"])(
     _broken(IgnoresIrsa)
 )
 

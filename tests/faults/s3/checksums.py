@@ -1,4 +1,4 @@
-"""Faults of an S3 server that show in bodies which do not fit the checksum they were sent with."""
+"""Faults of an S3 server that show in bodies which do not match their checksum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.gateway import Forward, fault
 
 
 def _stores_anyway(request: Request, forward: Forward, code: str) -> Response:
-    """Answer as the good server does, but store the body behind its back where it refuses with this code."""
+    """Answer as the good server does, but store the body nevertheless where it refuses with this code."""
     answer = forward(request)
     if (
         request.method == "PUT"
@@ -28,7 +28,7 @@ def _stores_anyway(request: Request, forward: Forward, code: str) -> Response:
 
 @fault(
     "ignores-content-md5",
-    "Content-MD5 is never looked at",
+    "Content-MD5 is never checked",
     breaks=["RT-008"],
     origin="mocks, and servers that only know the newer checksums",
 )
@@ -68,7 +68,7 @@ def _ignoring(name: str) -> Callable[[Request, Forward], Response]:
 
 
 for _name in ("crc32", "crc32c", "sha1", "sha256", "crc64nvme"):
-    fault(f"ignores-{_name}", f"x-amz-checksum-{_name} is never looked at", breaks=["RT-018"])(_ignoring(_name))
+    fault(f"ignores-{_name}", f"x-amz-checksum-{_name} is never checked", breaks=["RT-018"])(_ignoring(_name))
 
 
 @fault(
@@ -85,7 +85,7 @@ def ignores_malformed_checksum(request: Request, forward: Forward) -> Response:
     return forward.authentic(request) or forward.trusted(request.with_header(given, None))
 
 
-@fault("ignores-trailing-checksum", "a checksum that trails behind the body is never looked at", breaks=["RT-018"])
+@fault("ignores-trailing-checksum", "a checksum that trails behind the body is never checked", breaks=["RT-018"])
 def ignores_trailing_checksum(request: Request, forward: Forward) -> Response:
     if request.method != "PUT" or not request.has_header("x-amz-trailer"):
         return forward(request)
@@ -106,7 +106,7 @@ def stores_before_checking_the_checksum(request: Request, forward: Forward) -> R
 
 @fault(
     "ignores-signed-payload-hash",
-    "x-amz-content-sha256 goes into the signature but is not held against the body",
+    "x-amz-content-sha256 goes into the signature but is not compared with the body",
     breaks=["RT-019"],
 )
 def ignores_signed_payload_hash(request: Request, forward: Forward) -> Response:

@@ -35,7 +35,7 @@ def if_match_ignored(request: Request, forward: Forward) -> Response:
 
 @fault(
     "if-match-wants-bare-etag",
-    "If-Match on a put holds only without the quotes that the ETag was returned with",
+    "If-Match on a put matches only without the quotes that the ETag was returned with",
     breaks=["CON-004"],
     origin="Ceph RGW 16 answers 412 to the quoted ETag",
 )

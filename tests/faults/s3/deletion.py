@@ -128,7 +128,7 @@ def delete_ignores_checksums(request: Request, forward: Forward) -> Response:
 
 @fault(
     "delete-reads-xml-by-pattern",
-    "keys are picked out of the body of a batch whatever is around them",
+    "keys are extracted from the body of a batch whatever surrounds them",
     breaks=["DEL-013"],
 )
 def delete_reads_by_pattern(request: Request, forward: Forward) -> Response:

@@ -77,7 +77,7 @@ def cuts_keys(request: Request, forward: Forward) -> Response:
 
 
 def _held_all_the_same(request: Request, forward: Forward) -> Response:
-    # The good server below has its own bound, so the long name is held under a digest.
+    # The good server has its own limit, so the object is stored under a digest of the long name.
     digest = hashlib.sha256(request.key.encode()).hexdigest()
     return rekeyed(request, forward, _cut(request.key, 900) + digest)
 
@@ -120,7 +120,7 @@ def delete_takes_what_lies_below(request: Request, forward: Forward) -> Response
 
 @fault(
     "file-bars-folder",
-    "beside an object `a` no `a/b` can be stored",
+    "next to an object `a` no `a/b` can be stored",
     breaks=["KEY-015"],
     origin="MinIO answers XMinioParentIsObject",
 )
@@ -181,7 +181,7 @@ def hides_dot_names(request: Request, forward: Forward) -> Response:
 
 
 @fault(
-    "keeps-metadata-beside-objects", "each object has its metadata beside it, as `{key}.metadata`", breaks=["KEY-014"]
+    "keeps-metadata-beside-objects", "each object has its metadata next to it, as `{key}.metadata`", breaks=["KEY-014"]
 )
 def keeps_metadata_beside_objects(request: Request, forward: Forward) -> Response:
     answer = forward(request)

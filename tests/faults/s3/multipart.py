@@ -42,7 +42,7 @@ def _keep_part(request: Request, forward: Forward) -> Response:
 
 
 def _join(request: Request, forward: Forward, bodies: list[bytes]) -> Response:
-    """Complete in the good server's place, with a body of our own."""
+    """Complete the upload instead of the good server, with a body of the fault."""
     refused = forward.authentic(request)
     if refused is not None:
         return refused

@@ -28,7 +28,7 @@ def _age_s(request: Request) -> float:
 
 
 def bare(request: Request, method: str) -> Request:
-    """Return a request of our own on the same bucket and key, without query, body and further headers."""
+    """Return a new request on the same bucket and key, without query, body and further headers."""
     return Request(method=method, target=request.path, headers=(("Host", request.header("host")),))
 
 
@@ -245,7 +245,7 @@ def if_none_match_not_atomic(request: Request, forward: Forward) -> Response:
 
 
 class Meeting:
-    """Holds each comer until another has come, or for a tenth of a second: what makes a race certain."""
+    """Holds each thread until another one arrives, or for a tenth of a second, which makes a race certain."""
 
     def __init__(self) -> None:
         self._came = threading.Condition()

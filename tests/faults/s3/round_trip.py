@@ -1,4 +1,4 @@
-"""Faults of an S3 server that show in what comes back of one object."""
+"""Faults of an S3 server that show when one object is read back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _plain(request: Request, forward: Forward) -> Request | Response:
 @fault("get-loses-last-byte", "a GET answer lacks its last byte", breaks=["RT-001"])
 def get_loses_last_byte(request: Request, forward: Forward) -> Response:
     answer = forward(request)
-    # Short values pass, or the suite would refuse the server as no storage at all.
+    # Short values pass; otherwise the suite would refuse the server as no object storage.
     shortened = request.is_object("GET") and answer.status == 200 and len(answer.body) >= 1024
     return answer.with_body(answer.body[:-1]) if shortened else answer
 
@@ -42,7 +42,7 @@ def truncates_large_bodies(request: Request, forward: Forward) -> Response:
     "a body that breaks off is stored as far as it came",
     breaks=["RT-005"],
     wants_truncated=True,
-    origin="a handler that reads to the end of the connection and does not hold the length against Content-Length",
+    origin="a handler that reads to the end of the connection and does not compare the length with Content-Length",
 )
 def stores_truncated_bodies(request: Request, forward: Forward) -> Response:
     if request.truncated and request.is_object("PUT"):

@@ -1,4 +1,4 @@
-"""Faults of an S3 server in what it makes of signed URLs."""
+"""Faults of an S3 server in the handling of signed URLs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _refused_for(answer: Response | None, reason: str) -> bool:
 
 
 def _true_signature(request: Request, forward: Forward) -> str:
-    """Return the signature that the request should have; '' where it is not of the form to have one."""
+    """Return the signature that the request should have; '' if its form is wrong."""
     query, credentials = request.query, forward.upstream.credentials
     scope = query.get("X-Amz-Credential", "").partition("/")[2]
     date = query.get("X-Amz-Date", "")

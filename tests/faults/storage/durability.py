@@ -55,7 +55,7 @@ class WritesInPlace(WrappedStorage):
 
 
 @storage_fault(
-    "writes-beside-the-key", "an unfinished upload is a file beside its key, and is listed", breaks=["DUR-001"]
+    "writes-beside-the-key", "an unfinished upload is a file next to its key, and is listed", breaks=["DUR-001"]
 )
 class WritesBesideTheKey(WrappedStorage):
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:

@@ -1,4 +1,4 @@
-"""Faults of a storage class that show in what comes back of what was stored."""
+"""Faults of a storage class that show when stored values are read back."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class UploadHidesABrokenStream(WrappedStorage):
     "a download that is cut under way gives what came",
     breaks=["RT-005"],
     on="s3",
-    origin="a client that does not hold the length of the body against Content-Length",
+    origin="a client that does not compare the length of the body with Content-Length",
 )
 class DownloadTakesShortBodies(WrappedStorage):
     def download(self, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Faults of a storage on disk that let it out of its folder, and of any storage that tells its secret."""
+"""Faults of a storage on disk that lets keys leave its folder, and of any storage that reveals its secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
 class _Naive(WrappedStorage):
-    """Goes to the file system by itself for the keys that ``mine`` claims; all others go to the good storage."""
+    """Reads and writes the file system directly for the keys that ``mine`` claims; the good storage gets all others."""
 
     @property
     def root(self) -> Path:

@@ -9,7 +9,9 @@ from bucket_conformance.reference_impl.s3 import S3Storage
 from tests.faults.local_faults import WrappedStorage, storage_fault
 
 
-@storage_fault("signer-cuts-long-lives", "a life out of range is quietly brought into it", breaks=["URL-006"])
+@storage_fault(
+    "signer-cuts-long-lives", "a life out of range is silently changed to the nearest limit", breaks=["URL-006"]
+)
 class SignerCutsLongLives(WrappedStorage):
     def signed_url(self, key: str, file_name: str | None = None, *, expires_in: int = MAX_URL_LIFE_S) -> str:
         return self.inner.signed_url(key, file_name, expires_in=min(max(expires_in, 1), MAX_URL_LIFE_S))
@@ -27,7 +29,7 @@ class LivesAnHourByDefault(WrappedStorage):
 
 @storage_fault(
     "signed-url-lives-a-day-at-most",
-    "a life over a day is quietly cut to one",
+    "a life over a day is silently shortened to one",
     breaks=["URL-002", "URL-004", "URL-005"],
 )
 class LongLivesAreCutToADay(WrappedStorage):
@@ -70,7 +72,7 @@ class NamesFilesRaw(WrappedStorage):
 
 @storage_fault(
     "signed-url-keeps-quiet-about-credentials",
-    "a URL that dies with its credentials is handed out without a word",
+    "a URL that dies with its credentials is returned without a warning",
     breaks=["URL-019"],
     on="s3",
 )

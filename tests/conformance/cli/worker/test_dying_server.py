@@ -51,7 +51,7 @@ def test_a_server_that_dies_is_an_error_with_its_log_and_the_others_go_on(tmp_pa
     assert "its log ends:" in failed[0].reason
     assert "cannot allocate memory for" in failed[0].reason
     assert not any("its log ends" in result.reason for result in failed[1:])
-    # Told with the log for the first, and once for all that were left.
+    # Reported with the log for the first clause, and once for all remaining ones.
     assert done.stdout.count("stopped answering during") == (2 if len(failed) > 2 else len(failed))
     assert "the-secret-of-mortal" not in done.stdout + done.stderr + (tmp_path / "r.jsonl").read_text()
     assert not list((tmp_path / "state" / "runs").iterdir())

@@ -1,4 +1,4 @@
-"""The worker process alone: what it does when it is told to stop at an awkward moment."""
+"""The worker process alone: an interrupt at an awkward moment still stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that is started ahead of its order: what it can be asked, and how it goes."""
+"""A worker that is started before it gets a job: the questions it answers, and how it ends."""
 
 from __future__ import annotations
 
