@@ -29,7 +29,7 @@ _ENVIRONMENT = Environment(
 _SAMPLE: Final = "https://github.com/openstack/swift/blob/2.38.3/etc"
 _STORES: Final = ("account", "container", "object")
 _RUNNER: Final = '''\
-"""One part of Swift, with its swift.conf read from a folder of our own instead of /etc/swift."""
+"""One part of Swift, with its swift.conf read from the run folder instead of /etc/swift."""
 import importlib
 import os
 import sys

@@ -76,7 +76,7 @@ PROVIDER = Provider(
     notes=(
         "Over its POSIX backend: a key must be a valid path; the folder must support extended attributes.",
         "Conditional writes, with one condition at a time: https://github.com/versity/versitygw/issues/2183",
-        "Versioning needs a folder of its own (--versioning-dir) and is not switched on.",
+        "Versioning needs a separate folder (--versioning-dir) and is not switched on.",
         "No statement about surviving a kill was found, so durability is not declared.",
     ),
 )

@@ -223,7 +223,7 @@ class Storage(Protocol):
         by a signed URL: a wrong response is an error that names the variable, no response is a warning in the result.
 
         After such an error: a probe may remain below ``storage-check/``, if its removal failed too. Repeating is always
-        safe, because every probe has a random name of its own.
+        safe, because every probe has its own random name.
 
         Errors: ``ACCESS_DENIED`` with the permission's name (``s3:PutObject``, ``s3:GetObject``, ``s3:DeleteObject``,
         ``s3:ListBucket``) in ``hint``; every other one as the failing step raised it, with what was being tried.

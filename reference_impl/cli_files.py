@@ -160,7 +160,7 @@ def serve(storage: Storage, args: argparse.Namespace, console: Console) -> int:
     from bucket_conformance.reference_impl.local import LocalStorage
 
     if not isinstance(storage, LocalStorage):
-        raise UsageError(f"serve is for local disk, whose URLs nobody else honours; set {LOCATION}=local")
+        raise UsageError(f"serve is for local disk, whose URLs no other server honours; set {LOCATION}=local")
     try:
         storage.signer  # noqa: B018
     except StorageError as error:

@@ -40,7 +40,7 @@ def try_public_url(url: str, expected: bytes, *, timeout_s: int = TIMEOUT_S) -> 
             session.close()
     except sdk.SSLError:
         return _not_tried(origin, "its certificate is not trusted here")
-    # The HTTP library has exceptions of its own for a body that breaks off.
+    # The HTTP library has its own exceptions for a body that breaks off.
     except Exception as error:
         return _not_tried(origin, f"no response came ({type(error).__name__})")
     if response.status_code == 200 and body == expected:

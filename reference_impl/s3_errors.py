@@ -250,7 +250,7 @@ def _from_answer(
     if theirs in (CUT_OFF, NOT_S3):
         words = scrub(str(error.response.get("Error", {}).get("Message") or ""), secrets())
         hint = f"{words}: {'it broke off' if theirs == CUT_OFF else 'no S3 answers so'}; check AP_S3_ENDPOINT and any "
-        return StorageError(code, operation, key, hint + "proxy in between; nothing is taken for done")
+        return StorageError(code, operation, key, hint + "proxy in between; the operation does not count as done")
     if status is not None and 300 <= status < 400:
         return StorageError(code, operation, key, _redirected(theirs, status, metadata.get("HTTPHeaders", {})))
     request_id = metadata.get("RequestId")

@@ -60,7 +60,7 @@ _ADVICE: Final = {
     ErrorCode.NO_SPACE: "free space or raise the quota; the old value, if any, is untouched",
     ErrorCode.INVALID_KEY: "this file system cannot hold a file of that name; choose another key",
     ErrorCode.CONFLICT: "a file, folder or symbolic link stands where this key needs another; move it away",
-    ErrorCode.UNSUPPORTED: "a folder below the storage root is a mount of its own; mount the root as a whole",
+    ErrorCode.UNSUPPORTED: "a folder below the storage root is a separate mount; mount the root as a whole",
     ErrorCode.UNAVAILABLE: "out of descriptors or memory, or the disk is not reachable; try again later",
 }
 

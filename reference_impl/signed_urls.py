@@ -259,7 +259,7 @@ def serve(
 
 
 class UrlServer:
-    """Serves the signed URLs of a storage from a thread of its own: ``with UrlServer(storage) as server``.
+    """Serves the signed URLs of a storage from a separate thread: ``with UrlServer(storage) as server``.
 
     Inside the block ``server.url`` is the address (``http://127.0.0.1:{port}/files``) and ``server.storage`` a
     storage of the same root that signs for it, with the secret of ``storage`` or else a random one. ``port`` 0 takes a

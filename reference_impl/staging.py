@@ -1,6 +1,6 @@
 """Uploads under way on local disk: a temporary file that becomes the object in one step, or leaves no trace.
 
-The temporary files lie together in one hidden folder below the root rather than beside their targets: folders of
+The temporary files lie together in one hidden folder below the root rather than next to their targets: folders of
 objects then hold nothing but objects, an unfinished upload never keeps an emptied folder alive, and what a killed
 writer leaves behind is found in one place.
 """

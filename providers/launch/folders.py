@@ -25,7 +25,7 @@ APPLICATION: Final = "bucket-conformance"
 RUN_ID: Final = f"{datetime.now(UTC):%Y%m%d%H%M%S}-{os.getpid()}-{secrets.token_hex(2)}"
 """Names this process's run: UTC time, process id, four random digits."""
 FOLDER_VARIABLE: Final = "CONFORMANCE_RUN_FOLDER"
-"""Set for every server we start to its run folder, so that a server that outlived its run can be recognised."""
+"""The variable that gives every started server its run folder, so that a server that outlives its run is recognised."""
 _PREFIX: Final = "conformance-"
 _LOCK: Final = "owner.lock"
 _UNLOCKED_GRACE_S: Final = 60.0

@@ -1,6 +1,6 @@
 """Runs a backend of several programs as one: it ends when any of them ends.
 
-Run as a program of its own (``python -I -S process_group.py PLAN``) below the supervisor, which ends everything.
+Run as a separate program (``python -I -S process_group.py PLAN``) below the supervisor, which ends everything.
 ``PLAN`` is a JSON file: a list of steps to run in order, each with ``argv`` and optionally ``env`` (added to the
 current environment)::
 

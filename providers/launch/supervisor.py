@@ -1,6 +1,6 @@
 """Supervises a server: ends it with all its children, and removes its directory, when its parent process is gone.
 
-Run as a program of its own (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
+Run as a separate program (``python -I -S supervisor.py FOLDER PARENT_PID``), so only the standard library is used and
 nothing of the project is imported. Messages come as JSON lines on standard input; the response to each is a JSON line:
 ``{"op": "start", "argv", "env", "cwd", "log"}``, ``{"op": "status"}`` and ``{"op": "kill"}`` answer
 ``{"pid", "alive", "code", "error"}``. Each has a number as ``order``, which its response repeats. End of input, a

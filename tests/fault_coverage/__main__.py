@@ -1,4 +1,4 @@
-"""``python -m tests.fault_coverage``: see :mod:`measure`, a module of its own because worker processes import it."""
+"""``python -m tests.fault_coverage``: see :mod:`measure`, a separate module because worker processes import it."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def run(
     queue = list(waiting)
     begun = time.monotonic()
     while queue:
-        # A pool of its own for each batch: executors that replace their workers themselves can come to a standstill
+        # A new pool for each batch: executors that replace their workers themselves can deadlock
         # (https://github.com/python/cpython/issues/115634).
         batch = queue[: jobs * WORKER_LIVES_FOR]
         broken = False

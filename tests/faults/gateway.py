@@ -160,7 +160,7 @@ def __getattr__(name: str) -> Registry[Fault]:
 class FaultyServer:
     """Serves one fault over HTTP; a context manager. ``url`` is its endpoint.
 
-    ``upstream`` is the good server: an exemplary one of its own by default (then ``access_key``, ``secret_key`` are
+    ``upstream`` is the good server: a new exemplary one by default (then ``access_key``, ``secret_key`` are
     what clients sign with), or an :class:`~tests.faults.upstreams.HttpUpstream`. ``fault=None`` forwards everything.
     """
 

@@ -246,11 +246,11 @@ LISTINGS: Final[dict[str, Respond]] = {
     "a listing with a key of a MiB": _listed(lambda turn: _listing("k" * MIB)),
     "a listing that goes on without a token": _listed(lambda turn: _listing(truncated=True)),
     "a listing that goes on with the same token": _listed(lambda turn: _listing(truncated=True, token="again")),
-    "a listing that goes on for ever": _listed(
+    "a listing that never ends": _listed(
         lambda turn: _listing(f"theirs/{turn.number:09}", truncated=True, token=f"t{turn.number}")
     ),
-    "a listing that goes on for ever, empty": _listed(lambda turn: _listing(truncated=True, token=f"t{turn.number}")),
-    "a listing that goes on for ever, with full pages": _listed(
+    "a listing that never ends, empty": _listed(lambda turn: _listing(truncated=True, token=f"t{turn.number}")),
+    "a listing that never ends, with full pages": _listed(
         lambda turn: _listing(
             *(f"theirs/{turn.number:09}/{'k' * 900}/{at}" for at in range(1000)),
             truncated=True,

@@ -143,7 +143,7 @@ class Case:
     locked: bool
     work: tuple[Work, ...]
     turns: bytes | None
-    """Whose request is next, by turns; ``None``: one after the other."""
+    """The order in which the actors send requests; ``None``: one actor after the other."""
 
 
 def _strangers() -> st.SearchStrategy[Thing]:

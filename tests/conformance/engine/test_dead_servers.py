@@ -87,7 +87,7 @@ JUDGED: Final = (
 
 
 class Dying:
-    """The exemplary server, until ``after`` requests are answered (``None``: for ever); then ``dead`` answers."""
+    """The exemplary server, until ``after`` requests are answered (``None``: forever); then ``dead`` answers."""
 
     def __init__(self, dead: Callable[[], Response], after: int | None = None) -> None:
         self.good = Exemplar(KEY, SECRET)

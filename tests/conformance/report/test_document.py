@@ -123,7 +123,7 @@ def test_a_report_that_cannot_be_trusted_is_refused_by_name_and_line(path: Path,
 
 def test_every_cut_of_a_report_is_refused(path: Path) -> None:
     whole = "".join(map(line, section()))
-    # Without its last line end a report is whole all the same.
+    # Without its last line end a report is whole nevertheless.
     for end in range(0, len(whole) - 1, 7):
         path.write_text(whole[:end])
         with pytest.raises(DocumentError):

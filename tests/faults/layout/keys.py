@@ -37,7 +37,7 @@ class ParseTrimsSlashes(WrappedLayout):
         return super().parse(key.strip("/"))
 
 
-@layout_fault("layout-parse-knows-any-type", "a type that nobody knows is parsed all the same", breaks=["KEY-003"])
+@layout_fault("layout-parse-knows-any-type", "an unknown type is parsed nevertheless", breaks=["KEY-003"])
 class ParseKnowsAnyType(WrappedLayout):
     def parse(self, key: str) -> FileRef:
         parts = key.split("/")
@@ -92,7 +92,7 @@ class HasNoLongestId(WrappedLayout):
 
 @layout_fault(
     "layout-takes-empty-owner-for-none",
-    "an empty platform id beside a project id counts as none: the owner is tested for truth, not for presence",
+    "an empty platform id next to a project id counts as none: the owner is tested for truth, not for presence",
     breaks=["KEY-006"],
 )
 class TakesEmptyOwnerForNone(WrappedLayout):

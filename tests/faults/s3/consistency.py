@@ -22,7 +22,7 @@ def _without(request: Request, forward: Forward, *names: str) -> Response:
     "if-none-match-ignored",
     "If-None-Match on a put is ignored",
     breaks=["CON-003", "CON-011"],
-    origin="Garage stores the object all the same",
+    origin="Garage stores the object nevertheless",
 )
 def if_none_match_ignored(request: Request, forward: Forward) -> Response:
     return _without(request, forward, "If-None-Match") if request.is_object("PUT") else forward(request)

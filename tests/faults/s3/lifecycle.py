@@ -53,7 +53,7 @@ def lifecycle_takes_prefix_and_filter(request: Request, forward: Forward) -> Res
 
 @fault(
     "lifecycle-refuses-but-keeps",
-    "a rule with both Prefix and Filter is refused, and kept all the same",
+    "a rule with both Prefix and Filter is refused, and kept nevertheless",
     breaks=["LIFE-002"],
 )
 def lifecycle_refuses_but_keeps(request: Request, forward: Forward) -> Response:

@@ -102,7 +102,7 @@ def prefix_reads_plus_as_space(request: Request, forward: Forward) -> Response:
     return _changed(request, forward, request.with_query(prefix=prefix.replace("+", " ")))
 
 
-@fault("prefix-is-a-folder", "a prefix is taken for the name of a folder", breaks=["LIST-002", "LIST-013"])
+@fault("prefix-is-a-folder", "a prefix is treated as the name of a folder", breaks=["LIST-002", "LIST-013"])
 def prefix_is_a_folder(request: Request, forward: Forward) -> Response:
     prefix = request.query.get("prefix", "")
     if not request.is_listing() or not prefix or prefix.endswith("/"):

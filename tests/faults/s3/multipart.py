@@ -131,7 +131,7 @@ def joins_small_parts(request: Request, forward: Forward) -> Response:
     return answer
 
 
-@fault("completes-then-refuses-small-parts", "small parts are refused but joined all the same", breaks=["RT-015"])
+@fault("completes-then-refuses-small-parts", "small parts are refused but joined nevertheless", breaks=["RT-015"])
 def completes_then_refuses(request: Request, forward: Forward) -> Response:
     if _is_part(request):
         return _keep_part(request, forward)
@@ -208,7 +208,7 @@ def copy_decodes_source_twice(request: Request, forward: Forward) -> Response:
 
 @fault(
     "copy-takes-plus-for-space",
-    "a plus in the source of a copy is taken for a space",
+    "a plus in the source of a copy is read as a space",
     breaks=["RT-013"],
     origin="decoding a path by the rules of form data",
 )

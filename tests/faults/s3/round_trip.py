@@ -175,7 +175,9 @@ def range_end_exclusive(request: Request, forward: Forward) -> Response:
     return forward(request)
 
 
-@fault("suffix-range-taken-from-start", "the last n bytes are taken for the first n", breaks=["RT-011"])
+@fault(
+    "suffix-range-taken-from-start", "a suffix range returns the first n bytes instead of the last n", breaks=["RT-011"]
+)
 def suffix_range_from_start(request: Request, forward: Forward) -> Response:
     found = re.fullmatch(r"bytes=-(\d+)", request.header("range"))
     if request.is_object("GET") and found and int(found[1]):

@@ -273,7 +273,7 @@ def serves_unsigned(request: Request, forward: Forward) -> Response:
 
 @fault(
     "serves-unknown-access-keys",
-    "an access key that nobody has is taken for a guest's",
+    "an unknown access key is treated as a guest's",
     breaks=["URL-017", "URL-021", "URL-022"],
 )
 def serves_unknown_keys(request: Request, forward: Forward) -> Response:

@@ -49,7 +49,7 @@ class DeleteStopsAtMissingKey(WrappedStorage):
 
 @storage_fault(
     "delete-nothing-deletes-everything",
-    "an empty list is taken for no restriction: everything is deleted",
+    "an empty list counts as no restriction: everything is deleted",
     breaks=["DEL-002"],
 )
 class DeleteNothingDeletesEverything(WrappedStorage):
@@ -60,7 +60,7 @@ class DeleteNothingDeletesEverything(WrappedStorage):
 
 @storage_fault(
     "delete-nothing-sends-a-request",
-    "an empty list is sent to the server all the same",
+    "an empty list is sent to the server nevertheless",
     breaks=["DEL-002"],
     on="s3",
     origin="a DeleteObjects without objects is answered MalformedXML",
@@ -99,7 +99,7 @@ class DeleteBatchesOf1000ByDefault(WrappedStorage):
         return _with_batches_of(self.inner, 1000 if size == DEFAULT_BATCH_SIZE else size).delete_files(keys)
 
 
-@storage_fault("delete-one-by-one", "every key takes a request of its own", breaks=["DEL-003"], on="s3")
+@storage_fault("delete-one-by-one", "every key gets its own request", breaks=["DEL-003"], on="s3")
 class DeleteOneByOne(WrappedStorage):
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:
         return _with_batches_of(self.inner, 1).delete_files(keys)

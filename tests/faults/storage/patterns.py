@@ -39,7 +39,7 @@ class UploadKeepsOldTail(WrappedStorage):
 
 @storage_fault(
     "list-prefix-is-a-folder",
-    "a prefix is taken for a folder: a part of a name matches nothing",
+    "a prefix is treated as a folder: a part of a name matches nothing",
     breaks=["LIST-002"],
 )
 class ListPrefixIsAFolder(WrappedStorage):

@@ -40,7 +40,7 @@ class TranslatesLineEnds(WrappedStorage):
     "upload-takes-one-read",
     "of a stream only what its first read gives is stored",
     breaks=["RT-001"],
-    origin="a read that is taken for a read to the end, as sockets give what they have",
+    origin="a single read that is assumed to reach the end, although sockets return what they have",
 )
 class UploadTakesOneRead(WrappedStorage):
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
@@ -170,7 +170,7 @@ class UploadKeepsWhatCame(WrappedStorage):
         return stat
 
 
-@storage_fault("upload-hides-a-broken-stream", "a stream that breaks is taken for one that ends", breaks=["RT-005"])
+@storage_fault("upload-hides-a-broken-stream", "a stream that breaks counts as one that ends", breaks=["RT-005"])
 class UploadHidesABrokenStream(WrappedStorage):
     def upload(self, key: str, body: bytes | BinaryIO, *, content_type: str | None = None) -> ObjectStat:
         taken = body if isinstance(body, bytes) else _Broken(body)
