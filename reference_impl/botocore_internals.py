@@ -29,6 +29,7 @@ __all__ = [
     "get_environ_proxies",
     "parse_timestamp",
     "sdk_error_handler",
+    "verifies_with",
 ]
 
 NEEDED_FOR: Final = {
@@ -48,3 +49,9 @@ NEEDED_FOR: Final = {
 def sdk_error_handler() -> Callable[..., Any] | None:
     """Return the SDK's handler that turns unreadable 200 responses into 500s; ``None`` where it has none."""
     return getattr(botocore.handlers, "_handle_200_error", None)
+
+
+def verifies_with(client: Any) -> object:
+    """Return how a client verifies certificates: ``True`` by the usual authorities, a path, ``False``; ``None`` where
+    the SDK does not tell."""
+    return getattr(getattr(getattr(client, "_endpoint", None), "http_session", None), "_verify", None)

@@ -225,6 +225,7 @@ def _add_migrate(made: argparse.ArgumentParser) -> None:
     made.add_argument("--include-outside", action="store_true", help="copy names outside the key layout too")
     made.add_argument("--overwrite", action="store_true", help="replace other bytes at the target even if newer")
     made.add_argument("--read-back", action="store_true", help="verify by reading back, never by ETag")
+    made.add_argument("--no-bulk", action="store_true", help="send small files by boto3 too, even if obstore is there")
     made.add_argument("--workers", type=_at_least_one, default=8, metavar="N", help="files at once (default: 8)")
 
 

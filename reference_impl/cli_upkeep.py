@@ -72,7 +72,9 @@ def migrate(args: argparse.Namespace, console: Console) -> int:
             overwrite=args.overwrite,
             read_back=args.read_back,
             workers=args.workers,
+            bulk=not args.no_bulk,
             progress=show,
+            note=(lambda _: None) if console.quiet else console.note,
         )
     except KeyboardInterrupt:
         line.end()

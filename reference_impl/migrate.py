@@ -6,12 +6,13 @@ Local disk to S3 is what the product needs; any :class:`Storage` can be source o
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bucket_conformance.reference_impl import keys
 from bucket_conformance.reference_impl.api import DeleteError, ObjectStat, Storage
@@ -29,12 +30,16 @@ from bucket_conformance.reference_impl.migrate_report import (
 from bucket_conformance.reference_impl.migrate_transfer import Mover, Outcome, Transfer, same_version, stat_or_none
 from bucket_conformance.reference_impl.migrate_unlisted import unlisted
 
+if TYPE_CHECKING:
+    from bucket_conformance.reference_impl.s3_bulk import BulkUploads
+
 DEFAULT_WORKERS: Final = 8
 REMOVE_EVERY: Final = 100
 """Files moved between two rounds of removing sources."""
 STOP_AFTER: Final = 20
 """Failures in a row, each one that is no fault of the single file, after which the rest is left for another run."""
 
+_LOG: Final = logging.getLogger(__name__)
 _HOPELESS: Final = frozenset({ErrorCode.INVALID_CREDENTIALS, ErrorCode.BUCKET_NOT_FOUND})
 _TIRING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.NO_SPACE, ErrorCode.ACCESS_DENIED})
 
@@ -51,7 +56,9 @@ def migrate(
     overwrite: bool = False,
     read_back: bool = False,
     workers: int = DEFAULT_WORKERS,
+    bulk: bool = True,
     progress: Callable[[Progress], None] | None = None,
+    note: Callable[[str], None] = _LOG.info,
 ) -> MigrationReport:
     """Copy every file of ``source`` below ``prefix`` to ``target`` under the same key, and report on each.
 
@@ -66,6 +73,9 @@ def migrate(
     journal is on disk, and trusts no journal for that: bytes are compared in this run. Names outside the key layout
     stay where they are and are reported, unless ``include_outside``. ``dry_run`` reads and compares but writes nothing.
     ``workers``: files under way at once. ``progress`` is called in the calling thread, after each file.
+
+    With ``bulk``, small files go to an :class:`S3Storage` by obstore, where it is installed and can keep what the SDK
+    keeps. Which of the two sends is decided before the first file, and told to ``note`` in one sentence.
 
     A failure of one file stops no other. Raises ``StorageError`` only where nothing can begin: ``INVALID_ARGUMENT``
     (source and target are the same, a journal of another migration), ``CONFLICT`` (the journal is in use), and with
@@ -82,6 +92,7 @@ def migrate(
     mover = Mover(
         source=source,
         target=target,
+        bulk=_bulk_of(target, note) if bulk and not dry_run else None,
         dry_run=dry_run,
         overwrite=overwrite,
         read_back=read_back,
@@ -116,11 +127,25 @@ def _place_of(storage: Storage) -> str | None:
 
     if isinstance(storage, LocalStorage):
         return str(storage.root.resolve())
-    # By name, because the module of that class loads the SDK.
-    ours = (
+    return repr(storage) if _is_s3(storage) else None
+
+
+def _is_s3(storage: Storage) -> bool:
+    # By name, because the module of that class loads the SDK; and not of a subclass, which may upload otherwise.
+    return (
         f"{type(storage).__module__}.{type(storage).__qualname__}" == "bucket_conformance.reference_impl.s3.S3Storage"
     )
-    return repr(storage) if ours else None
+
+
+def _bulk_of(target: Storage, note: Callable[[str], None]) -> BulkUploads | None:
+    if not _is_s3(target):
+        return None
+    found: BulkUploads | str = target.bulk_uploads()  # type: ignore[attr-defined]
+    if isinstance(found, str):
+        note(f"boto3 sends every file: {found}")
+        return None
+    note("obstore sends small files, boto3 the others")
+    return found
 
 
 def _require_apart(source: Storage, target: Storage) -> None:

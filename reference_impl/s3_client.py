@@ -199,14 +199,15 @@ def _stay_here(params: dict[str, Any], **_: Any) -> None:
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _credentials(client: S3Client) -> Any:
+def credentials_of(client: S3Client) -> Any:
+    """Return the SDK's credentials of a client, which renew themselves; ``None`` where it has none."""
     # No public way leads from a client to its credentials; boto itself reaches for them like this when presigning.
     return getattr(getattr(client, "_request_signer", None), "_credentials", None)
 
 
 def secrets_of(client: S3Client) -> tuple[str, ...]:
     """Return the values that must never be shown, without fetching or renewing any."""
-    credentials = _credentials(client)
+    credentials = credentials_of(client)
     values = (getattr(credentials, name, None) for name in ("_access_key", "_secret_key", "_token"))
     plain = (vars(credentials).get(name) if credentials is not None else None for name in ("access_key", "secret_key"))
     token = vars(credentials).get("token") if credentials is not None else None
@@ -218,7 +219,7 @@ def credentials_end(client: S3Client) -> datetime | Literal["unknown"] | None:
 
     Meant to be asked right after signing, when the credentials that signed have been fetched.
     """
-    credentials = _credentials(client)
+    credentials = credentials_of(client)
     if credentials is None:
         return None
     end = getattr(credentials, "_expiry_time", None)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from bucket_conformance.reference_impl.migrate import STOP_AFTER, describe, migr
 from bucket_conformance.reference_impl.migrate_index import ASK, TargetIndex
 from bucket_conformance.reference_impl.migrate_journal import Journal
 from bucket_conformance.reference_impl.migrate_report import Progress, Stage
+from bucket_conformance.reference_impl.migrate_transfer import SMALL_BYTES
 from bucket_conformance.reference_impl.s3 import S3Storage
 from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE
 from tests.reference_impl.bucket_world import BUCKET, Bucket, command_line, environment, fresh_bucket, moto_server
@@ -42,8 +44,19 @@ def server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=["boto3", "obstore"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, bare_aws_environment: None) -> str:
+    """Which client sends small files to S3."""
+    way = str(request.param)
+    if way == "obstore":
+        pytest.importorskip("obstore", reason="obstore is not installed: the extra `bulk`")
+    else:
+        monkeypatch.setitem(sys.modules, "obstore", None)
+    return way
+
+
 @pytest.fixture
-def bucket(server: str) -> Bucket:
+def bucket(server: str, way: str) -> Bucket:
     return fresh_bucket(server)
 
 
@@ -299,11 +312,17 @@ def counting(bucket: Bucket) -> Counter[str]:
     return sent
 
 
-def test_each_file_costs_one_request_and_the_target_is_listed_once(local: LocalStorage, bucket: Bucket) -> None:
+def test_each_file_costs_one_request_and_the_target_is_listed_once(
+    local: LocalStorage, bucket: Bucket, way: str
+) -> None:
     bodies = fill(local)
     sent = counting(bucket)
-    migrate(local, bucket.storage)
-    assert sent == {"ListObjectsV2": 1, "PutObject": len(bodies)}
+    notes: list[str] = []
+    migrate(local, bucket.storage, note=notes.append)
+    by_boto3 = {"PutObject": len(bodies)} if way == "boto3" else {}
+    assert sent == {"ListObjectsV2": 1} | by_boto3
+    assert bucket.sends() == dict.fromkeys(bodies, 1)
+    assert [note.split()[0] for note in notes] == [way]
     sent.clear()
     report = migrate(local, bucket.storage)
     assert (sent, report.already_there) == ({"ListObjectsV2": 1}, len(bodies))
@@ -355,6 +374,23 @@ def test_an_index_of_an_unsorted_listing_asks_unless_it_holds_all() -> None:
     assert answers(["c", "b", "a"], ["a", "b"], 2) == [ASK, ASK]
     assert answers(["a", "c", "b"], ["d", "e"], 1) == [ASK, ASK]
     assert answers(["a", "b", "c"], ["b", "a", "c"], 1) == ["b", ASK, ASK]
+
+
+def test_without_bulk_the_sdk_sends_every_file(local: LocalStorage, bucket: Bucket) -> None:
+    bodies = fill(local)
+    sent = counting(bucket)
+    migrate(local, bucket.storage, bulk=False)
+    assert sent["PutObject"] == len(bodies)
+
+
+@pytest.mark.parametrize("size", [SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])
+def test_files_around_the_size_from_which_they_are_streamed_arrive_whole(
+    local: LocalStorage, bucket: Bucket, size: int
+) -> None:
+    body = random.Random(size).randbytes(size)
+    local.upload(KEYS[0], body)
+    report = migrate(local, bucket.storage)
+    assert (report.moved, report.proved_by_etag, bucket.storage.download(KEYS[0])) == (1, 1, body)
 
 
 def test_removal_leaves_the_source_empty_and_the_target_full(
@@ -504,7 +540,7 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> No
 
 @pytest.mark.parametrize("remove", [False, True], ids=["copying", "removing"])
 def test_killed_at_random_points_it_goes_on_without_loss_and_sends_nothing_finished_again(
-    local: LocalStorage, bucket: Bucket, tmp_path: Path, remove: bool
+    local: LocalStorage, bucket: Bucket, tmp_path: Path, way: str, remove: bool
 ) -> None:
     chance = random.Random(2026 + remove)
     bodies = {f"project/p{n % 4}/FILE/{n:03}": chance.randbytes(chance.randrange(3000)) for n in range(160)}
@@ -513,6 +549,7 @@ def test_killed_at_random_points_it_goes_on_without_loss_and_sends_nothing_finis
     journal, workers = tmp_path / "j", 3
     arguments = ["migrate", "--json", "--journal", str(journal), "--workers", str(workers)]
     arguments += ["--remove-source"] if remove else []
+    arguments += ["--no-bulk"] if way == "boto3" else []
     variables = bucket.environ | {"AP_LOCAL_STORAGE_ROOT": str(local.root)}
     kills = 0
     for _ in range(8):
