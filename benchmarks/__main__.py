@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import memory, migrate, overhead, pages, parallel, plugin, profiles
+from benchmarks import memory, migrate, overhead, pages, parallel, plugin, profiles, transfer
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
     "memory": memory.main,
     "migrate": migrate.main,
+    "transfer": transfer.main,
     "overhead": overhead.main,
     "parallel": parallel.main,
     "pages": pages.main,

@@ -53,8 +53,8 @@ class S3Storage:
 
     ``batch_size``: keys per delete request, 1 … 1000, of which ``parallel_batches`` are under way at once.
     ``url_life``: seconds that a URL lives unless the call says otherwise. ``url_client``: signs the URLs, where readers
-    reach the bucket by another endpoint than we do. ``part_size``: bytes per part of a streamed upload; up to three
-    times as much is held in memory.
+    reach the bucket by another endpoint than we do. ``part_size``: bytes per part of a streamed upload; up to four
+    times as much is held in memory, as three parts are sent at once.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_DOWNLOADS: Final = 3
 """Tries to read one body whole, the first included. The SDK's own retries end where the answer's head has come."""
+
+_MD5_HEX: Final = re.compile(r"[0-9a-f]{32}")
 
 STREAM_BUFFER: Final = 64 * 1024
 
@@ -48,10 +51,14 @@ class CheckedBody(io.RawIOBase):
         self._body = response["Body"]
         self._promised: int | None = response.get("ContentLength")
         self._etag: str | None = response.get("ETag")
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        # An ETag of another form is no MD5 of the body: hashing would only cost time.
+        self._md5 = hashlib.md5(usedforsecurity=False) if _MD5_HEX.fullmatch(self._plain_etag()) else None
         self._come = 0
         self._ended = False
         self._broken: StorageError | None = None
+
+    def _plain_etag(self) -> str:
+        return (self._etag or "").strip('"')
 
     def readable(self) -> bool:
         return True
@@ -78,7 +85,8 @@ class CheckedBody(io.RawIOBase):
         except Exception as error:
             raise self._cut(translate(error, self._operation, self._key, secrets=self._secrets).hint) from None
         self._come += len(data)
-        self._md5.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
         if not data:
             self._end()
         return data
@@ -86,7 +94,7 @@ class CheckedBody(io.RawIOBase):
     def _end(self) -> None:
         if self._promised is not None and self._come != self._promised:
             raise self._cut("the body ended early")
-        if (self._etag or "").strip('"') != self._md5.hexdigest():
+        if self._md5 is None or self._plain_etag() != self._md5.hexdigest():
             try:
                 require_length(
                     self._client,

@@ -1,10 +1,13 @@
-"""Uploading: one PUT for what fits into one part, multipart for the rest, with at most two parts in memory."""
+"""Uploading: one PUT for what fits into one part, multipart for the rest, with at most four parts in memory."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import re
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +28,11 @@ PART_SIZE: Final = 8 * 1024 * 1024
 MIN_PART_SIZE: Final = 5 * 1024 * 1024
 MAX_PARTS: Final = 10_000
 """Bounds of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+
+PARTS_AT_ONCE: Final = 3
+"""Parts of one upload that are sent at the same time, while the next one is read."""
+ABANDON_S: Final = 5.0
+"""Seconds that a failed upload waits for its other parts, which an abort would not remove if they came after it."""
 
 _MD5_HEX: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -78,31 +86,31 @@ class Uploader:
         # Amazon S3 keeps no checksums of parts of an upload that was begun without one: it checks each part by its own,
         # but to name them when the parts are joined is answered with InvalidPart.
         named = bool(begun.get("ChecksumAlgorithm"))
+        sending = _PartsUnderWay(lambda number, body: self._part(key, upload_id, number, body, checksum=named))
         try:
-            parts: list[CompletedPartTypeDef] = []
-            size = 0
+            size = count = 0
             while head:
-                parts.append(self._part(key, upload_id, len(parts) + 1, head[0], checksum=named))
-                # Each part is let go before the next is read, so that memory stays at two of them.
-                sent = len(head.pop(0))
-                size += sent
-                if head or sent < self._part_size:
-                    continue
-                part = _read_part(stream, self._part_size, key)
-                if part and len(parts) == MAX_PARTS:
+                if count == MAX_PARTS:
                     raise StorageError(
                         ErrorCode.TOO_LARGE,
                         OPERATION,
                         key,
                         f"more than {MAX_PARTS} parts of {self._part_size} bytes; use a larger part size",
                     )
-                if part:
-                    head.append(part)
-                del part
-            response = self._complete(key, upload_id, parts)
+                sent = len(head[0])
+                size, count = size + sent, count + 1
+                # Each part is let go before the next is read, so that memory stays at those under way and one more.
+                sending.start(count, head)
+                if not head and sent == self._part_size:
+                    part = _read_part(stream, self._part_size, key)
+                    if part:
+                        head.append(part)
+                    del part
+            response = self._complete(key, upload_id, sending.finished())
         except BaseException:
             # The caller must get the first error, even if the cleanup fails as well.
             with contextlib.suppress(Exception):
+                sending.abandon()
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             raise
         return self._stat_of_joined(key, size, content_type, response)
@@ -162,6 +170,56 @@ class Uploader:
             return None
 
 
+class _PartsUnderWay:
+    """Sends parts in threads of their own, at most ``PARTS_AT_ONCE`` at a time. For one thread.
+
+    The threads are daemons: whoever interrupts the program does not wait for a server that no longer answers.
+    """
+
+    def __init__(self, send: Callable[[int, bytes], CompletedPartTypeDef]) -> None:
+        self._send = send
+        self._parts: dict[int, CompletedPartTypeDef] = {}
+        self._error: BaseException | None = None
+        self._room = threading.BoundedSemaphore(PARTS_AT_ONCE)
+        self._threads: list[threading.Thread] = []
+
+    def start(self, number: int, head: list[bytes]) -> None:
+        """Take the first of ``head`` and send it as part ``number``, once there is room; raise if a part has failed."""
+        self._room.acquire()
+        self._raise()
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=self._run, args=(number, [head.pop(0)]), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, number: int, holder: list[bytes]) -> None:
+        try:
+            if self._error is None:
+                self._parts[number] = self._send(number, holder.pop())
+        except BaseException as error:
+            self._error = self._error or error
+        finally:
+            self._room.release()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def finished(self) -> list[CompletedPartTypeDef]:
+        """Wait for all parts and return them in order; raise what the first that failed raised."""
+        for thread in self._threads:
+            thread.join()
+        self._raise()
+        return [self._parts[number] for number in sorted(self._parts)]
+
+    def abandon(self) -> None:
+        """Begin no other part and wait for those under way, but not for long."""
+        self._error = self._error or RuntimeError("abandoned")
+        until = time.monotonic() + ABANDON_S
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
 def plain_etag(etag: str | None) -> str | None:
     """Return an ETag without its quotes, ``None`` where there is none, or only the beginning of one."""
     if not etag or (etag.startswith('"') and not etag.endswith('"')):
@@ -189,7 +247,8 @@ def _date_of(metadata: Mapping[str, Any]) -> datetime:
 
 def _read_part(stream: BinaryIO, size: int, key: str) -> bytes:
     """Read exactly ``size`` bytes, fewer only at the end: a socket or pipe gives what it has, not what was asked."""
-    pieces: list[bytes] = []
+    # It gives its value away without a copy, so that a part is never held twice.
+    whole = io.BytesIO()
     missing = size
     while missing > 0:
         piece: object = stream.read(missing)
@@ -206,6 +265,8 @@ def _read_part(stream: BinaryIO, size: int, key: str) -> bytes:
             )
         if not piece:
             break
-        pieces.append(bytes(piece))
+        if len(piece) == size:
+            return bytes(piece)
+        whole.write(piece)
         missing -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return whole.getvalue()

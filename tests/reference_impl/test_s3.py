@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+import threading
 import tracemalloc
 import urllib.request
 import warnings
@@ -27,7 +28,7 @@ from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.s3 import S3Storage
 from bucket_conformance.reference_impl.s3_client import make_client
 from bucket_conformance.reference_impl.s3_retries import RetryBudget
-from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE
+from bucket_conformance.reference_impl.s3_upload import MIN_PART_SIZE, PART_SIZE, PARTS_AT_ONCE
 from tests.exemplar.server import Exemplar
 from tests.reference_impl.stub_s3 import RESET, Request, Stub, answer, error, running
 
@@ -650,7 +651,7 @@ def test_a_join_whose_answer_was_lost_succeeds_only_if_the_object_is_ours(ours: 
 
 def test_a_long_stream_is_never_held_whole_in_memory() -> None:
     parts = 16
-    # 16 parts of 5 MiB; two of them are ours, the rest of the bound is what the SDK, the socket and the stub copy.
+    # 16 parts of 5 MiB; four of them are ours, the rest of the bound is what the SDK, the sockets and the stub copy.
     with running(multipart_stub({}), keep_bodies=False) as stub:
         storage = open_at(stub.url, part_size=MIN_PART_SIZE)
         source = Trickle(parts * MIN_PART_SIZE, step=MIN_PART_SIZE)
@@ -661,8 +662,66 @@ def test_a_long_stream_is_never_held_whole_in_memory() -> None:
         finally:
             tracemalloc.stop()
         assert stub.count("PUT") == parts
-    assert peak < 7 * MIN_PART_SIZE
+    assert peak < 12 * MIN_PART_SIZE
     assert source.largest_ask <= MIN_PART_SIZE
+
+
+def test_parts_are_under_way_together_and_joined_in_order() -> None:
+    # The stub holds back the first parts until all of them are there: sent one by one, they would never meet.
+    together = threading.Barrier(PARTS_AT_ONCE, timeout=10)
+    lock = threading.Lock()
+    under_way: list[int] = []
+    most = 0
+
+    def respond(request: Request) -> bytes:
+        nonlocal most
+        if request.method != "PUT":
+            return plain(request)
+        number = int(request.target.partition("partNumber=")[2].partition("&")[0])
+        with lock:
+            under_way.append(number)
+            most = max(most, len(under_way))
+        if number <= PARTS_AT_ONCE:
+            together.wait()
+        with lock:
+            under_way.remove(number)
+        return answer(200, headers={"ETag": f'"etag-of-{number}"'})
+
+    plain = multipart_stub({})
+    with running(respond) as stub:
+        open_at(stub.url, part_size=MIN_PART_SIZE).upload("k", io.BytesIO(bytes(5 * MIN_PART_SIZE + 1)))
+        (joined,) = [request.body for request in stub.requests if request.target.endswith("uploadId=u1")]
+    assert most == PARTS_AT_ONCE
+    order = [joined.index(f"etag-of-{number}".encode()) for number in range(1, 7)]
+    assert order == sorted(order)
+
+
+def test_after_a_part_failed_no_other_is_begun_and_the_abort_comes_last() -> None:
+    plain = multipart_stub({})
+
+    def respond(request: Request) -> bytes:
+        if "partNumber=2" in request.target:
+            return error(507, "XMinioStorageFull")
+        return plain(request)
+
+    with running(respond, keep_bodies=False) as stub:
+        storage = open_at(stub.url, part_size=MIN_PART_SIZE)
+        failing(ErrorCode.NO_SPACE, lambda: storage.upload("k", io.BytesIO(bytes(9 * MIN_PART_SIZE))))
+        assert stub.count("PUT") <= 2 + PARTS_AT_ONCE
+        assert stub.requests[-1].method == "DELETE"
+
+
+def test_the_stream_is_read_in_the_calling_thread_alone() -> None:
+    readers: set[int] = set()
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            readers.add(threading.get_ident())
+            return super().read(size)
+
+    with running(multipart_stub({}), keep_bodies=False) as stub:
+        open_at(stub.url, part_size=MIN_PART_SIZE).upload("k", Watched(bytes(4 * MIN_PART_SIZE)))
+    assert readers == {threading.get_ident()}
 
 
 @pytest.mark.parametrize(
