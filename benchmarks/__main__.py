@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import memory, migrate, overhead, pages, parallel, plugin, profiles, transfer
+from benchmarks import listing, memory, migrate, overhead, pages, parallel, plugin, profiles, small, transfer
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
     "memory": memory.main,
     "migrate": migrate.main,
     "transfer": transfer.main,
+    "listing": listing.main,
+    "small": small.main,
     "overhead": overhead.main,
     "parallel": parallel.main,
     "pages": pages.main,

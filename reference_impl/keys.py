@@ -87,6 +87,11 @@ def build(file_type: str, file_id: str, *, platform_id: str | None = None, proje
     return f"{owner}/{known.name}/{_require_id(file_id, 'file_id')}{known.suffix}"
 
 
+def names_file(file_type: FileType, last: str) -> bool:
+    """Return whether ``last``, the last part of a key, is an id with the suffix of ``file_type``."""
+    return last.endswith(file_type.suffix) and bool(ID_PATTERN.fullmatch(last.removesuffix(file_type.suffix)))
+
+
 def parse(key: str) -> FileRef:
     """Return what a key stands for. See :class:`KeyLayout`."""
 

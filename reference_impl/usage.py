@@ -20,9 +20,6 @@ class Amount:
     files: int = 0
     size: int = 0
 
-    def plus(self, size: int) -> Amount:
-        return Amount(files=self.files + 1, size=self.size + size)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLine:
@@ -49,22 +46,36 @@ class Usage:
 
 def usage(storage: Storage, prefix: str = "") -> Usage:
     """Count what ``storage`` holds below ``prefix``, in one listing. Errors: those of ``list``."""
-    found: dict[tuple[keys.Scope, str, str], Amount] = {}
-    total = outside = Amount()
+    found: dict[tuple[keys.Scope, str, str], list[int]] = {}
+    # Keys of one owner and type share all but their last part, which is then all that is looked at.
+    known: dict[str, tuple[keys.FileType, list[int]]] = {}
+    outside = [0, 0]
     names: list[str] = []
     for stat in storage.list(prefix):
-        total = total.plus(stat.size)
-        try:
-            ref = keys.parse(stat.key)
-        except StorageError:
-            outside = outside.plus(stat.size)
-            if len(names) < SHOWN_OUTSIDE:
-                names.append(stat.key)
-            continue
-        place = (ref.scope, ref.owner_id, ref.file_type.name)
-        found[place] = found.get(place, Amount()).plus(stat.size)
+        head, _, last = stat.key.rpartition("/")
+        file_type, amount = known.get(head, (None, outside))
+        if file_type is None or not keys.names_file(file_type, last):
+            try:
+                ref = keys.parse(stat.key)
+            except StorageError:
+                amount = outside
+                if len(names) < SHOWN_OUTSIDE:
+                    names.append(stat.key)
+            else:
+                amount = found.setdefault((ref.scope, ref.owner_id, ref.file_type.name), [0, 0])
+                known[head] = (ref.file_type, amount)
+        amount[0] += 1
+        amount[1] += stat.size
     lines = tuple(
-        UsageLine(scope=scope, owner_id=owner_id, file_type=file_type, amount=amount)
-        for (scope, owner_id, file_type), amount in sorted(found.items())
+        UsageLine(scope=scope, owner_id=owner_id, file_type=file_type, amount=Amount(files=files, size=size))
+        for (scope, owner_id, file_type), (files, size) in sorted(found.items())
     )
-    return Usage(lines=lines, total=total, outside=outside, outside_names=tuple(names))
+    return Usage(
+        lines=lines,
+        total=Amount(
+            files=outside[0] + sum(line.amount.files for line in lines),
+            size=outside[1] + sum(line.amount.size for line in lines),
+        ),
+        outside=Amount(files=outside[0], size=outside[1]),
+        outside_names=tuple(names),
+    )
