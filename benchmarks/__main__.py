@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import listing, memory, migrate, overhead, pages, parallel, plugin, profiles, small, transfer
+from benchmarks import listing, local, memory, migrate, overhead, pages, parallel, plugin, profiles, small, transfer
 
 BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "profiles": profiles.main,
@@ -14,6 +14,7 @@ BENCHMARKS: Final[dict[str, Callable[[], None]]] = {
     "migrate": migrate.main,
     "transfer": transfer.main,
     "listing": listing.main,
+    "local": local.main,
     "small": small.main,
     "overhead": overhead.main,
     "parallel": parallel.main,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -390,3 +391,26 @@ def test_keys_that_only_look_alike_never_share_a_file(tmp_path: Path) -> None:
         storage.delete_files(["project/a/FILE/x"])
         storage.upload("project/A/FILE/X", b"now it is free")
         assert [found.key for found in storage.list("project/")] == ["project/A/FILE/X"]
+
+
+def test_no_operation_on_one_key_reads_a_folder(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        storage.upload(f"project/p/FILE/{number}", b"x")
+    read: list[object] = []
+    for name in ("scandir", "listdir"):
+        plain = getattr(os, name)
+
+        def counted(path: object = ".", plain: Callable[[object], object] = plain) -> object:
+            read.append(path)
+            return plain(path)
+
+        monkeypatch.setattr(os, name, counted)
+    storage.upload("project/p/FILE/new", b"y")
+    assert (storage.download("project/p/FILE/new"), storage.exists("project/p/FILE/missing")) == (b"y", False)
+    assert storage.stat("project/p/FILE/new").size == 1
+    with storage.open("project/p/FILE/new") as stream:
+        assert stream.read() == b"y"
+    storage.delete_files(["project/p/FILE/new", "project/p/FILE/7"])
+    assert read == []
+    assert sum(1 for _ in storage.list("project/p/FILE/")) == 49
+    assert len(read) == 1
