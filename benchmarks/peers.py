@@ -55,7 +55,9 @@ class Place:
 
     def environ(self, bucket: str = "") -> dict[str, str]:
         """Return the environment of a command: no settings but those of this server."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AP_", "AWS_", "RCLONE_"))}
+        # Without PYTHONDONTWRITEBYTECODE, with which programs in Python would be compiled at every start.
+        foreign = ("AP_", "AWS_", "RCLONE_", "PYTHONDONTWRITEBYTECODE")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {
             **clean,
             "AWS_ACCESS_KEY_ID": self.endpoint.access_key,

@@ -30,6 +30,7 @@ def navigation() -> Nav:
                 {"With pytest": "pytest.md"},
                 {"Settings of the storage": "settings.md"},
                 {"Deploy the storage": "deploy.md"},
+                {"Performance of the storage": "performance.md"},
                 *reference,
             ]
         },
