@@ -94,6 +94,11 @@ class Harm(enum.StrEnum):
     """Something outside of the bucket, or outside of the directory of the storage, is reached."""
 
     @property
+    def severity(self) -> int:
+        """Return how bad it is compared with the others; more is worse. Where several were seen, the worst is kept."""
+        return _SEVERITY.index(self)
+
+    @property
     def is_attack(self) -> bool:
         """Return whether a reproducer of this harm is a ready attack.
 
@@ -101,6 +106,16 @@ class Harm(enum.StrEnum):
         """
         return self in (Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT)
 
+
+_SEVERITY: Final = (
+    Harm.LEAKS,
+    Harm.SERVES_WRONG_DATA,
+    Harm.STORES_WRONG_DATA,
+    Harm.LOSES_DATA,
+    Harm.CROSSES_TENANTS,
+    Harm.BYPASSES_AUTHENTICATION,
+    Harm.BREAKS_OUT,
+)
 
 _ID: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from bucket_conformance.conformance.contract import ConformanceError, Harm, Level
+from bucket_conformance.conformance.contract import ConformanceError, Harm, Level, Profile
 from bucket_conformance.conformance.target import Addressing, ChecksumMode
 from bucket_conformance.conformance.toml_file import TomlError, read_toml
 from bucket_conformance.conformance.verdict import Verdict
@@ -151,6 +151,12 @@ def is_expected(verdict: Verdict, expectation: Expectation | None) -> bool:
     if expectation is not None:
         return verdict in expectation.verdicts
     return verdict in (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
+
+
+def is_undecided_core(*, verdict: Verdict, level: Level, profile: Profile, expected: bool) -> bool:
+    """Return whether a result makes a run end with exit code 3: a MUST of the core that could not be decided."""
+    core = profile is Profile.CORE and level is Level.MUST
+    return core and verdict is Verdict.INCONCLUSIVE and not expected
 
 
 def fails(*, verdict: Verdict, level: Level, expected: bool) -> bool:

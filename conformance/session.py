@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.parts import (
@@ -131,6 +131,14 @@ class SharedListing:
     stored_by: tuple[Exchange, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRecord:
+    """What was exchanged for one example, and the numbers in the fresh names that it got."""
+
+    exchanges: tuple[Exchange, ...]
+    names: range
+
+
 class Session:
     """One backend as clauses see it. Records everything done through it, and cleans up when it closes.
 
@@ -178,7 +186,10 @@ class Session:
         self.liveness: Liveness | None = liveness
         """Checks whether the backend still works; ``None`` where there is no way to check it."""
         self._keep_alive = keep_alive
-        self._counter = itertools.count()
+        self._next_name = 0
+        self._again: Iterator[int] = iter(())
+        self._first_name = 0
+        self._restored: range | None = None
         self._signed: dict[str, SignedFrom] = {}
         self._strangers: set[str] = set()
         self._other: Storage | None = None
@@ -286,11 +297,66 @@ class Session:
 
     def fresh_id(self) -> str:
         """Return an id for a project, platform or file that no other example uses."""
-        return f"{MARK}{self.run_id}-{next(self._counter):x}"
+        return f"{MARK}{self.run_id}-{self._number():x}"
 
     def fresh_prefix(self) -> str:
         """Return a prefix that ends in ``/``. Any key may be stored below it, and nobody else stores there."""
-        return f"{MARK}{self.run_id}/{next(self._counter):x}/"
+        return f"{MARK}{self.run_id}/{self._number():x}/"
+
+    def _number(self) -> int:
+        for number in self._again:
+            return number
+        number = self._next_name
+        self._next_name += 1
+        return number
+
+    def begin_example(self) -> None:
+        """Forget the exchanges so far: those to come, and the names, are an example's."""
+        self.recorder.clear()
+        self._first_name, self._restored = self._next_name, None
+
+    @property
+    def example(self) -> ExampleRecord:
+        """The exchanges and the names since :meth:`begin_example`."""
+        names = self._restored or range(self._first_name, self._next_name)
+        return ExampleRecord(exchanges=tuple(self.recorder.kept()), names=names)
+
+    def restore_example(self, record: ExampleRecord) -> None:
+        """Put the record of an earlier example in place of the one at hand."""
+        self.recorder.clear()
+        self.recorder.recall(record.exchanges)
+        self._restored = record.names
+
+    @contextmanager
+    def same_names(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Let the example inside the block get the names with these numbers again, and fresh ones after them.
+
+        What was stored under them must be removed first, see :meth:`remove_stored`.
+        """
+        self._again = iter(numbers)
+        try:
+            yield
+        finally:
+            self._again = iter(())
+
+    def is_of_shared_listing(self, exchanges: Iterable[Exchange]) -> bool:
+        """Return whether the shared listing has a part in these exchanges."""
+        stored_by = self._shared_listing.stored_by if self._shared_listing is not None else ()
+        return not {id(each) for each in stored_by}.isdisjoint(map(id, exchanges))
+
+    def remove_stored(self, exchanges: Iterable[Exchange]) -> None:
+        """Delete every key that these exchanges may have stored, except those of the shared listing. Needs a wire."""
+        shared = {id(each) for each in self._shared_listing.stored_by} if self._shared_listing is not None else set()
+        base = urlsplit(self.wire.url("")).path
+        paths = {
+            each.target.partition("?")[0]
+            for each in exchanges
+            if each.method in ("PUT", "POST") and id(each) not in shared
+        }
+        for path in sorted(paths):
+            key = unquote(path.removeprefix(base)) if path.startswith(base) else ""
+            if f"{MARK}{self.run_id}" in key:
+                self.wire.delete(key)
 
     def fresh_key(self, file_type: str = "FILE") -> str:
         """Return a key of the layout, in a new project. ``file_type`` is a name in ``FILE_TYPES``."""

@@ -101,9 +101,12 @@ class SdkHook:
         try:
             response = None
             for fault in list(self._faults):
+                # What a fault raises is the suite's own doing, like its response.
+                exchange.injected = True
                 response = fault(request, send)
                 if response is not None:
                     break
+                exchange.injected = False
             if response is None:
                 response = send()
             _note_response(exchange, request, response)

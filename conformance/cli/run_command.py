@@ -33,7 +33,7 @@ from bucket_conformance.conformance.cli.worker.pool import (
 from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.endpoint_options import UsageError, add_endpoint_options, endpoint_of
-from bucket_conformance.conformance.expectations import ExpectationError, fails, read_expectations
+from bucket_conformance.conformance.expectations import ExpectationError, fails, is_undecided_core, read_expectations
 from bucket_conformance.conformance.report import footnotes, terminal
 from bucket_conformance.conformance.report.disclosure import published
 from bucket_conformance.conformance.report.document import Footer, Header, Message, Opening, Result, Section, line
@@ -351,6 +351,28 @@ def _exit_code(sections: list[Section], broken: dict[str, str]) -> ExitCode:
     if broken or any(result.verdict is Verdict.ERROR for result in results):
         mistaken = sections and all(section.footer is not None and section.footer.usage_error for section in sections)
         return ExitCode.USAGE if mistaken and not broken else ExitCode.HARNESS
+    undecided = _undecided(sections)
     if any(fails(verdict=r.verdict, level=r.level, expected=r.expected) for r in results):
         return ExitCode.REGRESSION
-    return ExitCode.OK
+    return ExitCode.HARNESS if undecided else ExitCode.OK
+
+
+def _undecided(sections: list[Section]) -> bool:
+    """Report the clauses of the core that could not be decided; return whether there are any."""
+    found = False
+    for section in sections:
+        clauses = [
+            result.clause
+            for result in section.results
+            if is_undecided_core(
+                verdict=result.verdict, level=result.level, profile=result.profile, expected=result.expected
+            )
+        ]
+        if clauses:
+            found = True
+            echo(
+                f"conformance: {section.provider}: could not decide {', '.join(clauses)} of the core; the reasons are"
+                " in the report. Run again, or find out what disturbs the backend",
+                file=sys.stderr,
+            )
+    return found

@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import hypothesis
 
 from bucket_conformance.conformance.backend.patching import replaced
 
 
-def named_examples(function: Callable[..., None]) -> int:
-    """Return how many ``@example`` a ``@given`` function has."""
-    return len(getattr(function, "hypothesis_explicit_examples", ()))
+def named_examples(function: Callable[..., None]) -> list[dict[str, Any]]:
+    """Return the arguments of each ``@example`` of a ``@given`` function by their names, in the order as written."""
+    found: list[dict[str, Any]] = []
+    for each in reversed(getattr(function, "hypothesis_explicit_examples", ())):
+        # Arguments by position are the last ones, as in Hypothesis.
+        names = list(inspect.signature(function.hypothesis.inner_test).parameters)  # type: ignore[attr-defined]
+        by_position = zip(names[-len(each.args) :], each.args, strict=True) if each.args else ()
+        found.append({**dict(by_position), **each.kwargs})
+    return found
 
 
 def configure(test: Callable[..., None], settings: hypothesis.settings, seed: int) -> None:

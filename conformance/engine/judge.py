@@ -7,9 +7,9 @@ import time
 import traceback
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import hypothesis
@@ -36,7 +36,7 @@ from bucket_conformance.conformance.verdict import (
     merge,
     show,
 )
-from bucket_conformance.conformance.wire.exchange import Exchange
+from bucket_conformance.conformance.wire.exchange import OVERLOADED, Exchange
 from bucket_conformance.reference_impl.errors import StorageError
 
 
@@ -52,6 +52,14 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """A deviation that is seen in some tries of the same example only: in ``seen`` of ``tries``."""
+
+    seen: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """The verdict on one clause, before it is written into a report."""
 
@@ -62,14 +70,23 @@ class Judgement:
     evidence: Evidence | None = None
     reason: str = ""
     """Why it is unsupported, inconclusive, skipped or an error."""
+    repeats: Repeats | None = None
+    """How often the example showed the deviation, where not every try did."""
+    further: tuple[Observation, ...] = ()
+    """What other examples showed, beside the one that is kept for its harm."""
     doubtful: bool = False
     """Whether a dead backend would give the same, though the verdict itself is none of those that say so."""
 
 
-OVERLOADED: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses of a server that may do better when it is left alone for a moment."""
-PAUSE_S: Final = 0.5
-"""Seconds for which such a server, or one that did not answer, is left alone before an example is tried again."""
+PAUSES_S: Final = (0.1, 0.2, 0.5, 0.5, 0.5)
+"""Pauses before an example is tried again that met an overload or a broken connection."""
+
+MOST_TRIES: Final = 10
+"""How often an example is tried in all to tell whether what it showed happens always."""
+REPEAT_S: Final = 2.0
+"""Seconds after which no further try is begun for that."""
+MOST_UNDECIDED: Final = 3
+"""So many named examples that cannot be decided end a case."""
 
 
 class BudgetExhausted(Exception):
@@ -89,22 +106,46 @@ def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judge
     for case in runnable:
         outcome = _judge_case(case, session, effort, seed=zlib.crc32(f"{seed}:{case.name}".encode()))
         outcomes.append(outcome)
-        if outcome.verdict in (Verdict.DEVIATES, Verdict.ERROR):
+        if outcome.verdict is Verdict.ERROR:
             break
+    return replace(_joined(outcomes), duration_s=time.monotonic() - started, requests=session.recorder.total - before)
+
+
+def _joined(outcomes: Sequence[Judgement]) -> Judgement:
+    """Return the outcome that decides: of several deviations the one that does the worst harm, the first of equals."""
     verdict = merge(outcome.verdict for outcome in outcomes)
-    deciding = next(outcome for outcome in outcomes if outcome.verdict is verdict)
-    return Judgement(
-        verdict=verdict,
-        duration_s=time.monotonic() - started,
-        requests=session.recorder.total - before,
-        observation=deciding.observation,
-        evidence=deciding.evidence,
-        reason=deciding.reason,
-    )
+    decisive = [outcome for outcome in outcomes if outcome.verdict is verdict]
+    if verdict is not Verdict.DEVIATES:
+        return decisive[0]
+    worst = max(decisive, key=_severity)
+    seen = [each for outcome in decisive for each in (outcome.observation, *outcome.further) if each is not None]
+    further = dict.fromkeys(each for each in seen if each != worst.observation)
+    return replace(worst, further=tuple(further))
+
+
+def _severity(outcome: Judgement) -> int:
+    harm = outcome.observation.harm if outcome.observation is not None else None
+    return -1 if harm is None else harm.severity
 
 
 class _ShrinkBudgetExhausted(BaseException):
     """The time for shrinking is used up. No ``Exception``: Hypothesis would take that for the failure to shrink on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """A deviation, with all that it takes to show it and to try its example again."""
+
+    deviation: Deviation
+    exchanges: tuple[Exchange, ...]
+    kwargs: dict[str, Any]
+    names: range
+    """The numbers in the names that the example got."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether what was exchanged is on record, and none of it could have another cause than the backend."""
+        return bool(self.exchanges) and not any(each.is_passing_trouble for each in _final(self.exchanges))
 
 
 @dataclass(slots=True)
@@ -113,13 +154,17 @@ class _Attempts:
 
     session: Session
     effort: Effort
-    named: int
+    racy: bool
+    killed: bool
+    """Whether the case kills a process: broken connections are then of the suite's making."""
+    at_least: int = 1
+    """So many examples are tried whatever the time."""
     started: float = field(default_factory=time.monotonic)
     calls: int = 0
     completed: int = 0
     failed_at: float | None = None
     requests_then: int = 0
-    last: tuple[Deviation, tuple[Exchange, ...], dict[str, Any]] | None = None
+    last: _Failure | None = None
     given_up: str = ""
     """Why the last example that could not be tried was given up."""
     undecided: str = ""
@@ -133,31 +178,56 @@ class _Attempts:
         now = time.monotonic()
         if self.failed_at is None:
             # The first is always tried: on a busy machine the time may be gone before Hypothesis has made it.
-            if self.calls > max(self.named, 1) and now - self.started > self.effort.case_s:
+            if self.calls > self.at_least and now - self.started > self.effort.case_s:
                 # Passed over, not rejected: for rejected examples Hypothesis would go on looking for others.
                 return
         elif now - self.failed_at > self.effort.shrink_s or self._sent_since() > self.effort.shrink_requests:
             raise _ShrinkBudgetExhausted
+        failures: list[_Failure] = []
+        for pause in (*PAUSES_S, None):
+            failure = self._tried(function, kwargs)
+            if failure is None:
+                self.completed += 1
+                return
+            failures.append(failure)
+            if self._trouble(failure) is None or pause is None or _always_the_same(failures):
+                break
+            time.sleep(pause)
+        trouble = self._trouble(failures[-1])
+        if trouble is not None and not _always_the_same(failures):
+            raise self._undecided(f"the server had trouble in each of {len(failures)} tries: {trouble}")
+        self._failed(failures[-1])
+        raise failures[-1].deviation from failures[-1].deviation.__cause__
+
+    def _tried(self, function: Callable[..., None], kwargs: dict[str, Any]) -> _Failure | None:
+        """Try an example once; return how it failed. Raise where it cannot be decided."""
         recorder = self.session.recorder
         if recorder.budget is not None and recorder.total >= recorder.budget:
             raise BudgetExhausted
         self.session.keep_alive()
-        recorder.clear()
+        self.session.begin_example()
         try:
             function(self.session, **kwargs)
         except (StorageError, ViewError, Deviation) as error:
             if late := next((each for each in recorder.kept() if each.timed_out), None):
                 path = late.target.partition("?")[0]
                 raise self._undecided(f"time ran out: {late.method} {path} was not answered ({late.error})") from error
-            failure = _deviation(error)
-            self._failed(failure, kwargs)
-            raise failure from failure.__cause__
+            record = self.session.example
+            return _Failure(deviation=_deviation(error), exchanges=record.exchanges, kwargs=kwargs, names=record.names)
         except Inconclusive as reason:
             raise self._undecided(str(reason)) from reason.__cause__
         except UnsatisfiedAssumption as reason:
             self.given_up = str(reason)
             raise
-        self.completed += 1
+        return None
+
+    def _trouble(self, failure: _Failure) -> str | None:
+        """Return the first request of a failed example whose response says nothing lasting, and that response."""
+        for each in _final(failure.exchanges, all_of_them=self.racy):
+            if each.is_passing_trouble and not (self.killed and each.status is None):
+                response = f"{each.status or 'no response'}" + (f" ({each.error})" if each.error else "")
+                return f"{each.method} {each.target.partition('?')[0]}: {response}"
+        return None
 
     def _undecided(self, reason: str) -> Inconclusive:
         if self.failed_at is None:
@@ -167,11 +237,39 @@ class _Attempts:
     def _sent_since(self) -> int:
         return self.session.recorder.total - self.requests_then
 
-    def _failed(self, failure: Deviation, kwargs: dict[str, Any]) -> None:
+    def _failed(self, failure: _Failure) -> None:
         if self.failed_at is None:
             self.failed_at = time.monotonic()
             self.requests_then = self.session.recorder.total
-        self.last = (failure, tuple(self.session.recorder.kept()), kwargs)
+        self.last = failure
+
+
+def _final(exchanges: Sequence[Exchange], *, all_of_them: bool = False) -> list[Exchange]:
+    """Return the exchanges without those that were repeated at once; in a race those count too."""
+    return [each for each in exchanges if all_of_them or not each.repeated]
+
+
+def _always_the_same(failures: Sequence[_Failure]) -> bool:
+    """Return whether the same request of the example met the same trouble each time, in two tries at least.
+
+    That is the backend's own response to this request. An overload never is, as it depends on other requests too.
+    """
+    if len(failures) < 2:
+        return False
+    met = [
+        {
+            (number, each.method, each.status)
+            for number, each in enumerate(_final(failure.exchanges))
+            if each.is_passing_trouble and each.status not in _PASSING
+        }
+        for failure in failures
+    ]
+    return bool(set.intersection(*met)) and not any(
+        each.is_passing_trouble and each.status in _PASSING for each in _final(failures[-1].exchanges)
+    )
+
+
+_PASSING: Final = OVERLOADED - {500}
 
 
 def _deviation(error: StorageError | ViewError | Deviation) -> Deviation:
@@ -192,109 +290,204 @@ def _shown(drawn: dict[str, Any], limit: int = 1000) -> str:
 
 def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> Judgement:
     started, before = time.monotonic(), session.recorder.total
+    judging = _CaseJudging(case=case, session=session, effort=effort)
 
-    def outcome(verdict: Verdict, **more: Any) -> Judgement:
-        return Judgement(
-            verdict=verdict,
-            duration_s=time.monotonic() - started,
-            requests=session.recorder.total - before,
-            **more,
+    def timed(judgement: Judgement) -> Judgement:
+        return replace(judgement, duration_s=time.monotonic() - started, requests=session.recorder.total - before)
+
+    named = named_examples(case.function) if judging.generates else [{}]
+    outcomes = judging.named(named)
+    if outcomes:
+        return timed(_joined(outcomes))
+    drawn = round(effort.examples * case.effort)
+    # The first example that Hypothesis generates is always the simplest; the named ones cover it.
+    if judging.generates and not (effort.mode is Mode.QUICK and named and drawn < 2):
+        return timed(judging.generated(drawn, seed, started=started, at_least=0 if named else 1))
+    return timed(judging.conforms())
+
+
+@dataclass(slots=True, kw_only=True)
+class _CaseJudging:
+    """Runs the examples of one case. Its judgements are without time and number of requests."""
+
+    case: Case
+    session: Session
+    effort: Effort
+    completed: int = 0
+    given_up: str = ""
+
+    @property
+    def generates(self) -> bool:
+        """Whether the case has generated data."""
+        return hasattr(self.case.function, "hypothesis")
+
+    @property
+    def function(self) -> Callable[..., None]:
+        """The body of the case, which takes the session and the data."""
+        body = getattr(self.case.function, "hypothesis", None)
+        return self.case.function if body is None else body.inner_test
+
+    def named(self, examples: Sequence[dict[str, Any]]) -> list[Judgement]:
+        """Try every named example, also after one that failed; return what is not conforming.
+
+        After a failure they have the time and the requests that shrinking would have.
+        """
+        found: list[Judgement] = []
+        undecided: list[Judgement] = []
+        ends, most = 0.0, 0
+        for kwargs in examples:
+            if found and (time.monotonic() > ends or self.session.recorder.total > most):
+                break
+            attempts = self._attempts()
+            try:
+                with _outside_of_hypothesis():
+                    attempts.run(self.function, kwargs)
+            except UnsatisfiedAssumption:
+                self.given_up = attempts.given_up
+            except Exception as error:
+                judgement = self._ended(error, attempts)
+                if judgement.verdict not in (Verdict.DEVIATES, Verdict.INCONCLUSIVE):
+                    return [*found, judgement] if judgement.verdict is Verdict.ERROR or not found else found
+                if not found:
+                    ends = time.monotonic() + self.effort.shrink_s
+                    most = self.session.recorder.total + self.effort.shrink_requests
+                (found if judgement.verdict is Verdict.DEVIATES else undecided).append(judgement)
+                if len(undecided) == MOST_UNDECIDED:
+                    break
+            self.completed += attempts.completed
+        return found or undecided
+
+    def generated(self, drawn: int, seed: int, *, started: float, at_least: int) -> Judgement:
+        """Try generated examples, and shrink the first that fails."""
+        attempts = self._attempts(started=started, at_least=at_least)
+        try:
+            with _instrumented(self.case.function, attempts) as test, reproducible_generation():
+                _configured(test, self.effort, seed, drawn=drawn)(self.session)
+        except Unsatisfiable:
+            pass  # every example was rejected; told apart below
+        except (Exception, _ShrinkBudgetExhausted) as error:
+            return self._ended(error, attempts)
+        self.completed += attempts.completed
+        self.given_up = attempts.given_up or self.given_up
+        return self.conforms()
+
+    def conforms(self) -> Judgement:
+        """Return the judgement where nothing failed."""
+        if not self.completed:
+            more = f": {self.given_up}" if self.given_up else ""
+            return _judgement(Verdict.INCONCLUSIVE, reason=f"no example could be tried to its end{more}")
+        return _judgement(Verdict.CONFORMS)
+
+    def _attempts(self, **more: Any) -> _Attempts:
+        return _Attempts(
+            session=self.session, effort=self.effort, racy=self.case.racy, killed=_is_killed(self.case), **more
         )
 
-    handle = getattr(case.function, "hypothesis", None)
-    named = named_examples(case.function)
-    attempts = _Attempts(session=session, effort=effort, named=named if handle else 1)
-    try:
-        if handle is None:
-            attempts.run(case.function, {})
-        else:
-            with _instrumented(case.function, attempts) as test, reproducible_generation():
-                _configured(test, case, effort, seed, named=named)(session)
-    except Deviation as failure:
-        return _confirm(case, attempts, failure, outcome)
-    except _ShrinkBudgetExhausted:
-        assert attempts.last is not None
-        return _confirm(case, attempts, attempts.last[0], outcome)
-    except Inconclusive as reason:
-        return outcome(Verdict.INCONCLUSIVE, reason=str(reason))
-    except BudgetExhausted:
-        return outcome(Verdict.SKIPPED, reason=f"the run's bound of {session.recorder.budget} requests is used up")
-    except Flaky:
-        if attempts.undecided:
-            return outcome(Verdict.INCONCLUSIVE, reason=attempts.undecided)
-        if case.racy and attempts.last is not None:
-            return _deviates(case, attempts, outcome)
-        seen = attempts.last[0].observation.observed if attempts.last else "a failure"
-        return outcome(
+    def _ended(self, error: BaseException, attempts: _Attempts) -> Judgement:
+        """Return the judgement for examples that ended with this error."""
+        if isinstance(error, Deviation | _ShrinkBudgetExhausted | Flaky) and attempts.last is not None:
+            return self._settled(attempts.last)
+        if isinstance(error, Inconclusive):
+            return _judgement(Verdict.INCONCLUSIVE, reason=str(error))
+        if isinstance(error, BudgetExhausted):
+            budget = self.session.recorder.budget
+            return _judgement(Verdict.SKIPPED, reason=f"the run's bound of {budget} requests is used up")
+        if isinstance(error, Flaky) and attempts.undecided:
+            return _judgement(Verdict.INCONCLUSIVE, reason=attempts.undecided)
+        return _judgement(Verdict.ERROR, reason=_our_fault(error))
+
+    def _settled(self, first: _Failure) -> Judgement:
+        """Try a failed example again, with the same data and names, and return the judgement.
+
+        What was seen once, with the whole exchange on record, is a deviation: one that need not happen each time. Where
+        nothing is on record, or something else than the backend may be the cause, it has to happen again.
+        """
+        if self.case.racy:
+            return self._deviates(first)
+        tries = seen = 1
+        ends = time.monotonic() + REPEAT_S
+        # Another clause may have damaged it.
+        from_shared = self.session.is_of_shared_listing(first.exchanges)
+        proves = first.is_clear and not from_shared
+        self.session.invalidate_shared_listing()
+        while tries == 1 or (proves and tries < MOST_TRIES and time.monotonic() < ends):
+            attempts = self._attempts()
+            try:
+                with _outside_of_hypothesis(), self._same_names(first):
+                    attempts.run(self.function, first.kwargs)
+            except BudgetExhausted:
+                proves = True
+                break
+            except Inconclusive as reason:
+                if not proves:
+                    return _judgement(Verdict.INCONCLUSIVE, observation=first.deviation.observation, reason=str(reason))
+                break
+            except Deviation:
+                seen += 1
+            except Exception as error:
+                if not proves:
+                    return _judgement(Verdict.ERROR, reason=_our_fault(error))
+                break
+            tries += 1
+            if seen == tries:
+                break  # as far as can be seen it happens each time
+        # The first is shown, not a later one: under the same names a backend may remember what was there before.
+        if seen == tries:
+            return self._deviates(first)
+        if proves:
+            return replace(self._deviates(first), repeats=Repeats(seen=seen, tries=tries))
+        return _judgement(
             Verdict.INCONCLUSIVE,
-            observation=attempts.last[0].observation if attempts.last else None,
-            reason=f"flaky: the same example once gave: {seen}; and once conformed",
+            observation=first.deviation.observation,
+            reason=f"flaky: {_shown(first.kwargs, 200) or 'the same steps'} once gave: "
+            f"{first.deviation.observation.observed}; and once conformed",
         )
-    except Unsatisfiable:
-        pass  # every example was rejected; told apart below
-    except Exception as error:
-        return outcome(Verdict.ERROR, reason=_our_fault(error))
-    if not attempts.completed:
-        more = f": {attempts.given_up}" if attempts.given_up else ""
-        return outcome(Verdict.INCONCLUSIVE, reason=f"no example could be tried to its end{more}")
-    return outcome(Verdict.CONFORMS)
+
+    @contextmanager
+    def _same_names(self, failure: _Failure) -> Iterator[None]:
+        """Let an example get the names that it had before, where what it stored there can be removed."""
+        if not failure.exchanges or Capability.WIRE not in self.session.capabilities:
+            yield
+            return
+        self.session.remove_stored(failure.exchanges)
+        with self.session.same_names(failure.names):
+            yield
+
+    def _deviates(self, failure: _Failure) -> Judgement:
+        deviation = failure.deviation
+        return _judgement(
+            Verdict.DEVIATES,
+            observation=deviation.observation,
+            evidence=Evidence(
+                example=deviation.example or _shown(failure.kwargs),
+                exchanges=tuple(_final(failure.exchanges)),
+                history=deviation.history,
+                moment=_moment(self.case),
+            ),
+        )
 
 
-def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Callable[..., Judgement]) -> Judgement:
-    """Try the smallest failing example once more; a failure that does not repeat is inconclusive."""
-    if attempts.last is None:
-        return outcome(Verdict.DEVIATES, observation=failure.observation)
-    if case.racy:
-        return _deviates(case, attempts, outcome)
-    first, exchanges, kwargs = attempts.last
-    if any(map(_may_pass, exchanges)):
-        time.sleep(PAUSE_S)
-    handle = getattr(case.function, "hypothesis", None)
-    function = handle.inner_test if handle is not None else case.function
-    again = _Attempts(session=attempts.session, effort=attempts.effort, named=1)
-    attempts.session.invalidate_shared_listing()
-    try:
-        with warnings.catch_warnings():
-            # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.
-            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
-            again.run(function, kwargs)
-    except Deviation:
-        return _deviates(case, again, outcome)
-    except BudgetExhausted:
-        return _deviates(case, attempts, outcome)
-    except Inconclusive as reason:
-        return outcome(Verdict.INCONCLUSIVE, observation=first.observation, reason=str(reason))
-    except Exception as error:
-        return outcome(Verdict.ERROR, reason=_our_fault(error))
-    return outcome(
-        Verdict.INCONCLUSIVE,
-        observation=first.observation,
-        reason=f"flaky: {_shown(kwargs, 200) or 'the same steps'} once gave: {first.observation.observed}; "
-        "and once conformed",
-    )
+def _judgement(verdict: Verdict, **more: Any) -> Judgement:
+    return Judgement(verdict=verdict, duration_s=0.0, requests=0, **more)
 
 
-def _may_pass(exchange: Exchange) -> bool:
-    """Return whether the failure of a request may be over soon."""
-    return exchange.status in OVERLOADED or (exchange.status is None and exchange.cut_after is None)
+@contextmanager
+def _outside_of_hypothesis() -> Iterator[None]:
+    """Let ``assume`` in a clause be: it is at home in Hypothesis only, and warns of that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+        yield
 
 
-def _deviates(case: Case, attempts: _Attempts, outcome: Callable[..., Judgement]) -> Judgement:
-    assert attempts.last is not None
-    failure, exchanges, drawn = attempts.last
-    example = failure.example or _shown(drawn)
-    return outcome(
-        Verdict.DEVIATES,
-        observation=failure.observation,
-        evidence=Evidence(example=example, exchanges=exchanges, history=failure.history, moment=_moment(case)),
-    )
+def _is_killed(case: Case) -> bool:
+    """Return whether the case kills a process: connections then break because of that."""
+    return case.racy and bool(case.requires & {Capability.WRITER, Capability.RESTART, Capability.MIGRATION})
 
 
 def _moment(case: Case) -> Moment | None:
     if not case.racy:
         return None
-    killed = case.requires & {Capability.WRITER, Capability.RESTART, Capability.MIGRATION}
-    return Moment.KILLED if killed else Moment.SIDE_BY_SIDE
+    return Moment.KILLED if _is_killed(case) else Moment.SIDE_BY_SIDE
 
 
 @contextmanager
@@ -314,12 +507,7 @@ def _instrumented(function: Callable[..., None], attempts: _Attempts) -> Iterato
         handle.inner_test = inner
 
 
-def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int, *, named: int) -> Callable[..., None]:
-    drawn = round(effort.examples * case.effort)
-    phases: tuple[Phase, ...] = (Phase.explicit, Phase.generate, Phase.shrink)
-    if effort.mode is Mode.QUICK and named and drawn < 2:
-        # The first example that Hypothesis generates is always the simplest; the named ones cover it.
-        phases = phases[:1]
+def _configured(test: Callable[..., None], effort: Effort, seed: int, *, drawn: int) -> Callable[..., None]:
     settings = hypothesis.settings(
         max_examples=max(1, drawn),
         deadline=None,
@@ -328,7 +516,8 @@ def _configured(test: Callable[..., None], case: Case, effort: Effort, seed: int
         report_multiple_bugs=False,
         print_blob=False,
         verbosity=Verbosity.quiet,
-        phases=phases,
+        # The named examples were tried before.
+        phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     configure(test, settings, seed)

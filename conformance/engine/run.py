@@ -40,6 +40,7 @@ from bucket_conformance.conformance.report.document import (
     HistoryEvent,
     ObservationRecord,
     Record,
+    RepeatsRecord,
     Result,
     Settings,
     expectation_record,
@@ -48,7 +49,7 @@ from bucket_conformance.conformance.report.document import footer as footer_of
 from bucket_conformance.conformance.reproducer.script import reproducer
 from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.target import S3Endpoint, Target
-from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.conformance.verdict import Observation, Verdict
 from bucket_conformance.conformance.wire.exchange import Recorder, Redactor, render
 from bucket_conformance.conformance.wire.health import Health, HealthCheck
 
@@ -57,6 +58,8 @@ Emit = Callable[[Record], None]
 Done = Callable[[Result], None]
 """Takes a result in."""
 LOG_TAIL_BYTES: Final = 2000
+MOST_FURTHER: Final = 20
+"""So many observations of further examples a report keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,13 +341,17 @@ def result_of(
         duration_s=round(judgement.duration_s, 3),
         requests=judgement.requests,
         expectation=_known(expectation, redactor),
-        reason=redactor.text(judgement.reason),
+        reason=redactor.text(_reason(judgement)),
         missing=tuple(sorted(lacking)),
         claims={
             capability.value: ClaimRecord(outcome=claim.outcome.value, said=redactor.text(claim.said))
             for capability, claim in claims.items()
         },
-        observation=_observation(judgement, redactor),
+        observation=None if judgement.observation is None else _observation(judgement.observation, redactor),
+        repeats=None
+        if judgement.repeats is None
+        else RepeatsRecord(seen=judgement.repeats.seen, tries=judgement.repeats.tries),
+        further=tuple(_observation(each, redactor) for each in judgement.further[:MOST_FURTHER]),
         evidence=_evidence(entry, judgement, session, target),
     )
 
@@ -362,10 +369,20 @@ def _known(expectation: Expectation | None, redactor: Redactor) -> ExpectationRe
     )
 
 
-def _observation(judgement: Judgement, redactor: Redactor) -> ObservationRecord | None:
-    seen = judgement.observation
-    if seen is None:
-        return None
+def _reason(judgement: Judgement) -> str:
+    """Return what there is to say of a judgement beside its observation."""
+    texts = [judgement.reason]
+    if judgement.repeats is not None:
+        texts.append(
+            f"comes and goes: seen in {judgement.repeats.seen} of {judgement.repeats.tries} tries of the same example"
+        )
+    if judgement.further:
+        count = len(judgement.further)
+        texts.append(f"{count} other example{'s' * (count != 1)} of this clause deviate{'s' * (count == 1)} otherwise")
+    return "; ".join(filter(None, texts))
+
+
+def _observation(seen: Observation, redactor: Redactor) -> ObservationRecord:
     return ObservationRecord(
         promised=redactor.text(seen.promised),
         observed=redactor.text(seen.observed),

@@ -234,6 +234,13 @@ class EvidenceRecord(Record, frozen=True, kw_only=True):
     ] = ()
 
 
+class RepeatsRecord(Record, frozen=True, kw_only=True):
+    """How often one example showed a deviation that not every try of it shows."""
+
+    seen: Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+    tries: Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+
+
 class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
     """The verdict on one clause. A clause occurs once in a section."""
 
@@ -259,6 +266,14 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
         bool, Meta(description="Whether evidence was left out, as the backend's project does not know of it yet.")
     ] = False
     observation: ObservationRecord | None = None
+    repeats: Annotated[
+        RepeatsRecord | None,
+        Meta(description="Only where the deviation comes and goes: in how many tries of the same example it was seen."),
+    ] = None
+    further: Annotated[
+        tuple[ObservationRecord, ...],
+        Meta(description="What other examples of the clause showed, beside the observation of the worst harm."),
+    ] = ()
     claims: Annotated[
         dict[Name, ClaimRecord],
         Meta(description="What the backend makes of the capabilities that are missing, by capability."),

@@ -76,6 +76,7 @@ def carry_out(
     failure = attempt(steps)
     if failure is None:
         return
+    record = session.example
     shown = list(steps[: failure[0] + 1])
     deadline, most = time.monotonic() + SHORTEN_S, session.recorder.total + SHORTEN_REQUESTS
     size = max(len(shown) // 2, 1)
@@ -84,20 +85,24 @@ def carry_out(
         # The last step is the one that shows the deviation.
         while at < len(shown) - 1 and time.monotonic() < deadline and session.recorder.total < most:
             rest = repaired(shown[:at] + shown[min(at + size, len(shown) - 1) :])
-            session.recorder.clear()
+            session.begin_example()
             found = attempt(rest)
             if found is not None:
+                failure, record = found, session.example
                 shown = rest[: found[0] + 1]
             else:
                 at += size
         if size == 1 and len(shown) == before:
             break
         size = max(size // 2, 1)
-    # Once more, so that the transcript belongs to the shown plan. If it does not repeat, the first result counts.
-    session.recorder.clear()
-    number, promised, observed, harm = attempt(shown) or failure
+    # Once more, so that the transcript ends with the shown step. If it does not repeat, what was seen before counts.
+    session.begin_example()
+    again = attempt(shown)
+    if again is None:
+        session.restore_example(record)
+    number, promised, observed, harm = again or failure
     raise Deviation(
-        promised=f"step {number + 1}, {steps[number] if number >= len(shown) else shown[number]}: {show(promised)}",
+        promised=f"step {number + 1}, {shown[number]}: {show(promised)}",
         observed=show(observed),
         example="\n".join(f"{count}. {step}" for count, step in enumerate(shown, 1)),
         harm=harm,

@@ -64,6 +64,10 @@ class SignedFrom:
     headers: Headers = ()
 
 
+OVERLOADED: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses of a server that may do better when it is left alone for a moment."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Exchange:
     """One request and its response. ``target`` is the request target as sent (path and query, percent-encoded)."""
@@ -94,7 +98,21 @@ class Exchange:
     """Why there was no response; together with a status, why its body broke off."""
     timed_out: bool = False
     """Whether our own patience ended before the response was complete."""
+    injected: bool = False
+    """Whether the suite made this failure, in place of the backend."""
+    repeated: bool = False
+    """Whether the same request was sent again right after this one, as its failure said nothing lasting."""
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_passing_trouble(self) -> bool:
+        """Whether it failed in a way that may be over soon: overload, a gateway's own response, a broken connection.
+
+        Such a response says nothing about what the backend promises.
+        """
+        if self.injected or self.cut_after is not None:
+            return False
+        return self.status is None or self.status in OVERLOADED or self.error is not None
 
     @property
     def request_class(self) -> RequestClass:

@@ -1,4 +1,4 @@
-"""Plain HTTP/1.1 that sends the caller's bytes unchanged: persistent connections, no redirects, no retries."""
+"""Plain HTTP/1.1 that sends the caller's bytes unchanged: persistent connections, no redirects, few repetitions."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ from bucket_conformance.conformance.wire.safe_xml import parsed
 TIMEOUT_S: Final = 60.0
 """The same as in SDKs. On a busy machine, servers that delete a batch key by key take half of it for 1000 keys."""
 
+REPEAT_AFTER_S: Final = (0.05, 0.1, 0.2)
+"""Pauses before a request is repeated that met an overload or a broken connection."""
+
+MOST_FRUITLESS: Final = 3
+"""So many requests in a row that failed in spite of their repetitions end repeating, until one succeeds at once."""
+
+_TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
@@ -55,6 +63,8 @@ class HttpResponse:
     body: bytes = b""
     error: str | None = None
     timed_out: bool = False
+    hung_up: bool = False
+    """Whether the other side ended the connection in place of a response."""
 
     def header(self, name: str) -> str | None:
         """Return the value of the first header with that name (case does not matter), or ``None``."""
@@ -139,6 +149,8 @@ class HttpTransport:
         self._local = threading.local()
         self._open: set[_Connection] = set()
         self._lock = threading.Lock()
+        self._fruitless = 0
+        """How many requests in a row failed in spite of their repetitions."""
 
     def send(
         self,
@@ -160,8 +172,46 @@ class HttpTransport:
         - ``cut_after``: send so many bytes of the body, then hang up; the response then has status 0.
         - ``signed_from``, ``signer``, ``age_s``, ``signed_body``: recorded with the exchange, for its reproducer.
 
+        A request that may be repeated without harm is sent again, up to three times, where the response was an overload
+        or a broken connection. Each try is an exchange of its own; ``repeated`` marks those that another one followed.
+
         A failed request is a response with status 0, not an exception.
         """
+        repeatable = cut_after is None and is_repeatable(method, url, headers)
+        for pause in self._pauses_s() if repeatable else ():
+            answer, exchange = self._send_once(
+                method, url, headers, body, cut_after, origin, auth, signed_from, signer, age_s, signed_body
+            )
+            if not _is_worth_a_repetition(answer):
+                self._fruitless = 0
+                return answer
+            exchange.repeated = True
+            time.sleep(pause)
+        answer, _ = self._send_once(
+            method, url, headers, body, cut_after, origin, auth, signed_from, signer, age_s, signed_body
+        )
+        if repeatable:
+            self._fruitless = self._fruitless + 1 if _is_worth_a_repetition(answer) else 0
+        return answer
+
+    def _pauses_s(self) -> tuple[float, ...]:
+        """Return the pauses before the repetitions of one request: none where repeating has been of no use lately."""
+        return REPEAT_AFTER_S if self._fruitless < MOST_FRUITLESS and not self.recorder.hopeless else ()
+
+    def _send_once(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes,
+        cut_after: int | None,
+        origin: str,
+        auth: Auth,
+        signed_from: SignedFrom | None,
+        signer: str,
+        age_s: float,
+        signed_body: bytes | None,
+    ) -> tuple[HttpResponse, Exchange]:
         parts = urlsplit(url)
         target = url.split("//", 1)[1].partition("/")[2].partition("#")[0] if "/" in url.split("//", 1)[1] else ""
         target = "/" + target
@@ -194,7 +244,7 @@ class HttpTransport:
         exchange.response_size = len(answer.body)
         exchange.error, exchange.timed_out = answer.error, answer.timed_out
         self.recorder.add(exchange)
-        return answer
+        return answer, exchange
 
     def bytes_after_head(self, url: str, *, signed_from: SignedFrom | None = None) -> bytes:
         """Send a HEAD on a new connection and return the bytes after the blank line, up to the end of the connection.
@@ -291,7 +341,7 @@ class HttpTransport:
                 )
         except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:  # including RemoteDisconnected
             connection.close()
-            return None if reused else HttpResponse(status=0, error=_describe(error))
+            return None if reused else HttpResponse(status=0, error=_describe(error), hung_up=True)
         except (http.client.HTTPException, OSError, ValueError) as error:
             connection.close()
             return HttpResponse(status=0, error=_describe(error), timed_out=timed_out(error))
@@ -359,6 +409,20 @@ class HttpTransport:
             connection.close()
             with self._lock:
                 self._open.discard(connection)
+
+
+def is_repeatable(method: str, url: str, headers: Headers) -> bool:
+    """Return whether sending a request twice leaves the backend as sending it once does."""
+    if method == "POST":
+        query = urlsplit(url).query
+        return "delete" in [part.partition("=")[0] for part in query.split("&")]
+    conditions = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
+    conditional = any(name.lower() in conditions for name, _ in headers)
+    return method in ("GET", "HEAD") or (method in ("PUT", "DELETE") and not conditional)
+
+
+def _is_worth_a_repetition(answer: HttpResponse) -> bool:
+    return answer.status in _TRY_AGAIN or answer.hung_up
 
 
 def _read_to_end(sock: socket.socket) -> bytes:

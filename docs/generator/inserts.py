@@ -25,7 +25,7 @@ EXIT_CODES: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "as expected",
     ExitCode.REGRESSION: "a deviation from a MUST that was not expected; for `gate`: something got worse",
     ExitCode.USAGE: "wrong usage: an option, a file or a name; the message says what is allowed",
-    ExitCode.HARNESS: "a backend could not be judged, or a report is broken; this says nothing about the backend",
+    ExitCode.HARNESS: "a backend could not be judged, a MUST of the core could not be decided, or a report is broken",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C); the run removes what it created",
     ExitCode.BROKEN_PIPE: "the reader of the output was closed",
 }

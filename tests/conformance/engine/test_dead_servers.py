@@ -43,7 +43,7 @@ def refused(status: int, code: str) -> Callable[[], Response]:
     return lambda: Response(status=status, body=f"<Error><Code>{code}</Code></Error>".encode())
 
 
-AWAY: Final = 12
+AWAY: Final = 40
 """So many requests a server that is started again refuses."""
 
 PAGE: Final = b"<html><body>It works!</body></html>"

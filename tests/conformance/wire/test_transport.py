@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bucket_conformance.conformance.wire.exchange import Recorder
+from bucket_conformance.conformance.wire.exchange import Headers, Recorder
 from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 
 Talk = Callable[[socket.socket], None]
@@ -113,13 +113,41 @@ def test_a_connection_that_the_server_announces_to_close_is_not_used_again(trans
         assert len(accepted) == 2
 
 
-def test_a_server_that_hangs_up_without_a_response_gets_one_request_only(transport: HttpTransport) -> None:
-    with server(answering(1, b"")) as (url, accepted):
-        answer = transport.send("GET", f"{url}/b/k")
-        assert (answer.status, answer.ok) == (0, False)
+CONDITIONAL = (("If-None-Match", "*"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "tries"),
+    [
+        ("GET", "/b/k", (), 4),
+        ("DELETE", "/b/k", (), 4),
+        ("POST", "/b?delete", (), 4),
+        ("POST", "/b/k?uploads", (), 1),
+        ("PUT", "/b/k", CONDITIONAL, 1),
+        ("DELETE", "/b/k", (("If-Match", '"e"'),), 1),
+    ],
+)
+@pytest.mark.parametrize("response", [b"", b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"])
+def test_a_request_is_repeated_after_passing_trouble_if_that_does_no_harm(
+    transport: HttpTransport, method: str, target: str, headers: Headers, tries: int, response: bytes
+) -> None:
+    with server(answering(1, response)) as (url, accepted):
+        answer = transport.send(method, f"{url}{target}", headers=headers)
+        assert not answer.ok
+        assert len(accepted) == tries
+        kept = transport.recorder.kept()
+        assert [each.repeated for each in kept] == [True] * (tries - 1) + [False]
+        assert all(each.is_passing_trouble for each in kept)
+    if not response:
         assert "RemoteDisconnected" in (answer.error or "")
         assert answer.summary.startswith("no answer (")
-        assert len(accepted) == 1
+
+
+def test_a_server_that_stays_in_trouble_is_no_longer_asked_again_and_again(transport: HttpTransport) -> None:
+    with server(answering(1, b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")) as (url, accepted):
+        for _ in range(6):
+            transport.send("GET", f"{url}/b/k")
+        assert len(accepted) == 3 * 4 + 3
 
 
 def test_a_slow_response_on_a_reused_connection_is_not_requested_again(transport: HttpTransport) -> None:
