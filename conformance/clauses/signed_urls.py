@@ -46,6 +46,9 @@ LIVES: Final = (1, 2, 3, 60, 900, 901, 3600, DAY_S, MAX_URL_LIFE_S - 1, MAX_URL_
 """Lifetimes of URLs in seconds at which signers and servers change their behaviour."""
 
 
+USES_OF_A_DEAD_URL: Final = 8
+
+
 def require_in_time(started: float, outcomes: tuple[str, ...]) -> None:
     """Raise ``Inconclusive`` where a rejection may be due to our own slowness, as the URL had little time left."""
     if any(seen != SERVED for seen in outcomes) and time.monotonic() - started > TOLERANCE_S - 1:
@@ -96,7 +99,12 @@ def test_a_url_lives_up_to_its_end(session: Session, expires: int) -> None:
     level=Level.MUST,
     profile=Profile.CORE,
     source=(FILE_STORAGE, QUERY_AUTH),
-    proved_by=("serves-expired-urls", "expired-url-serves-ranges", "refusal-shows-the-object"),
+    proved_by=(
+        "serves-expired-urls",
+        "expired-url-serves-ranges",
+        "refusal-shows-the-object",
+        "serves-one-expired-url-in-fifty",
+    ),
     requires=URLS,
 )
 @examples("expires", LIVES)
@@ -104,7 +112,9 @@ def test_a_url_lives_up_to_its_end(session: Session, expires: int) -> None:
 def test_a_url_is_dead_after_its_end(session: Session, expires: int) -> None:
     key, content = stored(session)
     url = session.signed_url(key, expires_in=expires, age_s=expires + TOLERANCE_S)
-    whole = outcome(session.fetch(url), content)
+    # A cache, or one server of several, may serve it now and then.
+    uses = [outcome(session.fetch(url), content) for _ in range(USES_OF_A_DEAD_URL)]
+    whole = next((use for use in uses if use != REFUSED), REFUSED)
     part = outcome(session.fetch(url, headers=(("Range", "bytes=0-63"),)), content)
     what = f"URL of {expires} s, used {TOLERANCE_S} s after its end, whole and part"
     compare((whole, part), (REFUSED, REFUSED), what, harm=bypass(whole, part))
