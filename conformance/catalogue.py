@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from bucket_conformance.conformance.clause_words import WORDS
 from bucket_conformance.conformance.contract import Capability, Clause, ConformanceError, Level, Profile
 
 ClauseFunction = Callable[..., None]
@@ -67,6 +68,8 @@ def clause(
     requires: Iterable[Capability] = (),
     effort: float = 1.0,
     racy: bool = False,
+    title: str = "",
+    consequence: str = "",
 ) -> Callable[[F], F]:
     """Return a decorator that registers a function as the first case of a new clause.
 
@@ -77,6 +80,8 @@ def clause(
     - ``requires``: capabilities that a backend needs for this case. Profile ``s3`` adds ``Capability.WIRE``.
     - ``effort``: a factor for the number of generated examples.
     - ``racy``: one violation is sufficient proof; it need not happen again.
+    - ``title``, ``consequence``: the promise in at most 40 characters, and what a broken promise means for an
+      application in one sentence. The clauses of this suite have both in ``clause_words``.
 
     The decorator returns the function unchanged. It raises :class:`CatalogueError` for a duplicate id, for a malformed
     id or statement, and where the source or the fault is missing.
@@ -92,6 +97,7 @@ def clause(
             raise CatalogueError(
                 f"clause {id} names no fault that proves it; give proved_by the id of a fault that makes it fail"
             )
+        words = WORDS.get(id)
         try:
             data = Clause(
                 id=id,
@@ -100,6 +106,8 @@ def clause(
                 profile=profile,
                 sources=(source,) if isinstance(source, str) else source,
                 requires=needed,
+                title=title or (words.title if words is not None else ""),
+                consequence=consequence or (words.consequence if words is not None else ""),
             )
         except ValueError as error:
             raise CatalogueError(str(error)) from None

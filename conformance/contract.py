@@ -107,15 +107,8 @@ class Harm(enum.StrEnum):
         return self in (Harm.BYPASSES_AUTHENTICATION, Harm.BREAKS_OUT)
 
 
-_SEVERITY: Final = (
-    Harm.LEAKS,
-    Harm.SERVES_WRONG_DATA,
-    Harm.STORES_WRONG_DATA,
-    Harm.LOSES_DATA,
-    Harm.CROSSES_TENANTS,
-    Harm.BYPASSES_AUTHENTICATION,
-    Harm.BREAKS_OUT,
-)
+LONGEST_TITLE: Final = 40
+"""Characters that the title of a clause may have."""
 
 _ID: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
@@ -129,8 +122,10 @@ class Clause:
     ``sources`` are the addresses of the norm, at least one: a document of Amazon S3, an RFC, or a section of the
     storage system's own documentation.
     ``requires`` are the capabilities without which a backend cannot be judged by this clause.
+    ``title`` names the promise in at most :data:`LONGEST_TITLE` characters; ``consequence`` says in one plain sentence
+    what happens to an application where the promise is broken. Reports show both to people who know no clause.
 
-    Raises ``ValueError`` where the id, the statement or the sources do not have this form.
+    Raises ``ValueError`` where the id, the statement, the title, the consequence or the sources do not have this form.
     """
 
     id: str
@@ -139,6 +134,8 @@ class Clause:
     profile: Profile
     sources: tuple[str, ...]
     requires: frozenset[Capability] = frozenset()
+    title: str = ""
+    consequence: str = ""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -147,6 +144,12 @@ class Clause:
             raise ValueError(f"clause {self.id}: a clause needs at least one source")
         if not self.statement or self.statement != self.statement.strip():
             raise ValueError(f"clause {self.id}: the statement is empty or padded")
+        if len(self.title) > LONGEST_TITLE:
+            raise ValueError(
+                f"clause {self.id}: the title {self.title!r} has {len(self.title)} characters; at most {LONGEST_TITLE}"
+            )
+        if self.consequence and (not self.consequence.endswith(".") or ". " in self.consequence):
+            raise ValueError(f"clause {self.id}: the consequence {self.consequence!r} is not one sentence")
 
     @property
     def family(self) -> str:

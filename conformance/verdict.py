@@ -48,6 +48,12 @@ def share(counts: dict[Verdict, int]) -> float | None:
     return counts.get(Verdict.CONFORMS, 0) / decided if decided else None
 
 
+def percent(counts: dict[Verdict, int]) -> int | None:
+    """Return the share in whole percent, rounded down (199 of 200 is not all); ``None`` where nothing was decided."""
+    decided = counts.get(Verdict.CONFORMS, 0) + counts.get(Verdict.DEVIATES, 0)
+    return 100 * counts.get(Verdict.CONFORMS, 0) // decided if decided else None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What was promised and what was seen, each as one short text; ``harm`` where what was seen does some.

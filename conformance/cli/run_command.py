@@ -140,10 +140,12 @@ def run(args: argparse.Namespace) -> ExitCode:
     if shown and not args.json:
         console = consoles.output()
         console.print()
+        terminal.answers(shown, console)
+        terminal.deviations(shown, console, verbose=args.verbose)
+        console.print()
         terminal.matrix(shown, console)
         footnotes.limits(shown, console)
         footnotes.costs(shown, console)
-        terminal.deviations(shown, console, verbose=args.verbose)
         if args.report and not report.failure:
             console.print(f"\nreport: {args.report}", markup=False, soft_wrap=True)
         if args.reproducers and not unwritten:

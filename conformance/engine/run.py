@@ -24,6 +24,7 @@ from bucket_conformance.conformance.backend.remedies import joined, removal_comm
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability
 from bucket_conformance.conformance.effort import Effort
+from bucket_conformance.conformance.engine.answers import answers_of
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.release import suite_version
 from bucket_conformance.conformance.expectations import Expectation, is_expected
@@ -335,6 +336,8 @@ def result_of(
         level=entry.clause.level,
         profile=entry.clause.profile,
         statement=entry.clause.statement,
+        title=entry.clause.title,
+        consequence=entry.clause.consequence,
         sources=entry.clause.sources,
         verdict=judgement.verdict,
         expected=is_expected(judgement.verdict, expectation),
@@ -401,6 +404,7 @@ def _evidence(entry: Entry, judgement: Judgement, session: Session, target: Targ
         example=redactor.text(_shortened(evidence.example)),
         transcript=redactor.text(render(evidence.exchanges, redactor)),
         reproducer=script,
+        answers=answers_of(evidence.exchanges, target, redactor) if isinstance(target, S3Endpoint) else (),
         history=tuple(HistoryEvent.from_json(redactor.data(event)) for event in as_data(evidence.history)),
     )
 
@@ -456,6 +460,8 @@ def unjudged(entry: Entry, reason: str, *, provider: str, verdict: Verdict = Ver
         level=entry.clause.level,
         profile=entry.clause.profile,
         statement=entry.clause.statement,
+        title=entry.clause.title,
+        consequence=entry.clause.consequence,
         sources=entry.clause.sources,
         verdict=verdict,
         expected=is_expected(verdict, None),

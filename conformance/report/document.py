@@ -7,6 +7,7 @@ no footer, and is named as such.
 
 from __future__ import annotations
 
+import enum
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Self
 import msgspec
 from msgspec import Meta
 
-from bucket_conformance.conformance.contract import Capability, ConformanceError, Harm, Level, Profile
+from bucket_conformance.conformance.clause_words import CORE_PROMISES
+from bucket_conformance.conformance.contract import (
+    CONTRACT_VERSION,
+    Capability,
+    ConformanceError,
+    Harm,
+    Level,
+    Profile,
+)
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -219,6 +228,19 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
     ]
 
 
+class AnswerRecord(Record, frozen=True, kw_only=True):
+    """One response of the backend in the exchanges of a deviation, in the backend's own words."""
+
+    operation: Annotated[Short, Meta(description="As Amazon S3 names it, such as DeleteObjects.")]
+    request: Annotated[
+        str, Meta(max_length=1000, description="Method, key or sub-resource, without values of queries.")
+    ]
+    signed: Annotated[bool, Meta(description="Whether the headers carried a valid signature with the run's own key.")]
+    status: Annotated[int, Meta(ge=0, le=999, description="HTTP status; 0 where no response came.")]
+    code: Annotated[str, Meta(max_length=200, description="Code of the error document.")] = ""
+    message: Annotated[str, Meta(max_length=1000, description="Message of the error document.")] = ""
+
+
 class EvidenceRecord(Record, frozen=True, kw_only=True):
     """What shows a deviation. Secrets are masked in all of it."""
 
@@ -228,6 +250,10 @@ class EvidenceRecord(Record, frozen=True, kw_only=True):
         Annotated[str, Meta(description="A Python script that shows the deviation with the standard library alone.")]
         | None
     ) = None
+    answers: Annotated[
+        tuple[AnswerRecord, ...],
+        Meta(description="The responses of that example, each different one once, in the order of their last."),
+    ] = ()
     history: Annotated[
         tuple[HistoryEvent, ...],
         Meta(description="A concurrent history: who did what from when to when, in seconds since its beginning."),
@@ -249,6 +275,10 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
     level: Level
     profile: Profile
     statement: Annotated[str, Meta(description="The promise, in one sentence.")] = ""
+    title: Annotated[Short, Meta(description="The promise in at most 40 characters, for people.")] = ""
+    consequence: Annotated[
+        str, Meta(max_length=1000, description="What it means for an application where the promise is broken.")
+    ] = ""
     sources: Annotated[tuple[str, ...], Meta(description="Addresses of the norm.")] = ()
     verdict: Annotated[
         Verdict,
@@ -285,6 +315,11 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
     def family(self) -> str:
         """Return the family of the clause, such as ``URL``."""
         return self.clause.partition("-")[0]
+
+    @property
+    def is_core(self) -> bool:
+        """Return whether the storage system relies on this promise."""
+        return self.level is Level.MUST and self.profile is Profile.CORE
 
     @property
     def observed(self) -> str:
@@ -326,6 +361,59 @@ class FoundLimit(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Fit(enum.StrEnum):
+    """The answer to "may the storage system use this backend?"."""
+
+    FIT = "fit"
+    UNFIT = "unfit"
+    UNDECIDED = "not decided"
+
+
+_Clauses = tuple[ClauseId, ...]
+
+
+class CoreRecord(Record, frozen=True, kw_only=True):
+    """What became of the core promises: the MUST clauses of profile core, on which the storage system relies."""
+
+    answer: Annotated[
+        Fit,
+        Meta(description="unfit: one is broken. fit: all that apply were judged and kept. Else not decided."),
+    ]
+    kept: Count
+    broken: Annotated[_Clauses, Meta(description="Deviates, whether or not somebody expected that.")] = ()
+    undecided: Annotated[_Clauses, Meta(description="Inconclusive, error or skipped.")] = ()
+    not_judged: Annotated[_Clauses, Meta(description="Of the contract, but not of this run.")] = ()
+    not_applicable: Annotated[_Clauses, Meta(description="Unsupported: the backend has no such thing.")] = ()
+
+    @property
+    def promises(self) -> int:
+        """Return how many core promises apply to the backend."""
+        return self.kept + len(self.broken) + len(self.undecided) + len(self.not_judged)
+
+    @property
+    def title(self) -> str:
+        """Return the answer in words."""
+        return "not decided" if self.answer is Fit.UNDECIDED else f"{self.answer} for this storage"
+
+    @property
+    def counted(self) -> str:
+        """Return the numbers behind the answer, such as ``52 of 52 core promises kept``."""
+        of = f"of {self.promises} core promise{'s' * (self.promises != 1)}"
+        if self.broken:
+            return f"{len(self.broken)} {of} broken"
+        parts = [f"{self.kept} {of} kept"]
+        if self.undecided:
+            parts.append(f"{len(self.undecided)} could not be decided")
+        if self.not_judged:
+            parts.append(f"{len(self.not_judged)} not judged")
+        return ", ".join(parts)
+
+    @property
+    def line(self) -> str:
+        """Return the first line of every result."""
+        return f"{self.title}: {self.counted}"
+
+
 class Footer(Record, frozen=True, kw_only=True, tag_field="type", tag="footer"):
     """Closes a section. A report without it was cut off."""
 
@@ -336,6 +424,9 @@ class Footer(Record, frozen=True, kw_only=True, tag_field="type", tag="footer"):
             extra_json_schema={"propertyNames": {"$ref": "#/$defs/verdict"}},
         ),
     ]
+    core: Annotated[
+        CoreRecord | None, Meta(description="Whether the backend is fit for the storage system, and why.")
+    ] = None
     duration_s: Seconds
     requests: Annotated[dict[Name, Count], Meta(description="Requests by billing class.")] = {}
     complete: bool
@@ -502,10 +593,34 @@ def counts(results: Iterable[Result]) -> dict[Verdict, int]:
     return {verdict: seen.get(verdict, 0) for verdict in Verdict}
 
 
+def core_of(results: Iterable[Result], *, contract: str = CONTRACT_VERSION) -> CoreRecord:
+    """Return what became of the core promises in the results of a run that followed this version of the contract."""
+    core = {result.clause: result for result in results if result.is_core}
+
+    def of(*verdicts: Verdict) -> tuple[str, ...]:
+        return tuple(clause for clause, result in core.items() if result.verdict in verdicts)
+
+    # A report of another contract is whole with its own clauses, which are not known here.
+    expected = CORE_PROMISES if contract == CONTRACT_VERSION else frozenset[str]()
+    kept, broken = of(Verdict.CONFORMS), of(Verdict.DEVIATES)
+    undecided = of(Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.SKIPPED)
+    not_judged = tuple(sorted(expected - core.keys()))
+    fit = Fit.UNDECIDED if undecided or not_judged or not kept else Fit.FIT
+    return CoreRecord(
+        answer=Fit.UNFIT if broken else fit,
+        kept=len(kept),
+        broken=broken,
+        undecided=undecided,
+        not_judged=not_judged,
+        not_applicable=of(Verdict.UNSUPPORTED),
+    )
+
+
 def footer(
     results: Iterable[Result],
     *,
     duration_s: float,
+    contract: str = CONTRACT_VERSION,
     complete: bool = True,
     requests: Mapping[str, int] | None = None,
     limits: Mapping[str, FoundLimit] | None = None,
@@ -515,8 +630,10 @@ def footer(
     usage_error: bool = False,
 ) -> Footer:
     """Return the footer that closes a section of these results."""
+    results = list(results)
     return Footer(
         counts=counts(results),
+        core=core_of(results, contract=contract),
         duration_s=round(duration_s, 3),
         complete=complete,
         requests=dict(requests or {}),

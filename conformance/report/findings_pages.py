@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bucket_conformance.conformance.report.abridged import abridge, anonymise
 from bucket_conformance.conformance.report.disclosure import WITHHELD
 from bucket_conformance.conformance.report.document import Result
-from bucket_conformance.conformance.report.findings import Finding, abridge, anonymise, listed
+from bucket_conformance.conformance.report.findings import Finding, listed
 from bucket_conformance.conformance.report.untrusted import markdown as plain
 from bucket_conformance.conformance.report.untrusted import (
     markdown_address,

@@ -104,6 +104,7 @@ def _footer(parts: list[tuple[str, Section]], results: list[Result]) -> Footer:
     limits = [footer.limits for footer in footers if footer.limits]
     return footer_line(
         results,
+        contract=parts[0][1].header.contract,
         duration_s=sum(footer.duration_s for footer in footers),
         requests=requests,
         limits=limits[-1] if limits else {},

@@ -1,9 +1,9 @@
-"""The output of a run in a terminal or a log: the matrix, then the deviations with their smallest example."""
+"""The output of a run in a terminal or a log: fit or unfit first, then the deviations by cause, then the matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bucket_conformance.conformance.catalogue import FAMILIES
-from bucket_conformance.conformance.report.document import Result, Section, common_errors, counts
+from bucket_conformance.conformance.report.causes import Cause, causes, consequence_of, quoted, title_of
+from bucket_conformance.conformance.report.document import Fit, Result, Section, counts
+from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.untrusted import log, terminal
-from bucket_conformance.conformance.verdict import Verdict, share
+from bucket_conformance.conformance.verdict import Verdict, percent
 from bucket_conformance.conformance.wire.exchange import visible
 
 SIGNS: Final = {
@@ -27,6 +29,7 @@ SIGNS: Final = {
     Verdict.SKIPPED: ("·", "dim"),
 }
 """A sign and a colour for each verdict; the sign is for readers and logs without colours."""
+FIT_SIGNS: Final = {Fit.FIT: ("✓", "green"), Fit.UNFIT: ("✗", "red"), Fit.UNDECIDED: ("?", "yellow")}
 
 
 def matrix(sections: Sequence[Section], console: Console) -> None:
@@ -108,52 +111,112 @@ def _cell(results: list[Result]) -> str:
 
 def _total(section: Section) -> str:
     seen = counts(section.results)
-    held = share(seen)
+    held = percent(seen)
     others = "".join(
         f" {SIGNS[verdict][0]}{seen[verdict]}"
         for verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.SKIPPED)
         if seen[verdict]
     )
-    return ("–" if held is None else f"{100 * held:.0f} %") + others
+    return ("–" if held is None else f"{held} %") + others
+
+
+def answers(sections: Sequence[Section], console: Console) -> None:
+    """Print what stands first: for each backend fit or unfit, its version, the settings used, and the harms."""
+    widest = max((cell_len(section.provider) for section in sections), default=0)
+    indent = min(widest, 24) + 3
+    for section in sections:
+        found, head = answer(section), section.header
+        sign, style = FIT_SIGNS[found.core.answer]
+        name = f"{sign} {section.provider} "
+        lead = name + " " * (indent - cell_len(name))
+        say(console, found.line, start=lead, style=f"bold {style}", sign=f"bold {style}")
+        facts = f"{head.backend.title}; {found.settings}; {head.mode} run of {head.started[:10]}"
+        say(console, facts, start=" " * indent, style="dim")
+        if found.harms:
+            say(console, ", ".join(found.harms), start=" " * indent + "harm: ", style="red", sign="red")
 
 
 def deviations(sections: Sequence[Section], console: Console, *, verbose: bool = False) -> None:
-    """Print what is not as promised: clause by clause, with the backends that share it; the expected ones in short."""
+    """Print what is not as promised, by backend and cause: harm first, then core promises, then the rest.
+
+    Each cause has its clearest example with what was promised and observed; ``verbose`` prints that of all clauses, and
+    of expected deviations too.
+    """
     never_up = _same_error(sections, console)
-    said = _error_of_many([section for section in sections if section.provider not in never_up], console)
-    by_clause: dict[str, list[tuple[Section, Result]]] = {}
     for section in sections:
-        for result in section.results:
-            silent = section.provider in never_up
-            if result.verdict is Verdict.ERROR:
-                silent = silent or (section.provider, result.reason) in said
-            if not silent and result.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR):
-                by_clause.setdefault(result.clause, []).append((section, result))
-    expected_only: dict[str, list[str]] = {}
-    for clause, found in sorted(by_clause.items(), key=lambda item: _position(item[0])):
-        fresh = [(section, result) for section, result in found if verbose or not result.expected]
-        for section, result in found:
-            if result.expected:
-                expected_only.setdefault(section.provider, []).append(clause)
-        if not fresh:
+        if section.provider in never_up:
             continue
-        first = fresh[0][1]
-        console.print()
-        say(console, f"{first.level}  {first.statement}", start=f"{clause} ", sign="bold")
-        for names, result in _alike(fresh):
-            _one(names, result, console)
-    if expected_only and not verbose:
-        console.print()
-        for provider, clauses in expected_only.items():
+        shown = [result for result in section.results if verbose or not result.expected]
+        found = causes(shown)
+        if found:
+            console.print()
+            broken = sum(len(cause.results) for cause in found)
+            text = f"{broken} deviation{'s' * (broken != 1)}, {len(found)} cause{'s' * (len(found) != 1)}"
+            say(console, text, start=f"{section.provider}: ", style="bold", sign="bold")
+        for cause in found:
+            console.print()
+            _print_cause(cause, console, verbose=verbose)
+        _undecided(section, shown, console)
+    _expected_in_short(sections, console, verbose=verbose)
+
+
+def _print_cause(cause: Cause, console: Console, *, verbose: bool) -> None:
+    sign, style = SIGNS[Verdict.DEVIATES]
+    tags = [*cause.harms, *(["core promise"] if cause.core else []), *(["expected"] if cause.expected else [])]
+    title = f"{cause.title} [{', '.join(tags)}]" if tags else cause.title
+    say(console, title, start=f"{sign} ", style="bold", sign=style)
+    say(console, cause.meaning, start="  ")
+    if cause.said is not None:
+        say(console, quoted(cause.said), start="  ", style="cyan")
+    alone = len(cause.results) == 1
+    in_full = sorted(cause.results, key=lambda result: result is not cause.lead) if verbose else [cause.lead]
+    for result in in_full:
+        note = " (expected)" if result.expected and not cause.expected else ""
+        what = result.statement if alone else title_of(result)
+        say(console, f"{result.level}  {what}{note}", start=f"    {result.clause} ", sign="bold")
+        if not alone and (consequence := consequence_of(result)):
+            say(console, consequence, start="      ", style="dim")
+        for label, text in _shown(result).items():
+            if text:
+                say(console, text, start=f"      {label:9} ")
+    others = [result.clause for result in cause.results if result not in in_full]
+    if others:
+        say(console, f"{', '.join(others)} (-v shows {'it' if len(others) == 1 else 'them'})", start="    also ")
+
+
+def _undecided(section: Section, results: Sequence[Result], console: Console) -> None:
+    """Print the clauses that could not be decided: each reason once, with all of its clauses."""
+    for verdict, what in ((Verdict.INCONCLUSIVE, "could not be decided"), (Verdict.ERROR, "could not be judged")):
+        sign, style = SIGNS[verdict]
+        reasons: dict[str, list[Result]] = {}
+        for result in results:
+            if result.verdict is verdict:
+                reasons.setdefault(result.reason, []).append(result)
+        for reason, same in reasons.items():
+            console.print()
+            who = f"{len(same)} clauses" if len(same) > 1 else f"{same[0].clause} ({title_of(same[0])})"
+            say(console, f"{who} {what}: {reason}", start=f"{sign} {section.provider} ", sign=style)
+            if len(same) > 1:
+                say(console, ", ".join(result.clause for result in same), start="  ", style="dim")
+
+
+def _expected_in_short(sections: Sequence[Section], console: Console, *, verbose: bool) -> None:
+    told = [
+        (section.provider, [result.clause for result in section.results if result.expected and _is_open(result)])
+        for section in sections
+    ]
+    if verbose or not any(clauses for _, clauses in told):
+        return
+    console.print()
+    for provider, clauses in told:
+        if clauses:
             deviate = "deviation is" if len(clauses) == 1 else "deviations are"
-            told = f"{provider}: {len(clauses)} {deviate} expected, each with its reason (-v shows them): "
-            say(console, told + ", ".join(clauses), style="dim")
+            text = f"{provider}: {len(clauses)} {deviate} expected, each with its reason (-v shows them): "
+            say(console, text + ", ".join(clauses), style="dim")
 
 
-def _position(clause: str) -> tuple[int, str]:
-    family = clause.partition("-")[0]
-    order = list(FAMILIES)
-    return (order.index(family) if family in order else len(order), clause)
+def _is_open(result: Result) -> bool:
+    return result.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
 def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
@@ -171,43 +234,12 @@ def _same_error(sections: Sequence[Section], console: Console) -> set[str]:
     return told
 
 
-def _error_of_many(sections: Sequence[Section], console: Console) -> set[tuple[str, str]]:
-    """Report an error shared by several clauses of a backend once; return the backends with the reasons."""
-    told: set[tuple[str, str]] = set()
-    for section in sections:
-        for reason, clauses in common_errors(section.results).items():
-            console.print()
-            sign, style = SIGNS[Verdict.ERROR]
-            why = f"{clauses} clauses could not be judged: {reason}"
-            say(console, why, start=f"{sign} {section.provider} ", sign=style)
-            told.add((section.provider, reason))
-    return told
-
-
-def _alike(found: Sequence[tuple[Section, Result]]) -> list[tuple[list[str], Result]]:
-    """Return the results of one clause, each with all of the providers that show the same in every word."""
-    groups: dict[tuple[Any, ...], tuple[list[str], Result]] = {}
-    for section, result in found:
-        same = (result.verdict, result.expected, *_shown(result).values())
-        groups.setdefault(same, ([], result))[0].append(section.provider)
-    return list(groups.values())
-
-
-def _one(providers: Sequence[str], result: Result, console: Console) -> None:
-    sign, style = SIGNS[result.verdict]
-    note = " (expected)" if result.expected else ""
-    say(console, ", ".join(providers) + note, start=f"  {sign} ", style=style, sign=style)
-    for label, text in _shown(result).items():
-        if text:
-            say(console, text, start=f"      {label:9} ")
-
-
 def _shown(result: Result) -> dict[str, str]:
-    seen, example = result.observation, result.example
+    seen = result.observation
     return {
         "promised": seen.promised if seen is not None else "",
         "observed": seen.observed if seen is not None else "",
         "because": result.reason,
-        "example": example if len(example) <= 240 else example[:240] + "…",
+        "example": result.example,
         "known": result.known,
     }

@@ -17,6 +17,7 @@ from bucket_conformance.conformance.catalogue import entries
 from bucket_conformance.conformance.cli.main import main
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.report import html, junit, markdown
+from bucket_conformance.conformance.report.abridged import abridge
 from bucket_conformance.conformance.report.columns import columns, keyed
 from bucket_conformance.conformance.report.disclosure import (
     ATTACKED,
@@ -27,7 +28,7 @@ from bucket_conformance.conformance.report.disclosure import (
     published_columns,
 )
 from bucket_conformance.conformance.report.document import ExpectationRecord, Section, read
-from bucket_conformance.conformance.report.findings import abridge, collect
+from bucket_conformance.conformance.report.findings import collect
 from bucket_conformance.conformance.report.findings_pages import MARK, page
 from bucket_conformance.conformance.report.findings_pages import write as write_pages
 from bucket_conformance.conformance.report.protections import BY_HARM
