@@ -190,10 +190,10 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         Topic.SIGNED_URLS, "Signed URLs download the file", "Download links that the application hands out do not work."
     ),
     "URL-002": _words(
-        Topic.SIGNED_URLS, "URLs live to their end", "Download links stop to work before the time that was promised."
+        Topic.SIGNED_URLS, "URLs live to their end", "Download links stop working before the time that was promised."
     ),
     "URL-003": _words(
-        Topic.SIGNATURES, "URLs end when they expire", "Who has an old download link can use it for ever."
+        Topic.SIGNATURES, "URLs end when they expire", "Anyone with an old download link can use it for ever."
     ),
     "URL-004": _words(
         Topic.SIGNED_URLS, "URLs live 7 days by default", "Download links end too early, or live longer than 7 days."
@@ -201,7 +201,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "URL-005": _words(
         Topic.SIGNED_URLS,
         "Long lives of URLs are honoured",
-        "Download links stop to work after 15 minutes, whatever life was asked for.",
+        "Download links stop working after 15 minutes, whatever life was asked for.",
     ),
     "URL-006": _words(
         Topic.STORAGE, "No URL is signed for over 7 days", "The application hands out links that are refused later."
@@ -219,12 +219,12 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "URL-009": _words(
         Topic.SIGNATURES,
         "Changed URLs are refused",
-        "Who has one download link can change it and read what it was not made for.",
+        "Anyone with one download link can change it and read what it was not made for.",
     ),
     "URL-010": _words(
         Topic.SIGNATURES,
         "A URL works for its method only",
-        "Who has a download link can overwrite or delete the file.",
+        "Anyone with a download link can overwrite or delete the file.",
     ),
     "URL-011": _words(
         Topic.SIGNED_URLS,
@@ -234,7 +234,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "URL-012": _words(
         Topic.SIGNATURES,
         "Added overrides are refused",
-        "Who has a download link can make the server send it as another type, such as a web page.",
+        "Anyone with a download link can make the server send it as another type, such as a web page.",
     ),
     "URL-013": _words(
         Topic.SIGNED_URLS,
@@ -245,7 +245,9 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         Topic.SIGNED_URLS, "URLs work for all file ids", "Download links of some files of the application do not work."
     ),
     "URL-015": _words(
-        Topic.CONTENT, "URLs support ranges", "Downloads by link cannot be resumed, and videos cannot be sought."
+        Topic.CONTENT,
+        "URLs support ranges",
+        "Downloads by link cannot be resumed, and videos cannot be skipped through.",
     ),
     "URL-016": _words(
         Topic.SIGNED_URLS, "Signed URLs accept uploads", "Uploads from a browser by link fail or store something else."
@@ -253,7 +255,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "URL-017": _words(
         Topic.SIGNATURES,
         "Unsigned requests are refused",
-        "Everybody who reaches the server can read files without a key.",
+        "Anyone who reaches the server can read files without a key.",
     ),
     "URL-018": _words(
         Topic.ERROR_CODES,
@@ -281,7 +283,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "URL-023": _words(
         Topic.SIGNATURES,
         "Upload URLs enforce their conditions",
-        "Who has an upload link can send another type, size or content than it was made for.",
+        "Anyone with an upload link can send another type, size or content than it was made for.",
     ),
     "URL-024": _words(
         Topic.SIGNATURES, "Lives over 7 days are refused", "Links can be made that live for months or years."
@@ -471,7 +473,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
     "RT-019": _words(
         Topic.DIGESTS,
         "Bodies match their signed hash",
-        "Somebody on the way can replace the content of an upload without being noticed.",
+        "Somebody between client and server can replace the content of an upload unnoticed.",
     ),
     "RT-020": _words(
         Topic.SUB_RESOURCES,

@@ -1,4 +1,4 @@
-"""A badge per provider: JSON for the shields endpoint, and an SVG that needs no server."""
+"""A badge per provider, fit or unfit: JSON for the shields endpoint, and an SVG that needs no server."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Final
 
-from bucket_conformance.conformance.contract import Level
 from bucket_conformance.conformance.report.columns import Column
-from bucket_conformance.conformance.report.document import counts
+from bucket_conformance.conformance.report.document import Fit
+from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.untrusted import html as escape
-from bucket_conformance.conformance.verdict import Verdict, share
 
 LABEL: Final = "conformance"
 _COLOURS: Final = {"brightgreen": "#2c7a2f", "yellow": "#8a6100", "red": "#b3261e", "lightgrey": "#5f6872"}
@@ -19,19 +18,15 @@ _COLOURS: Final = {"brightgreen": "#2c7a2f", "yellow": "#8a6100", "red": "#b3261
 def message(column: Column) -> tuple[str, str]:
     """Return what a badge says, and its colour by the name that shields knows.
 
-    Green: nothing deviates. Yellow: all deviations are expected, or of no MUST. Red: a MUST is broken, unexpectedly.
+    Green: fit for the storage system. Yellow: fit, but a deviation does harm. Red: unfit. Grey: not decided.
     """
-    results = column.section.results
-    seen = counts(results)
-    held = share(seen)
-    if held is None:
-        return "not judged", "lightgrey"
-    broken = [result for result in results if result.verdict is Verdict.DEVIATES]
-    # 199 of 200 is not all of it: round down.
-    text = f"{int(100 * held)} % of {seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]}"
-    if any(result.level is Level.MUST and not result.expected for result in broken):
-        return text, "red"
-    return text, "yellow" if broken else "brightgreen"
+    found = answer(column.section)
+    core = found.core
+    if core.answer is Fit.FIT:
+        return f"fit, {core.kept} of {core.promises}", "yellow" if found.harms else "brightgreen"
+    if core.answer is Fit.UNFIT:
+        return f"unfit, {len(core.broken)} of {core.promises} broken", "red"
+    return (f"not decided, {core.kept} of {core.promises} kept" if core.kept else "not judged"), "lightgrey"
 
 
 def endpoint(column: Column) -> str:

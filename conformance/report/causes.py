@@ -171,7 +171,7 @@ def _cause(key: str, results: Sequence[Result]) -> Cause:
         lead = min(results, key=lambda result: (not result.is_core, len(result.transcript)))
     elif kind == AUTHENTICATION:
         title = "Requests are served without a valid signature"
-        meaning = "Somebody who reaches the server can read or change files without a key."
+        meaning = "Anyone who reaches the server can read or change files without a key."
     elif len(results) == 1 or kind == "clause":
         title, meaning = f"Not kept: {title_of(lead)}", consequence_of(lead) or lead.statement
     else:

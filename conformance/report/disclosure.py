@@ -95,6 +95,8 @@ def _bare(result: Result) -> Result:
         level=result.level,
         profile=result.profile,
         statement=result.statement,
+        title=result.title,
+        consequence=result.consequence,
         sources=result.sources,
         verdict=result.verdict,
         expected=result.expected,

@@ -399,9 +399,7 @@ class CoreRecord(Record, frozen=True, kw_only=True):
     def counted(self) -> str:
         """Return the numbers behind the answer, such as ``52 of 52 core promises kept``."""
         of = f"of {self.promises} core promise{'s' * (self.promises != 1)}"
-        if self.broken:
-            return f"{len(self.broken)} {of} broken"
-        parts = [f"{self.kept} {of} kept"]
+        parts = [f"{len(self.broken)} {of} broken" if self.broken else f"{self.kept} {of} kept"]
         if self.undecided:
             parts.append(f"{len(self.undecided)} could not be decided")
         if self.not_judged:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_conformance.conformance.report.abridged import abridge, anonymise
+from bucket_conformance.conformance.report.causes import consequence_of, title_of
 from bucket_conformance.conformance.report.disclosure import WITHHELD
 from bucket_conformance.conformance.report.document import Result
 from bucket_conformance.conformance.report.findings import Finding, listed
@@ -56,7 +57,8 @@ def index(findings: Sequence[Finding]) -> str:
         parts.append(f"## {plain(found[0].backend)} {plain(found[0].version)}")
         rows = ["| finding | clauses | what happens |", "|---|---|---|"]
         for finding in found:
-            what = WITHHELD if finding.withheld else _summary(finding.results[0])
+            what = " ".join(_consequences(finding)) or _summary(finding.results[0])
+            what = f"{what} (How is {WITHHELD}.)" if finding.withheld else what
             clauses = plain(", ".join(finding.clauses))
             rows.append(f"| [{plain(finding.harm.value)}]({finding.slug}.md) | {clauses} | {_cell(what)} |")
         parts.append("\n".join(rows))
@@ -86,6 +88,8 @@ def page(finding: Finding) -> str:
                 f"| upstream | {_upstream(finding)} |",
             ]
         ),
+        "## What it means for an application",
+        *([" ".join(markdown_prose(text) for text in meant)] if (meant := _consequences(finding)) else []),
         "## What happens",
         f"Promised: {plain(lead.statement)}",
     ]
@@ -105,13 +109,19 @@ def _upstream(finding: Finding) -> str:
     return ", ".join([*links, *([plain(told)] if told else [])]) or "no report of it is known to us"
 
 
+def _consequences(finding: Finding) -> list[str]:
+    """Return what the broken promises mean for an application, each sentence once."""
+    found = (consequence_of(result) for result in finding.results)
+    return list(dict.fromkeys(sentence for sentence in found if sentence))
+
+
 def _summary(result: Result) -> str:
     return result.known or anonymise(result.observed)
 
 
 def _observed(result: Result) -> str:
     seen, known = result.observation, result.known
-    lead = f"**{plain(result.clause)}**"
+    lead = f"**{plain(result.clause)}** {markdown_prose(title_of(result))}"
     lines = [f"{lead}: {markdown_prose(known)}" if known else lead]
     lines += (
         [f"- promised: {code(anonymise(seen.promised))}", f"- observed: {code(anonymise(seen.observed))}"]
@@ -127,7 +137,7 @@ def _reproduction(finding: Finding, lead: Result) -> list[str]:
     exchange = abridge(lead.transcript)
     parts = [
         "## Over plain HTTP",
-        "Requests (`>`) and answers (`<`), without the headers that every signed request has. Each is signed by "
+        "Requests (`>`) and responses (`<`), without the headers that every signed request has. Each is signed by "
         "Signature Version 4 unless its URL says otherwise.",
         markdown_block(exchange, "http"),
     ]

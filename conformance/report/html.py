@@ -1,7 +1,7 @@
-"""One self-contained page from any number of reports: the matrix, and behind each cell its evidence.
+"""One self-contained page from any number of reports: the answer for each backend, the causes, and the matrix.
 
-Nothing is fetched: style, script and data are in the page, and its policy forbids the rest. The matrix of families is
-there without scripts; the script replaces it by one that filters, unfolds and compares.
+Nothing is fetched: style, script and data are in the page, and its policy forbids the rest. Answers, causes and the
+matrix of families are there without scripts; the script adds filters, unfolding, comparing, and the evidence.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
+from bucket_conformance.conformance.report import html_answers
 from bucket_conformance.conformance.report.columns import Column
-from bucket_conformance.conformance.report.html_data import matrix, packed_details
+from bucket_conformance.conformance.report.html_data import (
+    PageColumn,
+    PageData,
+    PageFamily,
+    causes_of,
+    matrix,
+    packed_details,
+)
 from bucket_conformance.conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.report.untrusted import html_prose as prose
 
 SIGNS: Final = {"c": "✓", "d": "✗", "u": "–", "i": "?", "e": "!", "s": "·"}
 NAMES: Final = {
@@ -30,14 +39,17 @@ NAMES: Final = {
 MEANINGS: Final = {
     "c": "holds as promised",
     "d": "was observed to do something else",
-    "u": "the capability is not declared",
+    "u": "the backend does not offer what the clause needs",
     "i": "could not be decided",
     "e": "our launch or harness failed; says nothing about the backend",
     "s": "left out by the operator",
 }
 SEVERITY: Final = "EeDdIiUuSs"
 """Which cell of a family speaks for it: the first of these letters that occurs. Upper case: not expected."""
-MOST_LISTED: Final = 400
+INTRODUCTION: Final = (
+    "Each backend was tested while it ran. It is fit for this storage if it keeps all core promises: those that the "
+    "storage system relies on. The other promises are what S3 clients may expect."
+)
 
 
 def asset(name: str) -> str:
@@ -62,12 +74,13 @@ def render(
     nav: str = "",
     histories: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the page.
+    """Return the page: a card per backend, then causes, then the matrix.
 
     ``nav`` is HTML next to the title (the links of a site), ``histories`` says by key which page tells of a
     column's earlier runs.
     """
     data = matrix(columns, histories=histories or {})
+    found = [causes_of(column) for column in columns]
     script = asset("html_panel.js") + asset("html_page.js")
     return "".join(
         (
@@ -76,12 +89,14 @@ def render(
             '<meta name="color-scheme" content="light dark">\n',
             f"<title>{escape(title)}</title>\n<style>\n{asset('html_page.css')}</style>\n</head>\n<body>\n",
             _top(title, nav, data),
-            '<main id="main"><div class="scroll" id="scroll">\n',
+            '<main id="main">\n',
+            html_answers.cards(columns, data, found),
+            html_answers.causes(data, found),
+            '<section class="all" id="all"><h2>Every promise</h2><div class="tools" id="tools"></div>\n',
+            '<div class="scroll" id="scroll">\n',
             _table(data),
-            _legend(),
-            f"<noscript>{_listed(data)}</noscript>",
-            '</div><aside id="panel" hidden></aside></main>\n',
-            f'<script type="application/json" id="data">{_json(data)}</script>\n',
+            f'</div>{_legend()}</section></main><aside id="panel" hidden></aside>\n',
+            f'<script type="application/json" id="data">{_json(data.to_json())}</script>\n',
             f'<script type="text/plain" id="details">{packed_details(columns)}</script>\n',
             f"<script>{script}</script>\n</body>\n</html>\n",
         )
@@ -97,81 +112,97 @@ def _json(value: object) -> str:
     )
 
 
-def _top(title: str, nav: str, data: Mapping[str, Any]) -> str:
-    columns, providers = len(data["columns"]), len({column["provider"] for column in data["columns"]})
-    clauses = len(data["clauses"])
+def _top(title: str, nav: str, data: PageData) -> str:
+    columns, providers = len(data.columns), len({column.provider for column in data.columns})
+    clauses = len(data.clauses)
     facts = f"{providers} provider{'s' * (providers != 1)} · {clauses} clause{'s' * (clauses != 1)}"
     if columns > providers:
         facts = f"{columns} reports of {facts}"
     return (
         f'<header class="top"><div class="brand"><h1>{escape(title)}</h1><p class="facts">{facts}</p>{nav}</div>'
-        '<div class="tools" id="tools"></div></header>\n'
+        f'<p class="intro">{INTRODUCTION}</p></header>\n'
     )
 
 
-def _table(data: Mapping[str, Any]) -> str:
-    size = "wide" if len(data["columns"]) <= 4 else "middle" if len(data["columns"]) <= 9 else "narrow"
-    heads = "".join(_column_head(data, at) for at in range(len(data["columns"])))
-    rows = "".join(_family_row(data, family, words) for family, words in data["families"])
-    corner = f'<th scope="col" class="corner">{len(data["clauses"])} clauses</th>'
+def _table(data: PageData) -> str:
+    size = "wide" if len(data.columns) <= 4 else "middle" if len(data.columns) <= 9 else "narrow"
+    heads = "".join(_column_head(data, column) for column in data.columns)
+    rows = "".join(_family_row(data, family) for family in data.families)
+    corner = f'<th scope="col" class="corner">{len(data.clauses)} clauses</th>'
     return (
-        f'<table id="matrix" class="{size}" style="--columns:{len(data["columns"])}">'
+        f'<table id="matrix" class="{size}" style="--columns:{len(data.columns)}">'
         f'<caption class="unseen">Clause families by provider</caption>\n'
         f"<thead><tr>{corner}{heads}</tr></thead>\n<tbody>{rows}</tbody></table>\n"
     )
 
 
-def _column_head(data: Mapping[str, Any], at: int) -> str:
-    column = data["columns"][at]
-    every = range(len(data["clauses"]))
+def _column_head(data: PageData, column: PageColumn) -> str:
+    kind, sign = html_answers.FIT_KINDS[column.fit]
     return (
-        f'<th scope="col"><a class="head" href="#{escape(column["key"])}" data-at="{escape(column["key"])}">'
-        f"<b>{escape(column['key'])}</b><small>{escape(column['backend'])} {escape(column['version'])}</small>"
-        f"{_summary(data, at, every)}</a></th>"
+        f'<th scope="col"><a class="head" href="#{escape(column.key)}" data-at="{escape(column.key)}">'
+        f"<b>{escape(column.key)}</b><small>{escape(column.backend)} {escape(column.version)}</small>"
+        f'<span class="why {kind}"><span class="sign">{sign}</span> {escape(column.answer)}</span>'
+        f"{_counts(column, range(len(data.clauses)))}</a></th>"
     )
 
 
-def _family_row(data: Mapping[str, Any], family: str, words: str) -> str:
-    members = [at for at, clause in enumerate(data["clauses"]) if clause[0].partition("-")[0] == family]
-    family = escape(family)
+def _family_row(data: PageData, family: PageFamily) -> str:
+    name = escape(family.id)
     cells = "".join(
-        f'<td class="{worst(data, at, members).lower() or "none"}">'
-        f'<a class="cell" href="#{escape(column["key"])}/{family}" data-at="{escape(column["key"])}/{family}">'
-        f"{_summary(data, at, members)}</a></td>"
-        for at, column in enumerate(data["columns"])
+        f'<td class="{cell_class(data, column, family.members)}">'
+        f'<a class="cell" href="#{escape(column.key)}/{name}" data-at="{escape(column.key)}/{name}">'
+        f"{_summary(data, column, family.members)}</a></td>"
+        for column in data.columns
     )
     return (
-        f'<tr class="family"><th scope="row"><a class="rowhead" href="#/{family}" data-at="/{family}" '
-        f'data-family="{family}"><b>{family}</b>'
-        f"<small>{escape(words)}</small></a></th>{cells}</tr>\n"
+        f'<tr class="family"><th scope="row"><a class="rowhead" href="#/{name}" data-at="/{name}" '
+        f'data-family="{name}"><b>{name}</b>'
+        f"<small>{escape(family.words)}</small></a></th>{cells}</tr>\n"
     )
 
 
-def worst(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str:
+def worst(column: PageColumn, members: Sequence[int]) -> str:
     """Return the letter that speaks for these clauses: ``""`` where none was judged, ``"c"`` where all is well."""
-    seen = {data["verdicts"][column][at] for at in members} - {" "}
+    seen = set(column.of(members)) - {" "}
     bad = next((letter for letter in SEVERITY[:6] if letter in seen), "")
     if bad or not seen:
         return bad
     return "c" if seen & {"c", "C"} else next(letter for letter in SEVERITY[6:] if letter in seen)
 
 
-def _summary(data: Mapping[str, Any], column: int, members: Sequence[int]) -> str:
-    """Return the summary of a section: the most important clause first, then the counts."""
-    letter = worst(data, column, members)
+def is_grave(data: PageData, column: PageColumn, at: int) -> bool:
+    """Return whether a deviation breaks a core promise or does harm; only these are red."""
+    return at in column.harms or data.clauses[at].is_core
+
+
+def cell_class(data: PageData, column: PageColumn, members: Sequence[int]) -> str:
+    """Return the classes of a cell for these clauses."""
+    kind = worst(column, members).lower() or "none"
+    grave = any(column.verdicts[at] in "dD" and is_grave(data, column, at) for at in members)
+    return f"{kind} mild" if kind == "d" and not grave else kind
+
+
+def speaking(data: PageData, column: PageColumn, members: Sequence[int]) -> int:
+    """Return the clause that speaks for others: of the worst verdict, harm first, then core, then MUST."""
+    letter = worst(column, members)
+    return min(
+        (at for at in members if column.verdicts[at] == letter),
+        key=lambda at: (at not in column.harms, not data.clauses[at].is_core, data.clauses[at].level != "MUST", at),
+    )
+
+
+def _summary(data: PageData, column: PageColumn, members: Sequence[int]) -> str:
+    """Return the summary of some clauses: the most important one by its title, then the counts."""
+    letter = worst(column, members)
     if not letter:
         return ""
-    letters = data["verdicts"][column]
     kind = letter.lower()
-    text = "as promised"
-    if kind != "c":
-        # A MUST speaks before a SHOULD.
-        speaking = min(
-            (at for at in members if letters[at] == letter), key=lambda at: (data["clauses"][at][1] != "MUST", at)
-        )
-        reason = data["why"][column].get(speaking, "")
-        text = f"{data['clauses'][speaking][0]} {reason}".strip() if reason else data["clauses"][speaking][0]
-    counts = Counter(letters[at].lower() for at in members)
+    text = "as promised" if kind == "c" else data.clauses[speaking(data, column, members)].title
+    return f'<span class="why {kind}">{_sign(kind)} {prose(text)}</span>{_counts(column, members)}'
+
+
+def _counts(column: PageColumn, members: Sequence[int]) -> str:
+    counts = Counter(column.of(members).lower())
     decided = counts["c"] + counts["d"]
     many = f"{counts['c']}/{decided}" if decided else ""
     others = "".join(
@@ -179,8 +210,8 @@ def _summary(data: Mapping[str, Any], column: int, members: Sequence[int]) -> st
         for one in "euis"
         if counts[one]
     )
-    bar = f'<i class="bar"><i style="width:{100 * counts["c"] / decided:.0f}%"></i></i>' if decided else ""
-    return f'<span class="why {kind}">{_sign(kind)} {escape(text)}</span><span class="many">{many}{others}</span>{bar}'
+    bar = f'<i class="bar"><i style="width:{100 * counts["c"] // decided}%"></i></i>' if decided else ""
+    return f'<span class="many">{many}{others}</span>{bar}'
 
 
 def _sign(kind: str) -> str:
@@ -192,18 +223,7 @@ def _legend() -> str:
         f'<span class="{letter}">{_sign(letter)} <b>{NAMES[letter]}</b> {MEANINGS[letter]}</span>' for letter in SIGNS
     )
     return (
-        f'<p class="legend">{items}<span><i class="striped"></i> <b>expected</b> known, with its reason</span>'
+        f'<p class="legend">{items}<span><i class="red"></i> <b>red</b> breaks a core promise or does harm</span>'
+        '<span><i class="striped"></i> <b>striped</b> expected: known, with its reason</span>'
         "<span>Counts are conforming of decided (conforms + deviates).</span></p>\n"
     )
-
-
-def _listed(data: Mapping[str, Any]) -> str:
-    rows = [
-        f"<li><b>{escape(clause[0])}</b> {escape(column['key'])}: {escape(data['why'][number].get(at, ''))} "
-        f"<small>{escape(clause[3])}</small></li>"
-        for at, clause in enumerate(data["clauses"])
-        for number, column in enumerate(data["columns"])
-        if data["verdicts"][number][at] in "Dd"
-    ]
-    more = f"<p>{len(rows) - MOST_LISTED} more are in the report.</p>" if len(rows) > MOST_LISTED else ""
-    return f'<section class="listed"><h2>Deviations</h2><ul>{"".join(rows[:MOST_LISTED])}</ul>{more}</section>'

@@ -29,12 +29,12 @@ function shownClauses(columns) {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const differ = state.diff || state.cmp.length === 2;
   return data.clauses.map((_, at) => at).filter(at => {
-    const [id, level, profile, statement] = data.clauses[at];
+    const { id, level, profile, title, statement } = data.clauses[at];
     if (state.level.length && !state.level.includes(level)) return false;
     if (state.profile.length && !state.profile.includes(profile)) return false;
-    const text = (id + " " + statement).toLowerCase();
+    const text = (id + " " + title + " " + statement).toLowerCase();
     if (!words.every(word => text.includes(word))) return false;
-    const letters = columns.map(column => data.verdicts[column][at]);
+    const letters = columns.map(column => data.columns[column].verdicts[at]);
     if (differ && new Set(letters.map(letter => letter.toLowerCase())).size < 2) return false;
     if (state.verdict.length && !letters.some(letter => state.verdict.includes(letter.toLowerCase()))) return false;
     return !state.fresh || letters.some(letter => letter >= "A" && letter <= "Z");
@@ -42,7 +42,7 @@ function shownClauses(columns) {
 }
 
 function worst(column, members) {
-  const seen = new Set(members.map(at => data.verdicts[column][at]));
+  const seen = new Set(members.map(at => data.columns[column].verdicts[at]));
   seen.delete(" ");
   for (const letter of "EeDdIi") if (seen.has(letter)) return letter;
   if (!seen.size) return "";
@@ -50,42 +50,61 @@ function worst(column, members) {
   return [..."UuSs"].find(letter => seen.has(letter));
 }
 
+// Only these are red: what breaks a core promise or does harm.
+function grave(column, at) {
+  const { level, profile } = data.clauses[at];
+  return at in data.columns[column].harms || (level === "MUST" && profile === "core");
+}
+
+function cellClass(column, members) {
+  const kind = worst(column, members).toLowerCase() || "none";
+  const mild = kind === "d" && !members.some(at => "dD".includes(data.columns[column].verdicts[at]) && grave(column, at));
+  return mild ? "d mild" : kind;
+}
+
+// The clause that speaks for others: of the worst verdict, harm first, then core, then MUST.
+function speaking(column, members) {
+  const letter = worst(column, members), { verdicts, harms } = data.columns[column];
+  const weight = at => (at in harms ? 0 : 4) + (data.clauses[at].level === "MUST" && data.clauses[at].profile === "core" ? 0 : 2) + (data.clauses[at].level === "MUST" ? 0 : 1);
+  return members.filter(at => verdicts[at] === letter).sort((one, other) => weight(one) - weight(other) || one - other)[0];
+}
+
 function summary(column, members) {
   const letter = worst(column, members);
   if (!letter) return "";
-  const kind = letter.toLowerCase(), letters = data.verdicts[column], count = {};
+  const kind = letter.toLowerCase();
+  const text = kind === "c" ? "as promised" : data.clauses[speaking(column, members)].title;
+  return `<span class="why ${kind}">${sign(kind)} ${prose(text)}</span>${counts(column, members)}`;
+}
+
+function counts(column, members) {
+  const letters = data.columns[column].verdicts, count = {};
   for (const at of members) count[letters[at].toLowerCase()] = (count[letters[at].toLowerCase()] || 0) + 1;
-  let text = "as promised";
-  if (kind !== "c") {
-    const same = members.filter(at => letters[at] === letter);
-    const speaking = same.find(at => data.clauses[at][1] === "MUST") ?? same[0];
-    text = (data.clauses[speaking][0] + " " + (data.why[column][speaking] || "")).trim();
-  }
   const held = count.c || 0, decided = held + (count.d || 0);
   const others = [..."euis"].filter(one => count[one]).map(one => `<span class="other" title="${count[one]} ${NAME[one]}">${SIGN[one]} ${count[one]}</span>`).join("");
-  const bar = decided ? `<i class="bar"><i style="width:${Math.round(100 * held / decided)}%"></i></i>` : "";
-  return `<span class="why ${kind}">${sign(kind)} ${h(text)}</span><span class="many">${decided ? held + "/" + decided : ""}${others}</span>${bar}`;
+  const bar = decided ? `<i class="bar"><i style="width:${Math.floor(100 * held / decided)}%"></i></i>` : "";
+  return `<span class="many">${decided ? held + "/" + decided : ""}${others}</span>${bar}`;
 }
 
 function familyRow(family, words, members, columns, open) {
   const cells = columns.map(column => {
     const key = data.columns[column].key;
-    return `<td class="${worst(column, members).toLowerCase() || "none"}">${link(key + "/" + family, "cell", summary(column, members))}</td>`;
+    return `<td class="${cellClass(column, members)}">${link(key + "/" + family, "cell", summary(column, members))}</td>`;
   });
   return `<tr class="family${open ? " open" : ""}"><th scope="row">` +
     `<a class="rowhead" href="${h(address("/" + family))}" data-at="/${family}" data-family="${family}" aria-expanded="${open}"><b>${family}</b><small>${h(words)}</small></a></th>${cells.join("")}</tr>`;
 }
 
 function clauseRow(at, columns) {
-  const [id, level, profile, statement] = data.clauses[at];
+  const { id, level, profile, title } = data.clauses[at];
   const cells = columns.map(column => {
-    const letter = data.verdicts[column][at], kind = letter.toLowerCase();
+    const letter = data.columns[column].verdicts[at], kind = letter.toLowerCase();
     if (letter === " ") return "<td></td>";
     const foreseen = letter === kind && "di".includes(kind) ? " expected" : "";
-    const text = kind === "c" ? "" : data.why[column][at] || NAME[kind];
-    return `<td class="${kind}${foreseen}">${link(data.columns[column].key + "/" + id, "cell", `<span class="why">${sign(kind)} ${h(text)}</span>`)}</td>`;
+    const text = kind === "c" ? "" : data.columns[column].why[at] || NAME[kind];
+    return `<td class="${cellClass(column, [at])}${foreseen}">${link(data.columns[column].key + "/" + id, "cell", `<span class="why">${sign(kind)} ${prose(text)}</span>`)}</td>`;
   });
-  return `<tr class="clause"><th scope="row">${link("/" + id, "clausehead", `<span class="tag">${h(level)} ${h(profile)}</span><b>${h(id)}</b><small>${h(statement)}</small>`)}</th>${cells.join("")}</tr>`;
+  return `<tr class="clause"><th scope="row">${link("/" + id, "clausehead", `<span class="tag">${h(level)} ${h(profile)}</span><b>${h(id)}</b><small>${prose(title)}</small>`)}</th>${cells.join("")}</tr>`;
 }
 
 function link(at, kind, inner) {
@@ -100,12 +119,14 @@ function draw() {
   table.tHead.innerHTML = `<tr><th scope="col" class="corner">${clauses.length}${filtered ? " of " + data.clauses.length : ""} clauses</th>` +
     columns.map(column => {
       const one = data.columns[column];
-      return `<th scope="col">${link(one.key, "head", `<b>${h(one.key)}</b><small>${h(one.backend + " " + one.version)}</small>${summary(column, clauses)}`)}</th>`;
+      const [kind, mark] = FITS[one.fit];
+      return `<th scope="col">${link(one.key, "head", `<b>${h(one.key)}</b><small>${h(one.backend + " " + one.version)}</small>` +
+        `<span class="why ${kind}"><span class="sign">${mark}</span> ${h(one.answer)}</span>${counts(column, clauses)}`)}</th>`;
     }).join("") + "</tr>";
   const rows = [];
   const unfolded = state.cmp.length === 2 || (filtered && clauses.length <= 40);
-  for (const [family, words] of data.families) {
-    const members = clauses.filter(at => data.clauses[at][0].split("-")[0] === family);
+  for (const { id: family, words } of data.families) {
+    const members = clauses.filter(at => data.clauses[at].id.split("-")[0] === family);
     if (!members.length) continue;
     const open = unfolded !== state.open.includes(family);
     rows.push(familyRow(family, words, members, columns, open));
@@ -135,22 +156,22 @@ function makeTools() {
     `<button type="button" data-name="${name}" data-value="${value}" title="${h(hint)}">${text}</button>`;
   const group = (name, label, values, text, hint) =>
     `<fieldset><legend class="unseen">${label}</legend>${values.map(value => toggle(name, value, text(value), hint(value))).join("")}</fieldset>`;
-  const present = new Set(data.verdicts.join("").toLowerCase().replaceAll(" ", ""));
+  const present = new Set(data.columns.map(one => one.verdicts).join("").toLowerCase().replaceAll(" ", ""));
   const options = data.columns.map(one => `<option value="${h(one.key)}">${h(one.key)}</option>`).join("");
   const select = (id, label) => `<select id="${id}" aria-label="${label}"><option value="">–</option>${options}</select>`;
   const tools = document.getElementById("tools");
   tools.innerHTML =
     `<span class="search"><input id="search" type="search" placeholder="Search clauses (/)" aria-label="Search clauses" autocomplete="off"></span>` +
     group("verdict", "verdicts", [..."cdiues"].filter(one => present.has(one)), one => sign(one), one => "clauses that some provider " + NAME[one]) +
-    group("level", "levels", ["MUST", "SHOULD", "MAY"].filter(one => data.clauses.some(clause => clause[1] === one)), one => one, one => "clauses of level " + one) +
-    group("profile", "profiles", ["core", "s3"].filter(one => data.clauses.some(clause => clause[2] === one)), one => one, one => "clauses of profile " + one) +
+    group("level", "levels", ["MUST", "SHOULD", "MAY"].filter(one => data.clauses.some(clause => clause.level === one)), one => one, one => "clauses of level " + one) +
+    group("profile", "profiles", ["core", "s3"].filter(one => data.clauses.some(clause => clause.profile === one)), one => one, one => "clauses of profile " + one) +
     toggle("fresh", "", "unexpected", "clauses with a verdict that nobody expected") +
     (data.columns.length > 1 ? toggle("diff", "", "differ", "clauses in which providers differ") + `<label>compare ${select("cmp-a", "compare this")} ${select("cmp-b", "with this")}</label>` : "") +
     `<button type="button" id="unfold">Unfold all</button>`;
   tools.addEventListener("click", event => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.id === "unfold") state.open = state.open.length ? [] : data.families.map(family => family[0]);
+    if (button.id === "unfold") state.open = state.open.length ? [] : data.families.map(family => family.id);
     else {
       const { name, value } = button.dataset;
       if (!value) state[name] = !state[name];
@@ -191,15 +212,15 @@ function go(at) {
   arrive();
 }
 
-let returnTo = "";
+let returnTo = "", opener = null;
 function arrive() {
   for (const one of document.querySelectorAll("[aria-current]")) one.removeAttribute("aria-current");
   const clause = state.at.split("/")[1] || "";
-  if (clause.includes("-") && !document.querySelector(`[data-at="${CSS.escape(state.at)}"]`)) {
+  if (clause.includes("-") && !document.querySelector(`#matrix [data-at="${CSS.escape(state.at)}"]`)) {
     const family = clause.split("-")[0];
     if (!state.open.includes(family) && state.cmp.length < 2) { state.open.push(family); draw(); }
   }
-  const here = document.querySelector(`[data-at="${CSS.escape(state.at)}"]`);
+  const here = document.querySelector(`#matrix [data-at="${CSS.escape(state.at)}"]`);
   here?.setAttribute("aria-current", "true");
   if (state.at) returnTo = state.at;
   showPanel(state.at);
@@ -207,13 +228,14 @@ function arrive() {
 
 function leave() {
   go("");
-  document.querySelector(`[data-at="${CSS.escape(returnTo)}"]`)?.focus();
+  const back = opener?.isConnected ? opener : document.querySelector(`#matrix [data-at="${CSS.escape(returnTo)}"]`);
+  back?.focus();
 }
 
 function deviations() {
   const columns = shownColumns();
-  return shownClauses(columns).flatMap(at => columns.filter(column => "dDiIeE".includes(data.verdicts[column][at]))
-    .map(column => data.columns[column].key + "/" + data.clauses[at][0]));
+  return shownClauses(columns).flatMap(at => columns.filter(column => "dDiIeE".includes(data.columns[column].verdicts[at]))
+    .map(column => data.columns[column].key + "/" + data.clauses[at].id));
 }
 
 function step(by) {
@@ -248,10 +270,25 @@ document.addEventListener("click", event => {
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const family = target.dataset.family;
-  if (!family) return go(target.dataset.at);
+  if (!family) {
+    // Where the panel was opened from outside of itself and of the matrix, closing it leads back there.
+    if (!target.closest("#panel")) opener = target.closest("#matrix") ? null : target;
+    return go(target.dataset.at);
+  }
   state.open = state.open.includes(family) ? state.open.filter(one => one !== family) : [...state.open, family];
   settle();
   document.querySelector(`[data-family="${family}"]`)?.focus();
+});
+
+// A link to the causes of one backend unfolds them.
+document.addEventListener("click", event => {
+  const target = event.target.closest("a.jump");
+  if (!target) return;
+  event.preventDefault();
+  const causes = document.getElementById(decodeURIComponent(target.hash.slice(1)));
+  causes.open = true;
+  causes.scrollIntoView();
+  causes.querySelector("summary").focus({ preventScroll: true });
 });
 
 window.addEventListener("popstate", () => { readAddress(); draw(); arrive(); });

@@ -4,8 +4,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const SIGN = { c: "✓", d: "✗", u: "–", i: "?", e: "!", s: "·" };
 const NAME = { c: "conforms", d: "deviates", u: "unsupported", i: "inconclusive", e: "error", s: "skipped" };
 const place = new Map(data.columns.map((column, at) => [column.key, at]));
-const number = new Map(data.clauses.map((clause, at) => [clause[0], at]));
+const FITS = { fit: ["c", "✓"], unfit: ["d", "✗"], "not decided": ["i", "?"] };
+const number = new Map(data.clauses.map((clause, at) => [clause.id, at]));
 const h = text => String(text).replace(/[&<>"']/g, sign => `&#${sign.charCodeAt(0)};`);
+// Spans between backticks become code; a backtick without its partner is only text.
+const prose = text => { const parts = String(text).split("`"); return parts.length % 2 ? parts.map((part, at) => at % 2 ? `<code>${h(part)}</code>` : h(part)).join("") : h(text); };
 const sign = kind => `<span class="sign" role="img" aria-label="${NAME[kind]}">${SIGN[kind]}</span>`;
 
 let details = null;
@@ -35,7 +38,7 @@ async function showPanel(at) {
   if (what === undefined && column !== undefined) body = ofProvider(column);
   else if (number.has(what) && column !== undefined) body = await ofCell(column, number.get(what));
   else if (number.has(what) && key === "") body = ofClause(number.get(what));
-  else if (what && column !== undefined && data.families.some(family => family[0] === what)) body = ofFamily(column, what);
+  else if (what && column !== undefined && data.families.some(family => family.id === what)) body = ofFamily(column, what);
   if (state.at !== at) return;
   if (body === null) body = `<h2>Nothing is here</h2><p>The address names ${h(at)}, which this report does not have.</p>`;
   const steps = deviations();
@@ -56,14 +59,14 @@ async function showPanel(at) {
 const to = (at, kind, inner) => `<a class="${kind}" href="${h(address(at))}" data-at="${h(at)}">${inner}</a>`;
 
 function verdictLine(column, at) {
-  const letter = data.verdicts[column][at], kind = letter.toLowerCase();
-  const [id, level, profile] = data.clauses[at];
+  const letter = data.columns[column].verdicts[at], kind = letter.toLowerCase();
+  const { level, profile } = data.clauses[at];
   const unexpected = letter !== kind ? '<span class="chip">not expected</span>' : "di".includes(kind) ? '<span class="chip">expected</span>' : "";
   return `<p><span class="chip ${kind}">${sign(kind)} ${NAME[kind]}</span>${unexpected}<span class="chip">${h(level)}</span><span class="chip">${h(profile)}</span></p>`;
 }
 
 function sources(at) {
-  return `<h3>Where it is promised</h3><ul class="sources">${data.clauses[at][4].map(number => {
+  return `<h3>Where it is promised</h3><ul class="sources">${data.clauses[at].sources.map(number => {
     const source = data.sources[number];
     return /^https?:\/\//.test(source) ? `<li><a href="${h(source)}" rel="noreferrer">${h(source)}</a></li>` : `<li>${h(source)}</li>`;
   }).join("")}</ul>`;
@@ -71,24 +74,30 @@ function sources(at) {
 
 function others(at, here) {
   const chips = data.columns.map((one, column) => {
-    const kind = data.verdicts[column][at].toLowerCase();
-    return kind === " " ? "" : to(one.key + "/" + data.clauses[at][0], `chip ${kind}${column === here ? " here" : ""}`, `${sign(kind)} ${h(one.key)}`);
+    const kind = data.columns[column].verdicts[at].toLowerCase();
+    return kind === " " ? "" : to(one.key + "/" + data.clauses[at].id, `chip ${kind}${column === here ? " here" : ""}`, `${sign(kind)} ${h(one.key)}`);
   });
   return data.columns.length > 1 ? `<h3>The same clause elsewhere</h3><p>${chips.join("")}</p>` : "";
 }
 
+function headingOf(at) {
+  const { id, title, statement } = data.clauses[at];
+  return `<h2>${h(id)} · ${prose(title)}</h2>${title === statement ? "" : `<p class="statement">${prose(statement)}</p>`}`;
+}
+
 async function ofCell(column, at) {
-  const [id, , , statement] = data.clauses[at], one = data.columns[column];
+  const { id } = data.clauses[at], one = data.columns[column], heading = headingOf(at);
   let all;
-  try { all = await unpacked(); } catch (error) { return `<h2>${h(id)} · ${h(statement)}</h2>${verdictLine(column, at)}<p>${h(error.message)}</p>`; }
+  try { all = await unpacked(); } catch (error) { return `${heading}${verdictLine(column, at)}<p>${h(error.message)}</p>`; }
   const cell = all.cells[one.key + "/" + id];
   if (!cell) return `<h2>${h(id)}</h2><p>${h(one.key)} was not judged by this clause.</p>${others(at, column)}`;
-  const parts = [`<h2>${h(id)} · ${h(statement)}</h2>`, verdictLine(column, at)];
+  const parts = [heading, verdictLine(column, at)];
+  if ("dD".includes(one.verdicts[at]) && data.clauses[at].consequence) parts.push(`<p class="means">${prose(data.clauses[at].consequence)}</p>`);
   const rows = [];
   if (cell.promised) rows.push(`<dt>promised</dt><dd class="good">${h(cell.promised)}</dd><dt>observed</dt><dd class="bad">${h(cell.observed)}</dd>`);
   if (cell.reason) rows.push(`<dt>because</dt><dd>${h(cell.reason)}</dd>`);
   if (cell.example) rows.push(`<dt>example</dt><dd>${h(textOf(all, cell.example))}</dd>`);
-  rows.push(`<dt>took</dt><dd>${cell.s} s, ${cell.n} request${cell.n === 1 ? "" : "s"}</dd>`);
+  rows.push(`<dt>took</dt><dd>${cell.duration_s} s, ${cell.requests} request${cell.requests === 1 ? "" : "s"}</dd>`);
   parts.push(`<dl class="versus">${rows.join("")}</dl>`);
   if (cell.harm) parts.push(`<p class="known"><b>Finding:</b> it ${h(cell.harm)}. ${h(cell.protection)}</p>`);
   if (cell.known) {
@@ -96,7 +105,7 @@ async function ofCell(column, at) {
     parts.push(`<p class="known"><b>Known:</b> ${h(cell.known.reason)}${link}<br><small>since ${h(cell.known.since)}, to be reviewed by ${h(cell.known.review_by)}</small></p>`);
   }
   if (cell.history) parts.push("<h3>History</h3>", timeline(cell.history));
-  if (cell.transcript) parts.push(`<h3>${copyButtons("transcript", "")}Requests and answers</h3><pre id="transcript">${coloured(textOf(all, cell.transcript))}</pre>`);
+  if (cell.transcript) parts.push(`<h3>${copyButtons("transcript", "")}Requests and responses</h3><pre id="transcript">${coloured(textOf(all, cell.transcript))}</pre>`);
   if (cell.reproducer) {
     parts.push(cell.reproducer.length
       ? `<h3>${copyButtons("reproducer", `${one.key}-${id}.py`)}Reproducer</h3><pre class="script" id="reproducer">${h(textOf(all, cell.reproducer))}</pre>`
@@ -121,31 +130,34 @@ function coloured(text) {
 function ofFamily(column, family) {
   const columns = shownColumns();
   const order = "EeDdIiUuSsCc";
-  const members = shownClauses(columns).filter(at => data.clauses[at][0].split("-")[0] === family && data.verdicts[column][at] !== " ")
-    .sort((one, other) => order.indexOf(data.verdicts[column][one]) - order.indexOf(data.verdicts[column][other]) || one - other);
-  return `<h2>${h(data.columns[column].key)} · ${h(data.families.find(one => one[0] === family)[1])}</h2>${listed(column, members)}`;
+  const members = shownClauses(columns).filter(at => data.clauses[at].id.split("-")[0] === family && data.columns[column].verdicts[at] !== " ")
+    .sort((one, other) => order.indexOf(data.columns[column].verdicts[one]) - order.indexOf(data.columns[column].verdicts[other]) || one - other);
+  return `<h2>${h(data.columns[column].key)} · ${h(data.families.find(one => one.id === family).words)}</h2>${listed(column, members)}`;
 }
 
 function listed(column, members) {
   return `<ul class="list">${members.map(at => {
-    const kind = data.verdicts[column][at].toLowerCase();
-    return `<li>${to(data.columns[column].key + "/" + data.clauses[at][0], kind, `${sign(kind)}<b>${h(data.clauses[at][0])}</b><span>${h(data.why[column][at] || data.clauses[at][3])}</span>${data.why[column][at] ? `<small>${h(data.clauses[at][3])}</small>` : ""}`)}</li>`;
+    const kind = data.columns[column].verdicts[at].toLowerCase();
+    return `<li>${to(data.columns[column].key + "/" + data.clauses[at].id, kind, `${sign(kind)}<b>${h(data.clauses[at].id)}</b><span>${prose(data.clauses[at].title)}</span>${data.columns[column].why[at] ? `<small>${prose(data.columns[column].why[at])}</small>` : ""}`)}</li>`;
   }).join("")}</ul>`;
 }
 
 function ofProvider(column) {
   const one = data.columns[column];
-  const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.verdicts[column][at]));
+  const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.columns[column].verdicts[at]));
   const history = one.history ? ` · <a href="${h(one.history)}">earlier runs</a>` : "";
-  return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}${history}</p><dl class="versus">${one.facts.map(([name, fact]) => `<dt>${h(name)}</dt><dd>${h(fact)}</dd>`).join("")}</dl>` +
+  const [kind, mark] = FITS[one.fit];
+  return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}${history}</p>` +
+    `<p><span class="chip ${kind}"><span class="sign">${mark}</span> ${h(one.answer)}</span> ${h(one.counted)}</p>` +
+    `<dl class="versus">${one.facts.map(({ name, text }) => `<dt>${h(name)}</dt><dd>${h(text)}</dd>`).join("")}</dl>` +
     `<h3>${bad.length ? "Not as promised" : "Everything that was decided is as promised"}</h3>${listed(column, bad)}${adviceOf(one)}${limitsOf(one)}`;
 }
 
 function adviceOf(one) {
   const headings = { set: "What to set", "never rely on": "Never rely on", know: "Know" };
   return Object.entries(headings).map(([kind, heading]) => {
-    const found = one.advice.filter(advice => advice[0] === kind);
-    const lines = found.map(([, text, clauses, variables]) => `<li>${h(text)} ${clauses.map(id => number.has(id) ? to(`${one.key}/${id}`, "", h(id)) : h(id)).join(" ")}` +
+    const found = one.advice.filter(advice => advice.kind === kind);
+    const lines = found.map(({ text, clauses, variables }) => `<li>${h(text)} ${clauses.map(id => number.has(id) ? to(`${one.key}/${id}`, "", h(id)) : h(id)).join(" ")}` +
       `${variables.map(line => `<br><code>${h(line)}</code>`).join("")}</li>`);
     return found.length ? `<h3>${heading}</h3><ul class="advice">${lines.join("")}</ul>` : "";
   }).join("");
@@ -153,16 +165,16 @@ function adviceOf(one) {
 
 function limitsOf(one) {
   if (!one.limits.length) return "";
-  return `<h3>Limits found by search</h3><ul class="advice">${one.limits.map(([mark, title, words]) => `<li>${mark ? `<b class="${mark === "✗" ? "bad" : ""}">${h(mark)}</b> ` : ""}${h(title)}: ${h(words)}</li>`).join("")}</ul>`;
+  return `<h3>Limits found by search</h3><ul class="advice">${one.limits.map(({ sign: mark, title, words }) => `<li>${mark ? `<b class="${mark === "✗" ? "bad" : ""}">${h(mark)}</b> ` : ""}${h(title)}: ${h(words)}</li>`).join("")}</ul>`;
 }
 
 function ofClause(at) {
-  const [id, level, profile, statement] = data.clauses[at];
+  const { id, level, profile } = data.clauses[at];
   const rows = data.columns.map((one, column) => {
-    const kind = data.verdicts[column][at].toLowerCase();
-    return kind === " " ? "" : `<li>${to(one.key + "/" + id, kind, `${sign(kind)}<b>${h(one.key)}</b><span>${h(data.why[column][at] || NAME[kind])}</span>`)}</li>`;
+    const kind = data.columns[column].verdicts[at].toLowerCase();
+    return kind === " " ? "" : `<li>${to(one.key + "/" + id, kind, `${sign(kind)}<b>${h(one.key)}</b><span>${prose(data.columns[column].why[at] || NAME[kind])}</span>`)}</li>`;
   });
-  return `<h2>${h(id)} · ${h(statement)}</h2><p><span class="chip">${h(level)}</span><span class="chip">${h(profile)}</span></p><ul class="list">${rows.join("")}</ul>${sources(at)}`;
+  return `${headingOf(at)}<p><span class="chip">${h(level)}</span><span class="chip">${h(profile)}</span></p><ul class="list">${rows.join("")}</ul>${sources(at)}`;
 }
 
 // Drawn by the order of calls and answers, not to scale: that order decides, and a read of 1 ms must stay legible.

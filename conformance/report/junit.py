@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from bucket_conformance.conformance.contract import Level
+from bucket_conformance.conformance.report.causes import consequence_of, title_of
 from bucket_conformance.conformance.report.columns import Column
 from bucket_conformance.conformance.report.document import Result
+from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.untrusted import xml
 from bucket_conformance.conformance.verdict import Verdict
 
@@ -34,6 +36,9 @@ def _suite(column: Column) -> Xml.Element:
     for name in ("contract", "suite", "launch", "sdk", "mode", "seed"):
         Xml.SubElement(properties, "property", name=name, value=xml(str(getattr(head, name))))
     Xml.SubElement(properties, "property", name="backend", value=xml(head.backend.title))
+    found = answer(column.section)
+    Xml.SubElement(properties, "property", name="answer", value=xml(found.line))
+    Xml.SubElement(properties, "property", name="harm", value=xml(", ".join(found.harms)))
     cases = [_case(column, result) for result in results]
     suite.extend(cases)
     suite.set("tests", str(len(cases)))
@@ -47,7 +52,7 @@ def _case(column: Column, result: Result) -> Xml.Element:
     case = Xml.Element(
         "testcase",
         classname=xml(f"{column.key}.{result.family}"),
-        name=xml(f"{result.clause} {result.statement}".strip()),
+        name=xml(f"{result.clause} {title_of(result)}".strip()),
         time=f"{result.duration_s:.3f}",
     )
     verdict, seen, reason = result.verdict, result.observation, result.reason
@@ -58,7 +63,9 @@ def _case(column: Column, result: Result) -> Xml.Element:
     if verdict is Verdict.ERROR:
         Xml.SubElement(case, "error", message=xml(reason or "could not be judged"), type="harness")
     elif verdict is Verdict.DEVIATES and not result.expected and result.level is Level.MUST:
-        failure = Xml.SubElement(case, "failure", message=xml(reason), type="deviation")
+        meant = consequence_of(result)
+        message = f"{meant} ({reason})" if meant else reason
+        failure = Xml.SubElement(case, "failure", message=xml(message), type="deviation")
         failure.text = xml(_evidence(result))
     else:
         why = (

@@ -9,13 +9,16 @@ from typing import Final
 
 from bucket_conformance.conformance.report import html
 from bucket_conformance.conformance.report.badge import write_badges
+from bucket_conformance.conformance.report.causes import consequence_of, title_of
 from bucket_conformance.conformance.report.columns import Column, keyed
 from bucket_conformance.conformance.report.compare import Change, Direction
 from bucket_conformance.conformance.report.disclosure import published
 from bucket_conformance.conformance.report.document import Section, counts
+from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.history import Store, StoredRun, runs_of
 from bucket_conformance.conformance.report.untrusted import echo
 from bucket_conformance.conformance.report.untrusted import html as escape
+from bucket_conformance.conformance.report.untrusted import html_prose as prose
 from bucket_conformance.conformance.verdict import Verdict, share
 
 MOST_CHANGES: Final = 200
@@ -102,9 +105,9 @@ def _run_block(run: StoredRun, key: str, link: str) -> str:
     version = escape(head.backend.title)
     name = f'<a href="{escape(link)}">{escape(key)}</a> ' if key else ""
     seen = counts(run.section.results)
-    held = share(seen)
     decided = seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]
-    told = f"{seen[Verdict.CONFORMS]}/{decided}" if held is not None else "nothing decided"
+    told = f"{seen[Verdict.CONFORMS]}/{decided}" if decided else "nothing decided"
+    told = f"{answer(run.section).core.title}, {told}"
     if run.since_before is None:
         what = "<p>the first stored run</p>"
     else:
@@ -134,13 +137,15 @@ def _change(change: Change) -> str:
     was = change.old.verdict if change.old else "not judged"
     now = change.new.verdict if change.new else "not judged"
     shown = change.new or change.old
-    statement = shown.statement if shown is not None else ""
+    title = title_of(shown) if shown is not None else ""
     seen = change.new.observation if change.new is not None else None
+    meant = consequence_of(change.new) if change.new is not None and change.new.verdict is Verdict.DEVIATES else ""
     observed = f"<br><small>observed {escape(seen.observed[:300])}</small>" if seen is not None else ""
+    observed = f"<br>{prose(meant)}{observed}" if meant else observed
     return (
         f'<li class="{_KIND[change.direction]}"><span class="sign">{_SIGN[change.direction]}</span> '
         f"<b>{escape(change.clause)}</b> {escape(was)} → {escape(now)} "
-        f"<small>{escape(statement)}</small>{observed}</li>"
+        f"<small>{prose(title)}</small>{observed}</li>"
     )
 
 
@@ -165,7 +170,7 @@ def _chart(runs: Sequence[StoredRun]) -> str:
         version = run.section.header.backend.version
         marks.append(
             f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(run.day)} '
-            f"{escape(version)}: {100 * value:.1f} %</title></circle>"
+            f"{escape(version)}: {int(100 * value)} %</title></circle>"
         )
     return (
         f'<svg class="time chart" viewBox="0 0 {width} {height}" role="img" aria-label="Share of conforming clauses">'

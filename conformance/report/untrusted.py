@@ -62,6 +62,14 @@ def html(text: object) -> str:
     return str(markupsafe.escape(str(text)))
 
 
+def html_prose(text: object) -> str:
+    """Return text for HTML within an element, where spans between backticks become code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner is only text
+        return html(text)
+    return "".join(f"<code>{html(part)}</code>" if at % 2 else html(part) for at, part in enumerate(parts))
+
+
 def xml(text: object) -> str:
     """Return text that XML 1.0 can carry; the writer of XML escapes it."""
     return _XML_ILLEGAL.sub("\ufffd", str(text))

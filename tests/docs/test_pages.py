@@ -121,7 +121,7 @@ def test_exit_codes_and_verdicts_are_all_explained() -> None:
 
 def test_the_layers_are_those_that_the_linter_holds_the_suite_to() -> None:
     assert layers()[0] == ["cli", "pytest_plugin"]
-    assert layers()[-2:] == [["effort", "toml_file"], ["contract"]]
+    assert layers()[-2:] == [["contract"], ["clause_words"]]
 
 
 def test_inserts_are_replaced_and_an_unknown_one_is_refused() -> None:

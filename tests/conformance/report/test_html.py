@@ -87,7 +87,7 @@ def test_the_page_says_how_many_providers_and_reports_there_are_and_what_its_str
     one, again = section({"KEY-001": "conforms"}), section({"KEY-001": "conforms"}, version="2.0")
     assert '<p class="facts">1 provider · 1 clause</p>' in html.render(keyed([one]))
     assert '<p class="facts">2 reports of 1 provider · 1 clause</p>' in html.render(keyed([one, again]))
-    assert '<i class="striped"></i> <b>expected</b>' in html.render(keyed([one]))
+    assert '<i class="striped"></i> <b>striped</b> expected' in html.render(keyed([one]))
 
 
 def _large(seed: int) -> list[Section]:

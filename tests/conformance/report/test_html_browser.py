@@ -81,15 +81,76 @@ def page_of(browser: Any, tmp_path: Path) -> Iterator[Open]:
     assert wrong == []
 
 
+def test_the_first_screen_answers_before_it_details(page_of: Open) -> None:
+    page = page_of("", width=1400)
+    acme, bolt = page.locator("article.card").all()
+    assert "Unfit for this storage" in acme.inner_text()
+    assert re.search(r"1 of \d+ core promises broken", acme.inner_text())
+    assert "Anyone with an old download link can use it for ever." in acme.inner_text()
+    assert "Judged on 2026-11-01" in acme.inner_text()
+    assert "Acme 1.0" in acme.inner_text()
+    assert "Not decided" in bolt.inner_text()
+    tops = [page.locator(part).bounding_box()["y"] for part in ("#answers", "#causes", "#all")]
+    assert tops == sorted(tops)
+
+
+def test_a_cause_unfolds_to_what_was_seen_and_leads_to_the_evidence(page_of: Open) -> None:
+    page = page_of()
+    cause = page.locator("article.cause", has_text="URLs end when they expire")
+    assert not cause.locator("dl").is_visible()
+    cause.locator("summary").click()
+    assert "status 200 for URL-003" in cause.locator("dl").inner_text()
+    cause.locator("a[data-at='acme/URL-003']").click()
+    page.wait_for_selector("#transcript")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.closest('.cause') !== null"), "closing leads back to where it began"
+
+
+def test_the_causes_of_one_of_many_unfold_by_the_link_of_its_card(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "many.html"
+    path.write_text(html.render(keyed([*SECTIONS, section({"KEY-001": "deviates"}, provider="cog")])), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.locator("article.cause:visible").count() == 0
+    page.click("article.card a.jump[href='#causes-cog']")
+    assert page.locator("article.cause:visible").count() == 1
+    assert page.evaluate("document.activeElement.parentElement.id") == "causes-cog"
+    page.close()
+
+
+def test_only_what_breaks_core_or_does_harm_is_red(browser: Any, tmp_path: Path) -> None:
+    s3 = {"verdict": "deviates", "profile": "s3"}
+    harmful = {**s3, "observation": {"promised": "a", "observed": "b", "harm": "loses data"}}
+    path = tmp_path / "mild.html"
+    found = section({"KEY-010": s3, "URL-003": "deviates", "DEL-010": harmful, "LIST-001": s3})
+    path.write_text(html.render(keyed([found])), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    for draw in ("", "draw()"):
+        page.evaluate(draw)
+        classes = {
+            family: page.locator(f"td:has([data-at='acme/{family}'])").get_attribute("class")
+            for family in ("KEY", "URL", "DEL", "LIST")
+        }
+        assert classes == {"KEY": "d mild", "URL": "d", "DEL": "d", "LIST": "d mild"}
+    page.close()
+
+
+def test_on_paper_nothing_is_cut_and_no_tools_are_printed(page_of: Open) -> None:
+    page = page_of()
+    page.emulate_media(media="print")
+    assert page.locator("#tools").is_hidden()
+    assert page.evaluate("getComputedStyle(document.getElementById('scroll')).maxHeight") == "none"
+    assert page.locator("article.card").first.is_visible()
+
+
 def test_a_cell_says_why_before_how_many(page_of: Open) -> None:
     page = page_of()
-    cell = page.locator("[data-at='acme/KEY']")
-    assert re.fullmatch(
-        r"✗\s+KEY-002 status 200 for KEY-002 \(promised: status 403\)\s+1/2", cell.inner_text().replace("\n", " ")
-    )
-    assert page.locator("[data-at='bolt/CON']").inner_text().startswith("!")
-    assert page.locator("[data-at='bolt/URL']").inner_text().startswith("–")
-    assert "as promised" in page.locator("[data-at='acme/DEL']").inner_text()
+    cell = page.locator("#matrix [data-at='acme/KEY']")
+    assert re.fullmatch(r"✗\s+Project files lie where documented\s+1/2", cell.inner_text().replace("\n", " "))
+    assert page.locator("#matrix [data-at='bolt/CON']").inner_text().startswith("!")
+    assert page.locator("#matrix [data-at='bolt/URL']").inner_text().startswith("–")
+    assert "as promised" in page.locator("#matrix [data-at='acme/DEL']").inner_text()
 
 
 def test_a_report_of_a_single_provider_works_alike(browser: Any, tmp_path: Path) -> None:
@@ -100,7 +161,7 @@ def test_a_report_of_a_single_provider_works_alike(browser: Any, tmp_path: Path)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(path.as_uri())
     page.click("[data-family=KEY]")
-    page.click("[data-at='acme/KEY-002']")
+    page.click("#matrix [data-at='acme/KEY-002']")
     page.wait_for_selector("#transcript")
     page.close()
     assert wrong == []
@@ -108,7 +169,7 @@ def test_a_report_of_a_single_provider_works_alike(browser: Any, tmp_path: Path)
 
 def test_a_click_leads_from_family_to_clause_to_evidence_and_back(page_of: Open) -> None:
     page = page_of()
-    page.click("[data-at='acme/URL']")
+    page.click("#matrix [data-at='acme/URL']")
     page.click("#panel >> text=URL-003")
     panel = page.locator("#panel")
     page.wait_for_selector("#transcript")
@@ -129,6 +190,7 @@ def test_the_whole_of_a_cell_is_its_link(page_of: Open) -> None:
     page = page_of()
     page.click("[data-family=URL]")
     cell = page.locator("tr.clause td", has=page.locator("[data-at='bolt/URL-003']"))
+    cell.scroll_into_view_if_needed()
     box = cell.bounding_box()
     text = cell.locator(".why").bounding_box()
     assert text["y"] + text["height"] < box["y"] + box["height"] - 12, "the row is taller than the cell's text"
@@ -160,7 +222,7 @@ def test_a_column_of_a_site_leads_to_its_earlier_runs(browser: Any, tmp_path: Pa
 def test_a_link_to_one_cell_opens_it(page_of: Open) -> None:
     page = page_of("#acme/URL-003")
     page.wait_for_selector("#transcript")
-    assert page.locator("[data-at='acme/URL-003'][aria-current]").count() == 1
+    assert page.locator("#matrix [data-at='acme/URL-003'][aria-current]").count() == 1
 
 
 def test_a_link_to_what_is_not_there_says_so(page_of: Open) -> None:
@@ -257,7 +319,7 @@ def test_a_phone_shows_the_matrix_the_filters_and_the_evidence(page_of: Open) ->
     page.click("button.more")
     assert page.locator("#search").is_visible()
     page.click("button.more")
-    page.click("[data-at='acme/URL']")
+    page.click("#matrix [data-at='acme/URL']")
     box = page.locator("#panel").bounding_box()
     assert (box["x"], box["width"]) == (0, 390)
 
@@ -270,11 +332,12 @@ def test_the_page_follows_the_colours_of_the_system(page_of: Open) -> None:
     assert colours == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}
 
 
-def test_without_scripts_the_matrix_and_the_deviations_are_there(page_of: Open) -> None:
+def test_without_scripts_the_answers_the_causes_and_the_matrix_are_there(page_of: Open) -> None:
     page = page_of(scripts=False)
+    assert page.locator("article.card").count() == 2
+    assert "URLs end when they expire" in page.locator("#causes").inner_text()
     assert page.locator("#matrix tbody tr").count() == 4
-    assert "KEY-002 status 200 for KEY-002" in page.locator("#matrix").inner_text()
-    assert "URL-003 acme: status 200 for URL-003" in page.locator(".listed").inner_text()
+    assert "Project files lie where documented" in page.locator("#matrix").inner_text()
 
 
 def test_the_matrix_that_the_page_came_with_is_the_one_that_the_script_draws(page_of: Open) -> None:

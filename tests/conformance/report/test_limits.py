@@ -6,7 +6,7 @@ from typing import Any
 
 from bucket_conformance.conformance.report import html, markdown
 from bucket_conformance.conformance.report.columns import keyed
-from bucket_conformance.conformance.report.html_data import matrix
+from bucket_conformance.conformance.report.html_data import PageLimit, matrix
 from bucket_conformance.conformance.report.limits import limits_of
 from tests.conformance.report.documents import section
 
@@ -27,12 +27,13 @@ def test_match_and_mismatch_are_told_apart_in_every_form() -> None:
         (" ", "not found: no requests left (declared: 604800)"),
     ]
     found = keyed([one])
-    assert ["✗", "longest segment of a key", "254 bytes (declared: 255)"] in matrix(found)["columns"][0]["limits"]
+    shown = PageLimit(sign="✗", title="longest segment of a key", words="254 bytes (declared: 255)")
+    assert shown in matrix(found).columns[0].limits
     assert "254 bytes (declared: 255)" in html.render(found)
     assert "✗ longest segment of a key: 254 bytes (declared: 255)" in markdown.render(found)
 
 
 def test_a_run_that_searched_nothing_says_nothing_of_limits() -> None:
     found = keyed([section({"RT-001": "conforms"})])
-    assert matrix(found)["columns"][0]["limits"] == []
+    assert matrix(found).columns[0].limits == ()
     assert "limits" not in markdown.render(found)

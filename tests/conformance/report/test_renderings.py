@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from bucket_conformance.conformance.clause_words import CORE_PROMISES
 from bucket_conformance.conformance.cli.main import main
 from bucket_conformance.conformance.report import badge, junit, markdown
 from bucket_conformance.conformance.report.columns import keyed
@@ -21,6 +22,13 @@ KNOWN = {
     "verdict": "deviates",
     "expected": True,
     "expectation": {"reason": "issue 12", "link": "", "since": "2026-01-01", "review_by": "2027-01-01"},
+}
+WHOLE = dict.fromkeys(sorted(CORE_PROMISES), "conforms")
+ALL = len(WHOLE)
+HARMFUL = {
+    "verdict": "deviates",
+    "profile": "s3",
+    "observation": {"promised": "a", "observed": "b", "harm": "loses data"},
 }
 SECTIONS = [
     section(
@@ -96,14 +104,17 @@ def test_junit_carries_what_xml_cannot() -> None:
 @pytest.mark.parametrize(
     ("verdicts", "said", "colour"),
     [
-        ({"KEY-001": "conforms"}, "100 % of 1", "brightgreen"),
-        ({"KEY-001": "conforms", "KEY-002": KNOWN}, "50 % of 2", "yellow"),
-        ({"KEY-001": "conforms", "KEY-002": "deviates"}, "50 % of 2", "red"),
-        ({f"KEY-{n:03}": "conforms" if n else KNOWN for n in range(300)}, "99 % of 300", "yellow"),
+        (WHOLE, f"fit, {ALL} of {ALL}", "brightgreen"),
+        ({**WHOLE, "LIST-001": {"verdict": "deviates", "profile": "s3"}}, f"fit, {ALL} of {ALL}", "brightgreen"),
+        ({**WHOLE, "LIST-001": HARMFUL}, f"fit, {ALL} of {ALL}", "yellow"),
+        ({**WHOLE, "KEY-001": KNOWN}, f"unfit, 1 of {ALL} broken", "red"),
+        ({**WHOLE, "KEY-001": "unsupported"}, f"fit, {ALL - 1} of {ALL - 1}", "brightgreen"),
+        ({**WHOLE, "KEY-001": "inconclusive"}, f"not decided, {ALL - 1} of {ALL} kept", "lightgrey"),
+        ({"KEY-001": "conforms"}, f"not decided, 1 of {ALL} kept", "lightgrey"),
         ({"KEY-001": "error"}, "not judged", "lightgrey"),
     ],
 )
-def test_a_badge_says_the_share_of_what_was_decided(verdicts: dict[str, object], said: str, colour: str) -> None:
+def test_a_badge_says_fit_or_unfit(verdicts: dict[str, object], said: str, colour: str) -> None:
     [column] = keyed([section(verdicts)])  # type: ignore[arg-type]
     found = json.loads(badge.endpoint(column))
     assert (found["schemaVersion"], found["label"], found["message"], found["color"]) == (
