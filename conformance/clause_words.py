@@ -25,12 +25,11 @@ class Topic(enum.StrEnum):
     CONDITIONS = "conditions"
     CONSISTENCY = "consistency"
     CONTENT = "content"
-    METADATA = "metadata"
     MULTIPART = "multipart"
     SUB_RESOURCES = "sub-resources"
     BUCKET_RULES = "bucket rules"
     TENANTS = "tenants"
-    DURABILITY = "durability"
+    INTERRUPTIONS = "interruptions"
     ERROR_CODES = "error codes"
     STORAGE = "storage"
 
@@ -77,12 +76,8 @@ TOPICS: Final[Mapping[Topic, TopicWords]] = {
         meaning="Readers get old, missing or mixed values after a write was confirmed.",
     ),
     Topic.CONTENT: TopicWords(
-        title="Content differs from what was uploaded",
-        meaning="Bytes, lengths, ranges or encodings that come back are not those that were stored.",
-    ),
-    Topic.METADATA: TopicWords(
-        title="Headers and metadata are lost",
-        meaning="Content types, encodings, ETags or own metadata do not come back as they were sent.",
+        title="Content or headers differ from the upload",
+        meaning="Bytes, ranges, content types, ETags or metadata that come back are not those that were stored.",
     ),
     Topic.MULTIPART: TopicWords(
         title="Multipart uploads are not checked",
@@ -100,9 +95,9 @@ TOPICS: Final[Mapping[Topic, TopicWords]] = {
         title="Tenants are not kept apart",
         meaning="Work for one project reads, lists or deletes files of another.",
     ),
-    Topic.DURABILITY: TopicWords(
-        title="Confirmed writes do not survive a crash",
-        meaning="Files that were reported as stored are lost or damaged after a crash.",
+    Topic.INTERRUPTIONS: TopicWords(
+        title="Interrupted writes do damage",
+        meaning="An upload that breaks off, or a crash, leaves files that are lost, cut or empty.",
     ),
     Topic.ERROR_CODES: TopicWords(
         title="Errors are reported in other words",
@@ -405,17 +400,17 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         Topic.STORAGE, "Large files need little memory", "One large upload can take all memory of the application."
     ),
     "RT-005": _words(
-        Topic.CONTENT,
+        Topic.INTERRUPTIONS,
         "Broken transfers leave nothing",
         "An upload that broke off is stored as a complete file, or a short download passes for the whole.",
     ),
     "RT-006": _words(
-        Topic.METADATA,
+        Topic.CONTENT,
         "Content type and metadata come back",
         "Browsers open downloads as the wrong type, and own metadata of files is lost.",
     ),
     "RT-007": _words(
-        Topic.METADATA, "ETags agree and are the MD5", "Caches and sync tools take unchanged files for changed ones."
+        Topic.CONTENT, "ETags agree and are the MD5", "Caches and sync tools take unchanged files for changed ones."
     ),
     "RT-008": _words(
         Topic.DIGESTS,
@@ -428,7 +423,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         "Files that recent SDKs upload have framing in their content or a wrong encoding.",
     ),
     "RT-010": _words(
-        Topic.METADATA,
+        Topic.CONTENT,
         "Compressed files come back as stored",
         "Files that were stored compressed come back changed, or cannot be opened.",
     ),
@@ -441,7 +436,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         "A large file whose parts were uploaded in parallel is joined in the wrong order.",
     ),
     "RT-013": _words(
-        Topic.METADATA,
+        Topic.CONTENT,
         "Copies equal their source",
         "A copy on the server fails, or its bytes, type or metadata differ from the source.",
     ),
@@ -636,12 +631,12 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         Topic.STORAGE, "Secrets never show", "Access keys appear in logs or errors, where others can read them."
     ),
     "DUR-001": _words(
-        Topic.DURABILITY,
+        Topic.INTERRUPTIONS,
         "A crash of the writer loses nothing",
         "A file that was reported as stored is lost or damaged when the application crashes.",
     ),
     "DUR-002": _words(
-        Topic.DURABILITY,
+        Topic.INTERRUPTIONS,
         "A crash of the server loses nothing",
         "A file that was reported as stored is lost when the server crashes.",
     ),

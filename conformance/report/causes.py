@@ -41,6 +41,10 @@ OPERATIONS: Final[Mapping[str, str]] = {
 """Plain names of operations. What is not here (sub-resources) is never called missing: a refusal is right there."""
 AUTHENTICATION: Final = "authentication"
 """The key of the cause that signatures are not checked."""
+UNSIGNED: Final = frozenset({"URL-017", "URL-022"})
+"""The clauses that send requests which nobody signed, or a stranger."""
+OTHER: Final = "other"
+"""The key of the deviations that stand alone, each with a cause of its own, and do no harm."""
 REFUSED: Final = frozenset({405, 501})
 """Statuses by which a server says that it does not have an operation."""
 
@@ -118,8 +122,16 @@ def causes(results: Iterable[Result]) -> list[Cause]:
     if AUTHENTICATION in groups and (lax := groups.pop(f"topic:{Topic.SIGNATURES.value}", None)):
         # Who does not check signatures is not asked twice why a lifetime is not checked.
         groups[AUTHENTICATION] += lax
+    single = [key for key, group in groups.items() if key.startswith("topic:") and _is_single(group)]
+    if len(single) > 1:
+        groups[OTHER] = [result for key in single for result in groups.pop(key)]
     found = [_cause(key, group) for key, group in groups.items()]
     return sorted(found, key=lambda cause: (*rank(cause.results[0])[:2], -len(cause.core), -len(cause.results)))
+
+
+def _is_single(group: Sequence[Result]) -> bool:
+    """Return whether a group is one deviation that neither does harm nor breaks a core promise."""
+    return len(group) == 1 and not group[0].is_core and harm_of(group[0]) is None
 
 
 def _answers(result: Result) -> tuple[AnswerRecord, ...]:
@@ -167,11 +179,17 @@ def _cause(key: str, results: Sequence[Result]) -> Cause:
     kind, _, name = key.partition(":")
     lead = min(results, key=lambda result: (rank(result)[:3], not result.transcript, len(result.transcript)))
     if kind == "missing":
-        title, meaning = f"{name} is not there", "Everything in the application that needs it fails."
+        title, meaning = f"{name} is not offered", "Everything in the application that needs it fails."
         lead = min(results, key=lambda result: (not result.is_core, len(result.transcript)))
     elif kind == AUTHENTICATION:
-        title = "Requests are served without a valid signature"
-        meaning = "Anyone who reaches the server can read or change files without a key."
+        if any(result.clause in UNSIGNED for result in results):
+            title = "Requests are served without a valid signature"
+            meaning = "Anyone who reaches the server can read or change files without a key."
+        else:
+            title = "Some wrong signatures are accepted"
+            meaning = "Somebody can read or change files that a valid signature did not allow."
+    elif kind == OTHER:
+        title, meaning = "Single promises of S3 are not kept", "Each is a deviation of its own, without harm."
     elif len(results) == 1 or kind == "clause":
         title, meaning = f"Not kept: {title_of(lead)}", consequence_of(lead) or lead.statement
     else:
@@ -184,7 +202,7 @@ def _cause(key: str, results: Sequence[Result]) -> Cause:
         meaning=meaning,
         results=tuple(results),
         lead=lead,
-        said=_words_of_backend(lead, kind),
+        said=_words_of_backend(lead, kind) if kind != OTHER else None,
     )
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bucket_conformance.conformance.catalogue import FAMILIES
-from bucket_conformance.conformance.report.causes import Cause, causes, consequence_of, quoted, title_of
+from bucket_conformance.conformance.report.causes import OTHER, Cause, causes, consequence_of, quoted, title_of
 from bucket_conformance.conformance.report.document import Fit, Result, Section, counts
 from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.untrusted import log, terminal
@@ -169,6 +169,10 @@ def _print_cause(cause: Cause, console: Console, *, verbose: bool) -> None:
     if cause.said is not None:
         say(console, quoted(cause.said), start="  ", style="cyan")
     alone = len(cause.results) == 1
+    if cause.key == OTHER and not verbose:
+        for result in cause.results:
+            say(console, f"{title_of(result)}: {consequence_of(result)}", start=f"    {result.clause} ", sign="bold")
+        return
     in_full = sorted(cause.results, key=lambda result: result is not cause.lead) if verbose else [cause.lead]
     for result in in_full:
         note = " (expected)" if result.expected and not cause.expected else ""
