@@ -24,9 +24,9 @@ from bucket_conformance.conformance.backend.remedies import joined, removal_comm
 from bucket_conformance.conformance.catalogue import Entry
 from bucket_conformance.conformance.contract import CONTRACT_VERSION, Capability
 from bucket_conformance.conformance.effort import Effort
-from bucket_conformance.conformance.engine.answers import answers_of
 from bucket_conformance.conformance.engine.judge import Judgement, judge
 from bucket_conformance.conformance.engine.release import suite_version
+from bucket_conformance.conformance.engine.responses import responses_of
 from bucket_conformance.conformance.expectations import Expectation, is_expected
 from bucket_conformance.conformance.history import as_data
 from bucket_conformance.conformance.report.document import (
@@ -404,7 +404,7 @@ def _evidence(entry: Entry, judgement: Judgement, session: Session, target: Targ
         example=redactor.text(_shortened(evidence.example)),
         transcript=redactor.text(render(evidence.exchanges, redactor)),
         reproducer=script,
-        answers=answers_of(evidence.exchanges, target, redactor) if isinstance(target, S3Endpoint) else (),
+        responses=responses_of(evidence.exchanges, target, redactor) if isinstance(target, S3Endpoint) else (),
         history=tuple(HistoryEvent.from_json(redactor.data(event)) for event in as_data(evidence.history)),
     )
 

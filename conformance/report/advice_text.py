@@ -89,7 +89,7 @@ def data(section: Section, advice: Sequence[Advice]) -> dict[str, Any]:
                 "clauses": list(cause.clauses),
                 "harms": [harm.value for harm in cause.harms],
                 "core": bool(cause.core),
-                "said": quoted(cause.said) if cause.said is not None else "",
+                "response": quoted(cause.response) if cause.response is not None else "",
             }
             for cause in causes(section.results)
         ],

@@ -10,7 +10,7 @@ from bucket_conformance.conformance.clause_words import TOPICS, WORDS, ClauseWor
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.report.abridged import anonymise
 from bucket_conformance.conformance.report.disclosure import harm_of
-from bucket_conformance.conformance.report.document import AnswerRecord, Result
+from bucket_conformance.conformance.report.document import ResponseRecord, Result
 from bucket_conformance.conformance.report.fitness import harm_position, harms
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.verdict import Verdict
@@ -54,8 +54,8 @@ class Cause:
     """Deviations that have one cause.
 
     ``key`` is unique among the causes of a section and the same in every run. ``results`` are the deviations: harm
-    first, then core promises, then the rest. ``lead`` is the clearest of them, and ``said`` what the backend itself
-    said there, ``None`` where it refused nothing.
+    first, then core promises, then the rest. ``lead`` is the clearest of them, and ``response`` what the backend itself
+    sent there, ``None`` where it refused nothing.
     """
 
     key: str
@@ -63,7 +63,7 @@ class Cause:
     meaning: str
     results: tuple[Result, ...]
     lead: Result
-    said: AnswerRecord | None
+    response: ResponseRecord | None
 
     @property
     def harms(self) -> tuple[Harm, ...]:
@@ -96,7 +96,7 @@ def title_of(result: Result) -> str:
 
 
 def consequence_of(result: Result) -> str:
-    """Return what a broken promise means for an application, ``""`` where nobody said."""
+    """Return what a broken promise means for an application, ``""`` where nobody wrote it."""
     known = words_of(result)
     return result.consequence or (known.consequence if known is not None else "")
 
@@ -134,8 +134,8 @@ def _is_single(group: Sequence[Result]) -> bool:
     return len(group) == 1 and not group[0].is_core and harm_of(group[0]) is None
 
 
-def _answers(result: Result) -> tuple[AnswerRecord, ...]:
-    return result.evidence.answers if result.evidence is not None else ()
+def _responses(result: Result) -> tuple[ResponseRecord, ...]:
+    return result.evidence.responses if result.evidence is not None else ()
 
 
 def _missing_operations(results: Sequence[Result]) -> frozenset[str]:
@@ -143,23 +143,23 @@ def _missing_operations(results: Sequence[Result]) -> frozenset[str]:
     refused: set[str] = set()
     served: set[str] = set()
     for result in results:
-        for said in _answers(result):
-            name = OPERATIONS.get(said.operation, "")
-            if name and said.signed:
-                if said.status in REFUSED:
+        for response in _responses(result):
+            name = OPERATIONS.get(response.operation, "")
+            if name and response.signed:
+                if response.status in REFUSED:
                     refused.add(name)
-                elif 200 <= said.status < 400:
+                elif 200 <= response.status < 400:
                     served.add(name)
     return frozenset(refused - served)
 
 
-def _refusal(result: Result, missing: frozenset[str]) -> AnswerRecord | None:
+def _refusal(result: Result, missing: frozenset[str]) -> ResponseRecord | None:
     """Return the answer that refused a missing operation in the example of a deviation."""
     return next(
         (
-            said
-            for said in _answers(result)
-            if said.signed and said.status in REFUSED and OPERATIONS.get(said.operation) in missing
+            response
+            for response in _responses(result)
+            if response.signed and response.status in REFUSED and OPERATIONS.get(response.operation) in missing
         ),
         None,
     )
@@ -202,25 +202,38 @@ def _cause(key: str, results: Sequence[Result]) -> Cause:
         meaning=meaning,
         results=tuple(results),
         lead=lead,
-        said=_words_of_backend(lead, kind) if kind != OTHER else None,
+        response=_words_of_backend(lead, kind) if kind != OTHER else None,
     )
 
 
-def _words_of_backend(result: Result, kind: str) -> AnswerRecord | None:
+def _words_of_backend(result: Result, kind: str) -> ResponseRecord | None:
     """Return the answer in which the backend speaks of the cause itself: a refusal, or what it served unsigned.
 
     A 404 is left out: most examples end with a look at what is there.
     """
-    answers = _answers(result)
+    responses = _responses(result)
     if kind == "missing":
-        return next((said for said in answers if said.signed and said.status in REFUSED), None)
+        return next((response for response in responses if response.signed and response.status in REFUSED), None)
     if kind == AUTHENTICATION:
-        return next((said for said in reversed(answers) if not said.signed and 200 <= said.status < 300), None)
-    return next((said for said in reversed(answers) if said.signed and said.status >= 400 and said.status != 404), None)
+        return next(
+            (response for response in reversed(responses) if not response.signed and 200 <= response.status < 300), None
+        )
+    return next(
+        (
+            response
+            for response in reversed(responses)
+            if response.signed and response.status >= 400 and response.status != 404
+        ),
+        None,
+    )
 
 
-def quoted(said: AnswerRecord) -> str:
+def quoted(response: ResponseRecord) -> str:
     """Return the backend's own words in one line: request, status, code and message as recorded."""
-    status = str(said.status) if said.status else "no answer"
-    own = f"{said.code}: {said.message}" if said.code and said.message else said.code or said.message
-    return f"{anonymise(said.request)} → {status}{f' {anonymise(own)}' if own else ''}"
+    status = str(response.status) if response.status else "no response"
+    own = (
+        f"{response.code}: {response.message}"
+        if response.code and response.message
+        else response.code or response.message
+    )
+    return f"{anonymise(response.request)} → {status}{f' {anonymise(own)}' if own else ''}"

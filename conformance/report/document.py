@@ -117,7 +117,7 @@ class Backend(Record, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """Return name and version in one text."""
-        return f"{self.name} {self.version}"
+        return f"{self.name}, version unknown" if self.version == "unknown" else f"{self.name} {self.version}"
 
 
 class Settings(Record, frozen=True, kw_only=True):
@@ -228,7 +228,7 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
     ]
 
 
-class AnswerRecord(Record, frozen=True, kw_only=True):
+class ResponseRecord(Record, frozen=True, kw_only=True):
     """One response of the backend in the exchanges of a deviation, in the backend's own words."""
 
     operation: Annotated[Short, Meta(description="As Amazon S3 names it, such as DeleteObjects.")]
@@ -250,8 +250,8 @@ class EvidenceRecord(Record, frozen=True, kw_only=True):
         Annotated[str, Meta(description="A Python script that shows the deviation with the standard library alone.")]
         | None
     ) = None
-    answers: Annotated[
-        tuple[AnswerRecord, ...],
+    responses: Annotated[
+        tuple[ResponseRecord, ...],
         Meta(description="The responses of that example, each different one once, in the order of their last."),
     ] = ()
     history: Annotated[

@@ -141,7 +141,7 @@ def _column_head(data: PageData, column: PageColumn) -> str:
     return (
         f'<th scope="col"><a class="head" href="#{escape(column.key)}" data-at="{escape(column.key)}">'
         f"<b>{escape(column.key)}</b><small>{escape(column.backend)} {escape(column.version)}</small>"
-        f'<span class="why {kind}"><span class="sign">{sign}</span> {escape(column.answer)}</span>'
+        f'<span class="why {kind}"><span class="sign">{sign}</span> {escape(column.fit.value)}</span>'
         f"{_counts(column, range(len(data.clauses)))}</a></th>"
     )
 

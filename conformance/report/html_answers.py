@@ -58,8 +58,8 @@ def _card(column: Column, page: PageColumn, causes: Sequence[Cause], *, of: int)
     )
     return (
         f'<article class="card {kind}"><header><span class="big sign" aria-hidden="true">{sign}</span>'
-        f'<div><h3><a href="#{key}" data-at="{key}">{key}</a> <span class="version">{escape(page.backend)} '
-        f'{escape(page.version)}</span></h3><p class="answer">{escape(page.answer[:1].upper() + page.answer[1:])}</p>'
+        f'<div><h3><a href="#{key}" data-at="{key}">{key}</a> <span class="version">{escape(head.backend.title)}'
+        f'</span></h3><p class="answer">{escape(page.answer[:1].upper() + page.answer[1:])}</p>'
         f'<p class="counted">{escape(page.counted)}</p></div></header>'
         f'<div class="body"><div>{harm_line}{_consequences(page, causes, most)}<p class="soft">{more}</p></div>'
         f"{_to_set(page, few=of <= OPEN_UP_TO)}</div>"
@@ -119,7 +119,7 @@ def _cause(page: PageColumn, cause: Cause) -> str:
     chips = "".join(f'<span class="chip harm">{escape(harm)}</span>' for harm in cause.harms)
     chips += '<span class="chip d">core promise</span>' if cause.core else ""
     chips += '<span class="chip">expected</span>' if cause.expected else ""
-    said = f'<p class="said"><code>{escape(quoted(cause.said))}</code></p>' if cause.said is not None else ""
+    said = f'<p class="said"><code>{escape(quoted(cause.response))}</code></p>' if cause.response is not None else ""
     lead = cause.lead
     example = consequence_of(lead) if len(cause.results) > 1 else ""
     example = f'<p class="for">{prose(example)}</p>' if example else ""

@@ -62,11 +62,16 @@ function cellClass(column, members) {
   return mild ? "d mild" : kind;
 }
 
-// The clause that speaks for others: of the worst verdict, harm first, then core, then MUST.
+// The order of importance: harm first, then core promises, then MUST.
+function weight(column, at) {
+  const { level, profile } = data.clauses[at];
+  return (at in data.columns[column].harms ? 0 : 4) + (level === "MUST" && profile === "core" ? 0 : 2) + (level === "MUST" ? 0 : 1);
+}
+
+// The clause that speaks for others: the most important one of the worst verdict.
 function speaking(column, members) {
-  const letter = worst(column, members), { verdicts, harms } = data.columns[column];
-  const weight = at => (at in harms ? 0 : 4) + (data.clauses[at].level === "MUST" && data.clauses[at].profile === "core" ? 0 : 2) + (data.clauses[at].level === "MUST" ? 0 : 1);
-  return members.filter(at => verdicts[at] === letter).sort((one, other) => weight(one) - weight(other) || one - other)[0];
+  const letter = worst(column, members), { verdicts } = data.columns[column];
+  return members.filter(at => verdicts[at] === letter).sort((one, other) => weight(column, one) - weight(column, other) || one - other)[0];
 }
 
 function summary(column, members) {
@@ -121,7 +126,7 @@ function draw() {
       const one = data.columns[column];
       const [kind, mark] = FITS[one.fit];
       return `<th scope="col">${link(one.key, "head", `<b>${h(one.key)}</b><small>${h(one.backend + " " + one.version)}</small>` +
-        `<span class="why ${kind}"><span class="sign">${mark}</span> ${h(one.answer)}</span>${counts(column, clauses)}`)}</th>`;
+        `<span class="why ${kind}"><span class="sign">${mark}</span> ${h(one.fit)}</span>${counts(column, clauses)}`)}</th>`;
     }).join("") + "</tr>";
   const rows = [];
   const unfolded = state.cmp.length === 2 || (filtered && clauses.length <= 40);
@@ -212,7 +217,7 @@ function go(at) {
   arrive();
 }
 
-let returnTo = "", opener = null;
+let returnTo = "", cameFrom = null;
 function arrive() {
   for (const one of document.querySelectorAll("[aria-current]")) one.removeAttribute("aria-current");
   const clause = state.at.split("/")[1] || "";
@@ -228,7 +233,7 @@ function arrive() {
 
 function leave() {
   go("");
-  const back = opener?.isConnected ? opener : document.querySelector(`#matrix [data-at="${CSS.escape(returnTo)}"]`);
+  const back = cameFrom?.isConnected ? cameFrom : document.querySelector(`#matrix [data-at="${CSS.escape(returnTo)}"]`);
   back?.focus();
 }
 
@@ -242,6 +247,7 @@ function step(by) {
   const all = deviations();
   if (!all.length) return;
   const at = all.indexOf(state.at);
+  cameFrom = null;
   go(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length]);
 }
 
@@ -272,7 +278,7 @@ document.addEventListener("click", event => {
   const family = target.dataset.family;
   if (!family) {
     // Where the panel was opened from outside of itself and of the matrix, closing it leads back there.
-    if (!target.closest("#panel")) opener = target.closest("#matrix") ? null : target;
+    if (!target.closest("#panel")) cameFrom = target.closest("#matrix") ? null : target;
     return go(target.dataset.at);
   }
   state.open = state.open.includes(family) ? state.open.filter(one => one !== family) : [...state.open, family];

@@ -51,8 +51,8 @@ async function showPanel(at) {
   panel.setAttribute("aria-label", "Details of " + at);
   panel.hidden = false;
   panel.scrollTop = 0;
-  // The panel took room from the matrix: what it is about stays in view.
-  document.querySelector(`#matrix [data-at="${CSS.escape(at)}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // The panel took room from the matrix: what it is about stays in view, unless it was opened from elsewhere.
+  if (!cameFrom) document.querySelector(`#matrix [data-at="${CSS.escape(at)}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   panel.querySelector("[data-do=close]").focus({ preventScroll: true });
 }
 
@@ -144,7 +144,8 @@ function listed(column, members) {
 
 function ofProvider(column) {
   const one = data.columns[column];
-  const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.columns[column].verdicts[at]));
+  const bad = shownClauses(shownColumns()).filter(at => "EeDdIi".includes(data.columns[column].verdicts[at]))
+    .sort((one, other) => weight(column, one) - weight(column, other) || one - other);
   const history = one.history ? ` · <a href="${h(one.history)}">earlier runs</a>` : "";
   const [kind, mark] = FITS[one.fit];
   return `<h2>${h(one.key)}</h2><p>${h(one.backend)} ${h(one.version)}${history}</p>` +

@@ -77,8 +77,8 @@ def _cause(cause: Cause, column: Column) -> str:
     tags = [*cause.harms, *(["core promise"] if cause.core else []), *(["expected"] if cause.expected else [])]
     title = f"{prose(cause.title)} ({plain(', '.join(tags))})" if tags else prose(cause.title)
     lines = [f"#### ✗ {plain(column.key)}: {title}", prose(cause.meaning)]
-    if cause.said is not None:
-        lines.append(f"The backend: {code(quoted(cause.said))}")
+    if cause.response is not None:
+        lines.append(f"The backend: {code(quoted(cause.response))}")
     return "\n\n".join(lines)
 
 

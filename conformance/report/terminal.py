@@ -166,8 +166,8 @@ def _print_cause(cause: Cause, console: Console, *, verbose: bool) -> None:
     title = f"{cause.title} [{', '.join(tags)}]" if tags else cause.title
     say(console, title, start=f"{sign} ", style="bold", sign=style)
     say(console, cause.meaning, start="  ")
-    if cause.said is not None:
-        say(console, quoted(cause.said), start="  ", style="cyan")
+    if cause.response is not None:
+        say(console, quoted(cause.response), start="  ", style="cyan")
     alone = len(cause.results) == 1
     if cause.key == OTHER and not verbose:
         for result in cause.results:

@@ -9,7 +9,7 @@ from bucket_conformance.conformance.report.document import Fit, core_of
 from tests.conformance.report.documents import section
 
 
-def answer(operation: str, status: int, *, signed: bool = True, code: str = "", message: str = "") -> dict[str, Any]:
+def response(operation: str, status: int, *, signed: bool = True, code: str = "", message: str = "") -> dict[str, Any]:
     return {
         "operation": operation,
         "request": f"X /conformance-6b09ed77-71e9a8/{operation}",
@@ -20,9 +20,9 @@ def answer(operation: str, status: int, *, signed: bool = True, code: str = "", 
     }
 
 
-def deviates(*answers: dict[str, Any], harm: str | None = None, **more: Any) -> dict[str, Any]:
+def deviates(*responses: dict[str, Any], harm: str | None = None, **more: Any) -> dict[str, Any]:
     seen = {"promised": "no", "observed": "501 is not implemented", **({"harm": harm} if harm else {})}
-    return {"verdict": "deviates", "profile": "s3", "observation": seen, "evidence": {"answers": answers}, **more}
+    return {"verdict": "deviates", "profile": "s3", "observation": seen, "evidence": {"responses": responses}, **more}
 
 
 def found(**clauses: dict[str, Any]) -> list[Cause]:
@@ -30,8 +30,8 @@ def found(**clauses: dict[str, Any]) -> list[Cause]:
 
 
 def test_one_missing_operation_is_one_cause_in_the_words_of_the_backend() -> None:
-    refused = answer("DeleteObjects", 501, code="NotImplemented", message="Not here.")
-    put = answer("PutObject", 200)
+    refused = response("DeleteObjects", 501, code="NotImplemented", message="Not here.")
+    put = response("PutObject", 200)
     [cause] = found(
         DEL_001=deviates(put, refused),
         RT_014=deviates(refused),
@@ -40,30 +40,32 @@ def test_one_missing_operation_is_one_cause_in_the_words_of_the_backend() -> Non
     )
     assert cause.title == "Batch delete is not offered"
     assert sorted(cause.clauses) == ["DEL-001", "KEY-010", "LIST-001", "RT-014"]
-    assert cause.said is not None
-    assert quoted(cause.said) == "X /bucket/DeleteObjects → 501 NotImplemented: Not here."
+    assert cause.response is not None
+    assert quoted(cause.response) == "X /bucket/DeleteObjects → 501 NotImplemented: Not here."
 
 
 def test_an_operation_that_is_served_elsewhere_or_was_refused_unsigned_is_not_missing() -> None:
-    refused = answer("DeleteObject", 405)
-    served = found(DEL_001=deviates(refused), DEL_017=deviates(answer("DeleteObject", 204)), KEY_010=deviates(refused))
+    refused = response("DeleteObject", 405)
+    served = found(
+        DEL_001=deviates(refused), DEL_017=deviates(response("DeleteObject", 204)), KEY_010=deviates(refused)
+    )
     assert sorted(cause.key for cause in served) == ["topic:deletion", "topic:file names"]
-    [unsigned] = found(URL_010=deviates(answer("DeleteObject", 405, signed=False)))
+    [unsigned] = found(URL_010=deviates(response("DeleteObject", 405, signed=False)))
     assert unsigned.key == "topic:signatures"
-    [sub_resource] = found(RT_020=deviates(answer("GET object ?torrent", 501)))
+    [sub_resource] = found(RT_020=deviates(response("GET object ?torrent", 501)))
     assert sub_resource.key == "topic:sub-resources"
 
 
 def test_no_authentication_is_one_cause_and_takes_what_else_is_lax_about_signatures() -> None:
     open_door = {"harm": "bypasses authentication"}
-    served = answer("GetObject", 200, signed=False)
+    served = response("GetObject", 200, signed=False)
     [cause] = found(URL_017=deviates(served, **open_door), DEL_001=deviates(**open_door), URL_008=deviates())
     assert cause.title == "Requests are served without a valid signature"
     assert len(cause.results) == 3
     [narrow] = found(URL_009=deviates(served, **open_door))
     assert narrow.title == "Some wrong signatures are accepted"
-    assert cause.said is not None
-    assert cause.said.status == 200
+    assert cause.response is not None
+    assert cause.response.status == 200
 
 
 def test_english_text_decides_nothing() -> None:

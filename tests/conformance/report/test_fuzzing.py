@@ -105,13 +105,29 @@ OTHERS: Final[dict[str, tuple[str, list[str]]]] = {
 """What reads TOML."""
 
 
+RESPONSE = {
+    "operation": "DeleteObjects",
+    "request": "POST /bucket?delete",
+    "signed": True,
+    "status": 501,
+    "code": "NotImplemented",
+    "message": "Not here.",
+}
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("whole")
     one = section(
         {
             "KEY-001": "conforms",
-            "KEY-010": {"verdict": "deviates", "observation": {"promised": "a", "observed": "b", "harm": "loses data"}},
+            "KEY-010": {
+                "verdict": "deviates",
+                "title": "A title",
+                "consequence": "It means `something` bad.",
+                "observation": {"promised": "a", "observed": "b", "harm": "loses data"},
+                "evidence": {"responses": [RESPONSE, {**RESPONSE, "status": 200, "signed": False}]},
+            },
             "URL-017": ATTACK,
             "DEL-015": "inconclusive",
             "LIST-001": {

@@ -11,9 +11,10 @@ from typing import Any
 
 from bucket_conformance.conformance.report import html
 from bucket_conformance.conformance.report.columns import columns, keyed
-from bucket_conformance.conformance.report.document import Section
+from bucket_conformance.conformance.report.document import Section, line, parse
 from bucket_conformance.conformance.report.html_data import MAX_PACKED, packed_details
-from tests.conformance.report.documents import section
+from bucket_conformance.conformance.report.untrusted import html_prose
+from tests.conformance.report.documents import result, section
 
 
 def _unpacked(packed: str) -> dict[str, Any]:
@@ -62,6 +63,14 @@ def test_a_page_asks_for_nothing_and_runs_no_script_but_its_own() -> None:
 
 def test_a_hostile_report_stays_text() -> None:
     bad = '"><script>alert(1)</script>'
+    response = {
+        "operation": "DeleteObjects",
+        "request": bad,
+        "signed": True,
+        "status": 501,
+        "code": bad,
+        "message": bad,
+    }
     page = html.render(
         keyed(
             [
@@ -70,7 +79,10 @@ def test_a_hostile_report_stays_text() -> None:
                         "KEY-001": {
                             "verdict": "deviates",
                             "statement": bad,
+                            "title": bad,
+                            "consequence": f"`{bad}`",
                             "observation": {"promised": bad, "observed": bad},
+                            "evidence": {"responses": [response]},
                         }
                     },
                     provider=bad,
@@ -81,6 +93,37 @@ def test_a_hostile_report_stays_text() -> None:
         title=bad,
     )
     assert "<script>alert" not in page
+
+
+def test_spans_between_backticks_become_code_and_a_lone_backtick_stays() -> None:
+    assert html_prose("`a//b` replaces `a/b`") == "<code>a//b</code> replaces <code>a/b</code>"
+    assert html_prose("5 ` < 6") == "5 ` &lt; 6"
+
+
+def test_a_page_names_what_a_broken_promise_means_and_what_to_set() -> None:
+    harmful = {"promised": "a", "observed": "b", "harm": "loses data"}
+    many = [
+        section({"KEY-010": {"verdict": "deviates", "profile": "s3", "observation": harmful}, "CFG-002": "conforms"})
+    ]
+    page = html.render(keyed(many))
+    assert "A file named <code>a//b</code> replaces the file <code>a/b</code>." in page
+    assert '<span class="chip harm">loses data</span>' in page
+    assert "AP_FILE_STORAGE_LOCATION=s3" in page
+
+
+def test_an_old_report_without_titles_is_rendered_by_the_titles_of_today() -> None:
+    [old] = parse(
+        [
+            line({**section({"KEY-010": "deviates"}).header.to_json(), "contract": "2020.1"}),
+            line(
+                {k: v for k, v in result("KEY-010", "deviates").to_json().items() if k not in ("title", "consequence")}
+            ),
+            line({"type": "footer", "counts": {"deviates": 1}, "duration_s": 1.0, "requests": {}, "complete": True}),
+        ]
+    )
+    assert old.footer is not None
+    assert old.footer.core is None
+    assert "Look-alike keys stay different" in html.render(keyed([old]))
 
 
 def test_the_page_says_how_many_providers_and_reports_there_are_and_what_its_stripes_mean() -> None:

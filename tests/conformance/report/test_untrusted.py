@@ -48,6 +48,7 @@ def test_commands_of_ci_systems_are_defused(text: str) -> None:
 @given(TEXTS)
 def test_markup_stays_text(text: str) -> None:
     assert not re.search("[<>\"']", untrusted.html(text))
+    assert not re.search("[<>\"']", re.sub("</?code>", "", untrusted.html_prose(text)))
     assert not re.search(r"[<>\[\]|`\n]", re.sub(r"\\.", "", untrusted.markdown(text)))
     # From left to right, as a reader of Markdown goes: what is escaped, or a span of code.
     outside = re.sub(r"\\.|(`+)(?!`)(.+?)(?<!`)\1(?!`)", "", untrusted.markdown_prose(text))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from bucket_conformance.conformance.report.document import AnswerRecord
+from bucket_conformance.conformance.report.document import ResponseRecord
 from bucket_conformance.conformance.target import S3Endpoint
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Redactor, visible
 from bucket_conformance.conformance.wire.operations import operation
@@ -17,23 +17,23 @@ MOST: Final = 30
 """Responses that a report holds per deviation; the transcript has more."""
 
 
-def answers_of(exchanges: Iterable[Exchange], target: S3Endpoint, redactor: Redactor) -> tuple[AnswerRecord, ...]:
+def responses_of(exchanges: Iterable[Exchange], target: S3Endpoint, redactor: Redactor) -> tuple[ResponseRecord, ...]:
     """Return each different response once, in the order of their last occurrence, without secrets."""
     below, in_host = urlsplit(target.url).path.rstrip("/"), target.addressing == "virtual"
-    found: dict[AnswerRecord, None] = {}
+    found: dict[ResponseRecord, None] = {}
     for exchange in exchanges:
-        answer = _answer(exchange, below, redactor, in_host=in_host)
-        found.pop(answer, None)
-        found[answer] = None
+        response = _response(exchange, below, redactor, in_host=in_host)
+        found.pop(response, None)
+        found[response] = None
     return tuple(found)[-MOST:]
 
 
-def _answer(exchange: Exchange, below: str, redactor: Redactor, *, in_host: bool) -> AnswerRecord:
+def _response(exchange: Exchange, below: str, redactor: Redactor, *, in_host: bool) -> ResponseRecord:
     path, _, query = exchange.target.removeprefix(below).partition("?")
     code, message = _error(exchange) if (exchange.status or 0) >= 300 else ("", "")
     names = dict.fromkeys(re.findall(r"(?:^|&)([A-Za-z-]{1,40})(?==|&|$)", query))
     shown = "&".join(name for name in names if not name.lower().startswith("x-amz-") and name != "x-id")
-    return AnswerRecord(
+    return ResponseRecord(
         operation=operation(exchange.method, path, query, exchange.headers, in_host=in_host)[:200],
         request=_short(redactor.text(f"{exchange.method} {path}{f'?{shown}' if shown else ''}"), 300),
         signed=exchange.auth is Auth.HEADER and exchange.signer == "own",
