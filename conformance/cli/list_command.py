@@ -40,6 +40,8 @@ def _clauses(*, as_json: bool) -> None:
                 "level": clause.level.value,
                 "profile": clause.profile.value,
                 "statement": clause.statement,
+                "title": clause.title,
+                "consequence": clause.consequence,
                 "requires": sorted(capability.value for capability in clause.requires),
                 "sources": list(clause.sources),
             }

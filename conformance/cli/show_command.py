@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> ExitCode:
     for entry in found:
         clause = entry.clause
         say(console, f"{clause.level.value}  profile {clause.profile.value}", start=f"{clause.id}  ", sign="bold")
+        say(console, clause.title, start="  ", style="bold")
         say(console, clause.statement, start="  ")
+        say(console, clause.consequence, start="  if broken  ")
         for source in clause.sources:
             # An address is to be copied, so it is never broken.
             console.print(f"  source     {escape(source)}", soft_wrap=True)

@@ -61,7 +61,7 @@ class Facts:
         return tuple(clause for clause in clauses if self.verdict(clause) is Verdict.DEVIATES)
 
     def bears_out(self, clause: str) -> bool:
-        """Return whether a deviation is of the kind that a caution warns of; a refused upload mixes no tenants."""
+        """Return whether a deviation is of the kind that a caution is about; a refused upload does not mix tenants."""
         return clause != "KEY-008" or harm_of(self.results[clause]) is not None
 
     def limit(self, name: str) -> int | None:
@@ -71,7 +71,7 @@ class Facts:
         if found is not None and found.found is not None:
             return found.found
         if name == "batch_keys" and self.verdict("DEL-015") is Verdict.DEVIATES:
-            # Another one than declared; a report of an earlier release tells no number.
+            # Another one than declared; a report of an earlier release has no number.
             seen = self.results["DEL-015"].observation
             return seen.measured if seen is not None else None
         if found is not None and found.declared is not UNSET:
@@ -97,7 +97,7 @@ def _location(facts: Facts) -> Iterator[Advice]:
     if judged:
         yield Advice(
             kind=AdviceKind.SET,
-            text="Kept on S3." if facts.on_s3 else "Kept on local disk.",
+            text="Keep files on S3." if facts.on_s3 else "Keep files on local disk.",
             clauses=judged[:1],
             variables=(("AP_FILE_STORAGE_LOCATION", where),),
         )
@@ -110,7 +110,7 @@ def _region(facts: Facts) -> Iterator[Advice]:
         yield Advice(
             kind=AdviceKind.SET,
             text=f"Sign for the region {region!r}; requests were judged with {style}-style addresses"
-            + (", which is what an endpoint of one's own gives." if style == "path" else "."),
+            + (", as your own endpoint needs them." if style == "path" else "."),
             clauses=tuple(clause for clause in ("CFG-002", "URL-001") if facts.holds(clause))[:1] or (judged,),
             variables=(("AP_S3_REGION", region),),
         )
@@ -121,11 +121,13 @@ def _checksums(facts: Facts) -> Iterator[Advice]:
     required = facts.settings.checksums == "when_required"
     if not (broken or required):
         return
-    why = "It mishandles the framing that SDKs put around such bodies." if broken else "It was judged so."
+    why = (
+        "It mishandles the framing that SDKs put around such bodies." if broken else "It was judged with this setting."
+    )
     yield Advice(
         kind=AdviceKind.SET,
         text="Let SDKs add checksums only where they are required; this storage does so by itself for every endpoint "
-        f"of one's own. {why}",
+        f"that you give. {why}",
         clauses=broken or facts.judged("RT-009", "RT-018"),
         variables=(
             ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"),
@@ -138,14 +140,14 @@ def _batches(facts: Facts) -> Iterator[Advice]:
     if not facts.on_s3:
         return
     lossy = facts.deviating("DEL-001", "DEL-004")
-    size, why, clauses = DEFAULT_BATCH, "nothing larger is known to be taken", facts.judged("DEL-004")
+    size, why, clauses = DEFAULT_BATCH, "no larger batch is known to be accepted", facts.judged("DEL-004")
     if lossy:
         size, why, clauses = 1, "longer batches do not delete what they name", lossy
     elif (limit := facts.limit("batch_keys")) is not None:
-        size, why = (limit, f"its limit is {limit}") if limit < MAX_BATCH else (MAX_BATCH, f"{MAX_BATCH} are taken")
+        size, why = (limit, f"its limit is {limit}") if limit < MAX_BATCH else (MAX_BATCH, f"{MAX_BATCH} are accepted")
         clauses = facts.judged("DEL-015", "DEL-010", "DEL-004")[:1]
     elif facts.holds("DEL-010"):
-        size, why, clauses = MAX_BATCH, "1000 were taken", ("DEL-010",)
+        size, why, clauses = MAX_BATCH, "1000 were accepted", ("DEL-010",)
     elif not facts.holds("DEL-004"):
         return
     if not clauses:
@@ -172,10 +174,10 @@ def _urls(facts: Facts) -> Iterator[Advice]:
     )
     unfit = facts.deviating("URL-001", "URL-002", "URL-005")
     if open_doors or unfit:
-        why = "they let through what they must not" if open_doors else "they are not served as they must be"
+        why = "requests are served that must be refused" if open_doors else "they are not served as signed"
         yield Advice(
             kind=AdviceKind.SET,
-            text=f"No signed URLs: {why}. Files go through the application instead.",
+            text=f"Do not use signed URLs: {why}. Serve files through the application.",
             clauses=open_doors or unfit,
             variables=(("AP_S3_USE_SIGNED_URLS", "false"),),
         )
@@ -184,7 +186,7 @@ def _urls(facts: Facts) -> Iterator[Advice]:
         return
     yield Advice(
         kind=AdviceKind.SET,
-        text="Signed URLs can be used: they are served while they live, and to nobody else.",
+        text="Signed URLs can be used: they are served until they expire, and other requests are refused.",
         clauses=("URL-001", "URL-003", "URL-017"),
         variables=(("AP_S3_USE_SIGNED_URLS", "true"),),
     )
@@ -206,11 +208,11 @@ _CAUTIONS: Final[tuple[tuple[tuple[str, ...], AdviceKind, str], ...]] = (
     (("CON-001", "CON-005", "CON-006"), AdviceKind.NEVER, "seeing at once what was written a moment ago"),
     (("CON-002", "RT-002"), AdviceKind.NEVER, "whole values where several write one key, or read it meanwhile"),
     (("CON-009",), AdviceKind.NEVER, "conditional reads (304, 412) for caches"),
-    (("RT-005",), AdviceKind.NEVER, "the old value staying where an upload breaks off; compare the size afterwards"),
+    (("RT-005",), AdviceKind.NEVER, "the old value staying when an upload breaks off; compare the size afterwards"),
     (("RT-008", "RT-018"), AdviceKind.NEVER, "the server comparing Content-MD5 or checksums of uploads"),
     (("RT-019",), AdviceKind.NEVER, "a signed body being the stored one without TLS"),
     (("DEL-012", "DEL-018"), AdviceKind.NEVER, "the server comparing the digest of a batch delete"),
-    (("DEL-006", "DEL-007", "DEL-019"), AdviceKind.NEVER, "a delete of unusual keys taking these keys alone"),
+    (("DEL-006", "DEL-007", "DEL-019"), AdviceKind.NEVER, "a delete of unusual keys removing only these keys"),
     (("KEY-008",), AdviceKind.NEVER, "tenants being apart within one bucket"),
     (("KEY-009", "KEY-010", "KEY-014"), AdviceKind.NEVER, "keys beyond letters, digits, `-`, `_`, `.` and single `/`"),
     (("KEY-011", "KEY-012"), AdviceKind.NEVER, "keys of 1024 bytes, or segments over 255 bytes"),
@@ -218,7 +220,7 @@ _CAUTIONS: Final[tuple[tuple[tuple[str, ...], AdviceKind, str], ...]] = (
     (
         ("LIST-001", "LIST-003", "LIST-008"),
         AdviceKind.NEVER,
-        "listings in the order of bytes, or going on behind a key",
+        "listings in the order of bytes, or continuing after a key",
     ),
     (("LIST-004",), AdviceKind.NEVER, "common prefixes of a listing being complete and named once"),
     (("LIST-007", "LIST-012"), AdviceKind.NEVER, "a listing being complete over its pages"),
@@ -233,14 +235,22 @@ _CAUTIONS: Final[tuple[tuple[tuple[str, ...], AdviceKind, str], ...]] = (
     (("RT-020",), AdviceKind.NEVER, "requests for sub-resources (?tagging, ?acl, …) leaving the object alone"),
     (("LIFE-001", "LIFE-002"), AdviceKind.NEVER, "lifecycle rules being refused when they are wrong, or kept as sent"),
     (("LIFE-003", "DEL-016"), AdviceKind.NEVER, "versions bringing back what was deleted"),
-    (("DUR-001", "DUR-002"), AdviceKind.NEVER, "answered writes surviving a crash"),
-    (("URL-006", "URL-007", "URL-008"), AdviceKind.KNOW, "It takes URLs with lives or dates that Amazon S3 refuses."),
-    (("URL-018", "URL-021"), AdviceKind.KNOW, "Its codes for refused URLs differ: go by the status, not by the code."),
+    (("DUR-001", "DUR-002"), AdviceKind.NEVER, "confirmed writes surviving a crash"),
+    (
+        ("URL-006", "URL-007", "URL-008"),
+        AdviceKind.KNOW,
+        "It accepts URLs with lifetimes or dates that Amazon S3 refuses.",
+    ),
+    (
+        ("URL-018", "URL-021"),
+        AdviceKind.KNOW,
+        "Its codes for refused URLs differ: decide by the status, not by the code.",
+    ),
     (("DEL-010", "DEL-015"), AdviceKind.KNOW, "Its limit of a batch delete, or how it refuses more, is its own."),
     (
         ("DEL-011", "DEL-013"),
         AdviceKind.KNOW,
-        "Its answers to batch deletes differ: count what is left, not what is told.",
+        "Its responses to batch deletes differ: check what is left, not what is reported.",
     ),
 )
 
@@ -250,7 +260,7 @@ _MEANINGS: Final = {
     Capability.LIFECYCLE: "lifecycle rules",
     Capability.MULTIPART: "multipart uploads",
     Capability.COPY: "copying on the server",
-    Capability.DURABLE: "answered writes surviving a crash: it declares no such promise",
+    Capability.DURABLE: "confirmed writes surviving a crash: it declares no such promise",
 }
 
 

@@ -19,7 +19,7 @@ BADNESS: Final = (
     Verdict.DEVIATES,
     Verdict.ERROR,
 )
-"""From the best to the worst that a clause can come to, as whoever relies on a backend sees it."""
+"""From the best to the worst verdict, for those who rely on a backend."""
 
 
 class Direction(enum.StrEnum):

@@ -15,9 +15,9 @@ MILLION: Final = 1_000_000
 class Tariff:
     """Prices in US dollars per million requests, as published at ``source`` in November 2026.
 
-    ``bound``: the tariff splits our classes further and these are the dearest of it, so that a cost is a most.
+    ``bound``: the tariff splits our classes further, and these are its highest prices: a cost is an upper bound.
     ``free_write``, ``free_read``: requests that are free, each ``free_per``. ``whole_millions``: beyond the free ones
-    every million begun is billed as a whole one.
+    every started million is billed as a whole one.
     """
 
     name: str
@@ -84,7 +84,7 @@ def conditions() -> str:
 
 
 def dollars(amount: float) -> str:
-    """Return an amount rounded up to a hundredth of a cent: a run is never shown as costing less than it does."""
+    """Return an amount rounded up to a hundredth of a cent: a run is never shown cheaper than it is."""
     hundredths = -int(-round(amount * 10_000, 6) // 1)
     return f"${hundredths / 10_000:.4f}"
 

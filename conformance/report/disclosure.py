@@ -21,8 +21,8 @@ def harm_of(result: Result) -> Harm | None:
     """Return the harm of a deviation: from the expectation if it names one, otherwise as the clause observed it."""
     if result.verdict is not Verdict.DEVIATES:
         return None
-    if result.expectation is not None and (by_hand := result.expectation.harm):
-        return None if by_hand == NO_HARM else Harm(by_hand)
+    if result.expectation is not None and (manual := result.expectation.harm):
+        return None if manual == NO_HARM else Harm(manual)
     return result.observation.harm if result.observation is not None else None
 
 
@@ -35,8 +35,8 @@ def is_disclosed(result: Result) -> bool:
 def withheld(section: Section) -> set[str]:
     """Return the clauses of which only verdict and protection may be published.
 
-    With an attack goes all that deviates in its family and is not disclosed itself: the transcript of a neighbour
-    (which code an unsigned request got) may show the same attack.
+    With an attack, everything in its family is withheld that deviates and is not disclosed itself: the transcript of a
+    neighbour (which code an unsigned request got) may show the same attack.
     """
     attacks = {
         result.clause
@@ -75,7 +75,7 @@ ATTACKED: Final = frozenset({"SEC", "URL"})
 
 
 def published_alone(result: Result) -> Result:
-    """Return a result as it may be published while those of its neighbours are not known: rather too little."""
+    """Return a result as it may be published while those of its neighbours are not known: in doubt, withhold it."""
     harm = harm_of(result)
     near = (harm is not None and harm.is_attack) or result.family in ATTACKED
     return _bare(result) if near and _tells(result) and not is_disclosed(result) else result

@@ -2,7 +2,7 @@
 
 The records below are the format: a report is read into them, and its JSON Schema (``schema.json``) and its page in the
 documentation are made from them. A file holds one section per provider, one after another. What a killed run left has
-no footer, and is named as such.
+no footer, and is reported as cut off.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Backend(Record, frozen=True, kw_only=True):
     """What was judged."""
 
     name: Short
-    version: Annotated[Short, Meta(description="As the backend tells it; 'unknown' where it does not.")]
+    version: Annotated[Short, Meta(description="As the backend reports it; 'unknown' where it does not.")]
 
     @property
     def title(self) -> str:
@@ -190,13 +190,13 @@ class ObservationRecord(Record, frozen=True, kw_only=True):
 
 
 class ClaimRecord(Record, frozen=True, kw_only=True):
-    """What a backend makes of a capability that is not declared."""
+    """How a backend responds to the use of a capability that is not declared."""
 
     outcome: Annotated[
         Literal["refused", "served", "half done", "not probed"],
-        Meta(description="half done: accepted, and not what was asked for."),
+        Meta(description="half done: accepted, but not carried out as requested."),
     ]
-    said: Annotated[str, Meta(description="The request and its answer, or why there was none.")]
+    said: Annotated[str, Meta(description="The request and its response, or why there was none.")]
 
 
 class ExpectationRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -208,11 +208,11 @@ class ExpectationRecord(Record, frozen=True, kw_only=True, omit_defaults=True):
     review_by: Day
     harm: Annotated[
         KnownHarm,
-        Meta(description="As found by hand, where that is not what the clause saw; none where there is none."),
+        Meta(description="As found manually, where it differs from what the clause observed; none for no harm."),
     ] = ""
     protection: Annotated[str, Meta(description="How an operator protects the application.")] = ""
-    upstream_told: Annotated[Day, Meta(description="When the backend's project was told.")] | None = None
-    finding: Annotated[str, Meta(description="Deviations of one cause bear the same name.")] = ""
+    upstream_told: Annotated[Day, Meta(description="When this was reported to the backend's project.")] | None = None
+    finding: Annotated[str, Meta(description="Deviations of one cause have the same name.")] = ""
 
 
 class HistoryEvent(Record, frozen=True, kw_only=True):
@@ -224,7 +224,7 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
     start_s: Annotated[float, Meta(ge=-MAX_DURATION_S, le=MAX_DURATION_S)]
     end_s: Annotated[
         Annotated[float, Meta(ge=-MAX_DURATION_S, le=MAX_DURATION_S)] | None,
-        Meta(description="null where no answer came."),
+        Meta(description="null where no response came."),
     ]
 
 
@@ -245,7 +245,7 @@ class EvidenceRecord(Record, frozen=True, kw_only=True):
     """What shows a deviation. Secrets are masked in all of it."""
 
     example: Annotated[str, Meta(description="The smallest input that deviates.")] = ""
-    transcript: Annotated[str, Meta(description="Requests and answers of that example.")] = ""
+    transcript: Annotated[str, Meta(description="Requests and responses of that example.")] = ""
     reproducer: (
         Annotated[str, Meta(description="A Python script that shows the deviation with the standard library alone.")]
         | None
@@ -293,7 +293,8 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
         Meta(description="The capabilities that the clause requires and that are not declared."),
     ] = ()
     withheld: Annotated[
-        bool, Meta(description="Whether evidence was left out, as the backend's project does not know of it yet.")
+        bool,
+        Meta(description="Whether evidence was left out because the backend's project does not know about it yet."),
     ] = False
     observation: ObservationRecord | None = None
     repeats: Annotated[
@@ -306,7 +307,7 @@ class Result(Record, frozen=True, kw_only=True, tag_field="type", tag="result"):
     ] = ()
     claims: Annotated[
         dict[Name, ClaimRecord],
-        Meta(description="What the backend makes of the capabilities that are missing, by capability."),
+        Meta(description="How the backend responds to the use of the capabilities that are missing, by capability."),
     ] = {}
     expectation: ExpectationRecord | None = None
     evidence: EvidenceRecord | None = None
@@ -435,28 +436,28 @@ class Footer(Record, frozen=True, kw_only=True, tag_field="type", tag="footer"):
     remove_with: Annotated[
         str, Meta(description="The commands that remove what is left, one a line; they take credentials elsewhere.")
     ] = ""
-    note: Annotated[str, Meta(description="What is to be known of the run beside the verdicts.")] = ""
+    note: Annotated[str, Meta(description="What else is known about the run.")] = ""
     usage_error: Annotated[
-        bool, Meta(description="Whether the run could not begin because of what the operator gave.")
+        bool, Meta(description="Whether the run could not begin because of a wrong option or setting.")
     ] = False
 
 
 class Progress(Record, frozen=True, kw_only=True, tag_field="type", tag="progress"):
-    """A message of a worker that is no part of a report: how far bringing up the backend is."""
+    """A message of a worker that is not part of a report: the progress of starting the backend."""
 
     provider: ProviderId
     text: str
 
 
 class Opening(Record, frozen=True, kw_only=True, tag_field="type", tag="opening"):
-    """A message of a worker that is no part of a report: from now on there may be something to be removed."""
+    """A message of a worker that is not part of a report: from now on there may be something to remove."""
 
     provider: ProviderId
     remove_with: str
 
 
 class Ready(Record, frozen=True, kw_only=True, tag_field="type", tag="ready"):
-    """A message of a helper that is no part of a report: it waits for a clause."""
+    """A message of a helper that is not part of a report: it waits for a clause."""
 
 
 Line = Header | Result | Footer
@@ -485,7 +486,7 @@ def _converted(value: Any, to: Any, known: str) -> Any:
         return msgspec.convert(value, to)
     except msgspec.ValidationError as error:
         raise DocumentError(f"{kind}: {_explained(str(error), value)}") from None
-    except UnicodeEncodeError as error:  # half of a character where only known words may stand
+    except UnicodeEncodeError as error:  # half of a character where only known words are allowed
         raise DocumentError(f"{kind}: no text: {error.reason}") from None
 
 
@@ -511,12 +512,12 @@ def _shown(value: object) -> str:
 
 
 def loads(text: str) -> Any:
-    """Return the value of a line of JSON. :class:`DocumentError` for what is none, or only Python takes for JSON."""
+    """Return the value of a line of JSON. :class:`DocumentError` for anything else, also for what only Python reads."""
     try:
         return json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise DocumentError(f"cut off or not JSON: {error.msg}") from None
-    except (RecursionError, ValueError) as error:  # nested without end, or a number of endless digits
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number with too many digits
         raise DocumentError(f"no line of a report: {error}") from None
 
 
@@ -644,7 +645,7 @@ def footer(
 
 
 def expectation_record(expectation: Expectation) -> ExpectationRecord:
-    """Return what a report tells of an expectation, whether a provider's file or a baseline holds it."""
+    """Return what a report says about an expectation, of a provider's file or of a baseline."""
     told = expectation.upstream_told
     return ExpectationRecord(
         reason=expectation.reason,
@@ -725,9 +726,9 @@ def _add_result(section: Section, record: Result, judged: set[str]) -> None:
 
 
 def _missing_in(reason: str) -> tuple[Capability, ...]:
-    """Return the capabilities of a report whose release told them in the reason alone.
+    """Return the capabilities of a report whose release named them in the reason only.
 
-    The one place where a sentence is read: reports of schema 1 were written so before ``missing`` was a property.
+    The only place where a sentence is read: reports were written this way before ``missing`` was a property.
     """
     names = reason.removeprefix("not declared: ").partition(";")[0].split(", ")
     return tuple(Capability(name) for name in names if name in set(Capability))

@@ -64,7 +64,7 @@ class Finding:
 def collect(columns: Iterable[Column]) -> list[Finding]:
     """Return the findings of reports, by provider and clause. Deviations that name one finding are one.
 
-    Several runs of a provider's same version go together: a race may show in one of them alone, and is told once.
+    Several runs of the same version of a provider go together: a race may show in one of them only, and is listed once.
     """
     found: list[Finding] = []
     first: dict[tuple[str, str], Column] = {}
@@ -100,7 +100,7 @@ def collect(columns: Iterable[Column]) -> list[Finding]:
 def _name(result: Result) -> str:
     given = result.expectation.finding if result.expectation is not None else ""
     if not given:
-        # A check of signatures that is not there is seen by many clauses, and is one thing.
+        # Many clauses see a missing check of signatures; it is one finding.
         given = "authentication" if harm_of(result) is Harm.BYPASSES_AUTHENTICATION else result.clause
     return re.sub(r"[^A-Za-z0-9-]+", "-", given)[:60]
 

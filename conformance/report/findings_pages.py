@@ -27,8 +27,8 @@ MARK: Final = "<!-- Written by `conformance findings`; a change here is lost. --
 def write(folder: Path, findings: Sequence[Finding]) -> list[Path]:
     """Write all pages and the list (``index.md``) into a folder; return their paths.
 
-    Pages of earlier findings that are there no more are removed. Raises ``FileExistsError`` for a file in the way that
-    is not such a page.
+    Pages of earlier findings that no longer exist are removed. Raises ``FileExistsError`` where a file that is not such
+    a page has the name of one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pages = {folder / f"{finding.slug}.md": page(finding) for finding in findings}
@@ -51,7 +51,7 @@ def index(findings: Sequence[Finding]) -> str:
         MARK,
         "Deviations that lose data, store or serve wrong data, leak, cross tenants, break out of the bucket or let "
         "requests through that nobody signed. Each was seen in a run of this suite, on the version that its page "
-        "names; later versions may have mended it. How they are disclosed is said in `SECURITY.md`.",
+        "names; later versions may have fixed it. `SECURITY.md` explains how they are disclosed.",
     ]
     for key, found in listed(findings).items():
         parts.append(f"## {plain(found[0].backend)} {plain(found[0].version)}")
@@ -69,7 +69,7 @@ def index(findings: Sequence[Finding]) -> str:
 
 
 def page(finding: Finding) -> str:
-    """Return the page of one finding. Of one that is withheld it tells verdict and protection."""
+    """Return the page of one finding. For one that is withheld, it has verdict and protection only."""
     head, lead = finding.column.section.header, finding.results[0]
     rows = [
         ("backend", f"{finding.backend} {finding.version}"),
@@ -104,7 +104,7 @@ def page(finding: Finding) -> str:
 
 
 def _upstream(finding: Finding) -> str:
-    told = f"told on {finding.upstream_told}" if finding.upstream_told else ""
+    told = f"reported on {finding.upstream_told}" if finding.upstream_told else ""
     links = [markdown_cell(markdown_address(link)) for link in finding.links]
     return ", ".join([*links, *([plain(told)] if told else [])]) or "no report of it is known to us"
 
@@ -143,7 +143,7 @@ def _reproduction(finding: Finding, lead: Result) -> list[str]:
     ]
     if lead.reproducer:
         parts.append(
-            "As a script that needs Python alone, and signs for itself: judge it again and take the script from the "
+            "As a script that needs only Python and signs by itself: judge it again and take the script from the "
             f"report.\n\n```sh\nconformance run {finding.column.section.provider} --clause {lead.clause} "
             "--report report.jsonl\nconformance report report.jsonl --reproducers scripts\n```"
         )

@@ -252,7 +252,7 @@ def packed_details(columns: Sequence[Column]) -> str:
     ``first, count, first, count, …`` of lines.
     """
     longest = max((_longest(result) for column in columns for result in column.section.results), default=0)
-    # Cuts that shorten nothing give the same as the next: packing megabytes again and again is what takes the time.
+    # Cuts that shorten nothing give the same result, and packing megabytes several times is slow.
     shortening = (most for most in _CUTS if most < longest)
     packed = ""
     for most in dict.fromkeys((min(longest, _CUTS[0]), *shortening)):

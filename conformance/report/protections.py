@@ -24,8 +24,8 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
     "at the start. Delete keys with other characters one by one.",
     "RT-002": "Let nobody read a key while it is written: upload to a new key, and tell readers of it once the upload "
     "was answered.",
-    "RT-005": "After each upload compare the size that HEAD tells with the size that was sent. Upload to a new key and "
-    "switch over, rather than replacing an object in place.",
+    "RT-005": "After each upload compare the size that HEAD reports with the size that was sent. Upload to a new key "
+    "and switch over, rather than replacing an object in place.",
     "RT-008": "Do not count on Content-MD5: after an upload compare the ETag or the bytes with what was sent. Upload "
     "to a new key rather than replacing an object in place.",
     "RT-018": "Do not count on the server to compare checksums: store one of your own with the object and check it "
@@ -33,7 +33,7 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
     "RT-019": "Use TLS: over plain HTTP a body can be changed on its way although the request is signed.",
     "RT-020": "Do not send requests for sub-resources (?tagging, ?acl and so on) to this backend; deny them by policy "
     "or at a proxy.",
-    "CON-002": "Let one writer only write a key at a time; a lock of the application must see to that.",
+    "CON-002": "Let only one writer write a key at a time, with a lock in the application.",
     "CON-003": "Do not build locks or counters on If-None-Match: keep them in a database.",
     "CON-004": "Do not build locks or counters on If-Match: keep them in a database.",
     "CON-005": "Let nobody read a key while it is written: upload to a new key, and tell readers of it once the upload "
@@ -42,22 +42,22 @@ BY_CLAUSE: Final[Mapping[str, str]] = {
     "CON-011": "Do not build locks or counters on conditional writes: keep them in a database.",
     "DUR-001": "Keep what must not be lost elsewhere too until it was read back.",
     "DUR-002": "Keep what must not be lost elsewhere too; this backend is no place for the only copy.",
-    "SEC-001": "Serve keys only after they were parsed by the layout, and keep the storage's folder to itself.",
-    "URL-003": "Do not hand out signed URLs of this backend: they do not end. Serve files through the application.",
-    "URL-017": "Do not make this backend reachable for anybody but the application: who reaches it needs no key.",
-    "URL-022": "Do not make this backend reachable for anybody but the application: who reaches it can write.",
+    "SEC-001": "Serve only keys that the layout has parsed, and let nothing else write into the storage's directory.",
+    "URL-003": "Do not hand out signed URLs of this backend: they do not expire. Serve files through the application.",
+    "URL-017": "Let only the application reach this backend: anyone who reaches it needs no key.",
+    "URL-022": "Let only the application reach this backend: anyone who reaches it can write.",
 }
 """By clause; keep to what an operator can do without a change of the backend."""
 
 BY_HARM: Final[Mapping[Harm, str]] = {
-    Harm.LOSES_DATA: "Keep a copy of what must not be lost on another backend until this is mended.",
+    Harm.LOSES_DATA: "Keep a copy of what must not be lost on another backend until this is fixed.",
     Harm.STORES_WRONG_DATA: "Compare what was stored with what was sent, by a checksum of your own.",
     Harm.SERVES_WRONG_DATA: "Compare what was downloaded with a checksum of your own; where they differ, read again.",
     Harm.CROSSES_TENANTS: "Give each tenant a bucket and a key pair of its own.",
-    Harm.LEAKS: "Keep logs and reports of this backend to yourself, and change what leaked.",
+    Harm.LEAKS: "Do not share logs and reports of this backend, and replace the credentials that leaked.",
     Harm.BYPASSES_AUTHENTICATION: "Do not hand out signed URLs of this backend, and let nobody but the application "
     "reach it: no public address, no shared network.",
-    Harm.BREAKS_OUT: "Run this backend as a user of its own with no right to anything else, and pass it only keys that "
+    Harm.BREAKS_OUT: "Run this backend as a separate user without other rights, and pass it only keys that "
     "the application built itself.",
 }
 

@@ -41,7 +41,7 @@ def build(folder: Path, sections: Sequence[Section], *, title: str = "Object sto
     stored = store.sections()
     for why in store.unreadable:
         echo(f"conformance: left out of the site: {why}", file=sys.stderr)
-    # Once more, for what was stored before something in it was known to be an attack.
+    # Again, for runs that were stored before something in them was known to be an attack.
     runs = {name: runs_of(published(section) for section in found) for name, found in sorted(stored.items())}
     columns = keyed([found[-1].section for found in runs.values()])
     by_key = {column.key: runs[column.section.provider] for column in columns}

@@ -35,7 +35,7 @@ FIT_SIGNS: Final = {Fit.FIT: ("✓", "green"), Fit.UNFIT: ("✗", "red"), Fit.UN
 def matrix(sections: Sequence[Section], console: Console) -> None:
     """Print providers by clause families: how many conform, of how many decided.
 
-    What is too wide for the console goes on below, so that no figure is cut.
+    What is too wide for the console continues below, so that no figure is cut.
     """
     present = [family for family in FAMILIES if any(result.family == family for s in sections for result in s.results)]
     while True:

@@ -1,7 +1,7 @@
 """Escapes untrusted text: one function per kind of output. Every renderer passes text of reports through these.
 
-A report, a baseline, a provider file and each word of a server may come from somebody who wants them to do more than
-be read: to steer a terminal, to give a CI system commands, to load a script, to end a quote in a shell.
+A report, a baseline, a provider file and each word of a server may come from an attacker who wants to control a
+terminal, give a CI system commands, load a script, or end a quote in a shell.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ LONGEST_CODE: Final = 400
 
 
 def visible(text: str) -> str:
-    """Return text with whatever would steer a terminal or a log written as an escape; line ends stay."""
+    """Return text with whatever would control a terminal or a log written as an escape; line ends stay."""
     if text.isprintable():
         return text
-    # What is hardly ever needed is loaded late: every command begins with this module.
+    # Loaded only when needed: every command begins with this module.
     from bucket_conformance.conformance.wire.exchange import visible as escaped
 
     return escaped(text)
@@ -36,14 +36,14 @@ def visible(text: str) -> str:
 def terminal(text: object) -> str:
     """Return text for a terminal or the log of a job, line ends kept.
 
-    What would steer a terminal (escape sequences, control characters, characters that turn the direction of writing)
+    What would control a terminal (escape sequences, control characters, characters that turn the direction of writing)
     is written as an escape. No line begins with ``::`` and none holds ``##[``, which CI systems take for commands.
     """
     return log(visible(str(text)))
 
 
 def log(text: str) -> str:
-    """Return lines that no CI system takes for commands; everything else stays."""
+    """Return lines without commands to CI systems; everything else stays."""
     return _COMMAND_ANYWHERE.sub("# #", _COMMAND_AT_START.sub(r"\1: ", text))
 
 

@@ -133,6 +133,8 @@ def _clause(entry: Entry, around: Around) -> Iterator[str]:
     yield text(clause.statement)
     yield "{ .statement }"
     yield ""
+    yield f"- **In short:** {text(clause.title)}"
+    yield f"- **If broken:** {text(clause.consequence)}"
     yield f"- **Source:** {', '.join(_source(source) for source in clause.sources)}"
     if clause.requires - {Capability.WIRE}:
         yield f"- **Needs:** {', '.join(code(name) for name in sorted(clause.requires))}"

@@ -94,7 +94,7 @@ def test_deviations_of_one_cause_are_one_finding() -> None:
     finding = only(one)
     assert finding.clauses == ("URL-003", "URL-017")
     assert finding.slug == "acme-no-signatures"
-    assert "told on 2026-11-02" in page(finding)
+    assert "reported on 2026-11-02" in page(finding)
 
 
 def test_the_page_of_a_data_loss_shows_everything() -> None:
@@ -140,7 +140,7 @@ def test_of_an_attack_that_upstream_does_not_know_only_verdict_and_protection_ar
     for name, text in shown.items():
         assert SECRET not in text, name
         assert "signature-left-out" not in text, name
-    protection = "Keep it in a locked context." if expectation else "Do not make this backend reachable"
+    protection = "Keep it in a locked room." if expectation else "Let only the application reach this backend"
     assert protection in shown["finding"]
     for name in ("finding", "html", "markdown"):
         assert WITHHELD.partition(";")[0] in shown[name], name
