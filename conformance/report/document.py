@@ -597,7 +597,7 @@ def core_of(results: Iterable[Result], *, contract: str = CONTRACT_VERSION) -> C
     core = {result.clause: result for result in results if result.is_core}
 
     def of(*verdicts: Verdict) -> tuple[str, ...]:
-        return tuple(clause for clause, result in core.items() if result.verdict in verdicts)
+        return tuple(sorted(clause for clause, result in core.items() if result.verdict in verdicts))
 
     # A report of another contract is whole with its own clauses, which are not known here.
     expected = CORE_PROMISES if contract == CONTRACT_VERSION else frozenset[str]()

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bucket_conformance.conformance.catalogue import FAMILIES
-from bucket_conformance.conformance.report.causes import OTHER, Cause, causes, consequence_of, quoted, title_of
+from bucket_conformance.conformance.report.causes import OTHER, Cause, causes, consequence_of, quoted, rank, title_of
 from bucket_conformance.conformance.report.document import Fit, Result, Section, counts
 from bucket_conformance.conformance.report.fitness import answer
 from bucket_conformance.conformance.report.untrusted import log, terminal
@@ -29,6 +29,8 @@ SIGNS: Final = {
     Verdict.SKIPPED: ("·", "dim"),
 }
 """A sign and a colour for each verdict; the sign is for readers and logs without colours."""
+MOST_NAMED: Final = 6
+"""Core promises that the answer names; the causes below have all of them."""
 FIT_SIGNS: Final = {Fit.FIT: ("✓", "green"), Fit.UNFIT: ("✗", "red"), Fit.UNDECIDED: ("?", "yellow")}
 
 
@@ -134,6 +136,19 @@ def answers(sections: Sequence[Section], console: Console) -> None:
         say(console, facts, start=" " * indent, style="dim")
         if found.harms:
             say(console, ", ".join(found.harms), start=" " * indent + "harm: ", style="red", sign="red")
+        # Where nothing was judged, the reason stands below.
+        undecided = found.core.undecided if found.core.kept or found.core.broken else ()
+        for label, clauses in (("broken: ", found.core.broken), ("undecided: ", undecided)):
+            if clauses:
+                say(console, _named(section, clauses), start=" " * indent + label)
+
+
+def _named(section: Section, clauses: Sequence[str]) -> str:
+    """Return clauses by their titles, those that do harm first; of many the first ones."""
+    chosen = sorted((result for result in section.results if result.clause in clauses), key=rank)
+    named = [f"{title_of(result)} ({result.clause})" for result in chosen[:MOST_NAMED]]
+    left = len(clauses) - MOST_NAMED
+    return ", ".join(named) + (f" and {left} more" if left > 0 else "")
 
 
 def deviations(sections: Sequence[Section], console: Console, *, verbose: bool = False) -> None:

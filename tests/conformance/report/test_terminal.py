@@ -46,7 +46,10 @@ def test_the_first_line_says_fit_or_unfit_and_the_settings_are_below() -> None:
     assert lines[0] == f"✓ acme fit for this storage: {len(whole)} of {len(whole)} core promises kept"
     assert lines[1].strip() == "Acme 1.0; region eu-1, path-style addresses, TLS; quick run of 2026-11-01"
     unfit = section({**whole, "URL-001": DEVIATES, "URL-002": {**DEVIATES, "expected": True}})
-    assert printed(unfit).startswith(f"✗ acme unfit for this storage: 2 of {len(whole)} core promises broken\n")
+    shown = printed(unfit, width=120)
+    assert shown.startswith(f"✗ acme unfit for this storage: 2 of {len(whole)} core promises broken\n")
+    # Also where somebody expected it.
+    assert "broken: Signed URLs download the file (URL-001), URLs live to their end (URL-002)\n" in shown
 
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "error", "skipped"])
