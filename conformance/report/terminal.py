@@ -16,6 +16,7 @@ from bucket_conformance.conformance.catalogue import FAMILIES
 from bucket_conformance.conformance.report.causes import OTHER, Cause, causes, consequence_of, quoted, rank, title_of
 from bucket_conformance.conformance.report.document import Fit, Result, Section, counts
 from bucket_conformance.conformance.report.fitness import answer
+from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.report.untrusted import log, terminal
 from bucket_conformance.conformance.verdict import Verdict, percent
 from bucket_conformance.conformance.wire.exchange import visible
@@ -221,7 +222,13 @@ def _undecided(section: Section, results: Sequence[Result], console: Console) ->
 
 def _expected_in_short(sections: Sequence[Section], console: Console, *, verbose: bool) -> None:
     told = [
-        (section.provider, [result.clause for result in section.results if result.expected and _is_open(result)])
+        (
+            section.provider,
+            sorted(
+                (result.clause for result in section.results if result.expected and _is_open(result)),
+                key=clause_position,
+            ),
+        )
         for section in sections
     ]
     if verbose or not any(clauses for _, clauses in told):

@@ -79,7 +79,7 @@ def test_the_navigation_holds_each_finding_under_its_backend() -> None:
 
 def test_pages_of_findings_lead_to_how_they_are_disclosed(folder: Path) -> None:
     page = findings.with_disclosure((folder / "index.md").read_text(encoding="utf-8"))
-    assert "is said in [SECURITY.md](../security.md)." in page
+    assert "[SECURITY.md](../security.md) explains how they are disclosed." in page
     assert findings.pages()["security.md"].startswith("# Security\n")
 
 
