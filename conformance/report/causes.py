@@ -183,6 +183,7 @@ def _cause(key: str, results: Sequence[Result]) -> Cause:
         lead = min(results, key=lambda result: (not result.is_core, len(result.transcript)))
     elif kind == AUTHENTICATION:
         if any(result.clause in UNSIGNED for result in results):
+            lead = next(result for result in results if result.clause in UNSIGNED)
             title = "Requests are served without a valid signature"
             meaning = "Anyone who reaches the server can read or change files without a key."
         else:
