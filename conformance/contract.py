@@ -110,6 +110,16 @@ class Harm(enum.StrEnum):
 LONGEST_TITLE: Final = 40
 """Characters that the title of a clause may have."""
 
+_SEVERITY: Final = (
+    Harm.LEAKS,
+    Harm.SERVES_WRONG_DATA,
+    Harm.STORES_WRONG_DATA,
+    Harm.LOSES_DATA,
+    Harm.CROSSES_TENANTS,
+    Harm.BYPASSES_AUTHENTICATION,
+    Harm.BREAKS_OUT,
+)
+
 _ID: Final = re.compile(r"[A-Z]{2,5}-\d{3}")
 
 

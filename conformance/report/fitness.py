@@ -12,15 +12,7 @@ from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.report.disclosure import harm_of
 from bucket_conformance.conformance.report.document import CoreRecord, Header, Result, Section, core_of
 
-HARM_ORDER: Final = (
-    Harm.LOSES_DATA,
-    Harm.STORES_WRONG_DATA,
-    Harm.SERVES_WRONG_DATA,
-    Harm.CROSSES_TENANTS,
-    Harm.BYPASSES_AUTHENTICATION,
-    Harm.BREAKS_OUT,
-    Harm.LEAKS,
-)
+HARM_ORDER: Final = tuple(sorted(Harm, key=lambda harm: harm.severity, reverse=True))
 """The worst first."""
 
 

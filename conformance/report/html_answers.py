@@ -146,6 +146,7 @@ def _to(page: PageColumn, clause: str, inner: str) -> str:
 def _raw(result: Result) -> str:
     seen = result.observation
     rows = [("promised", seen.promised), ("observed", seen.observed)] if seen is not None else []
+    rows += [("because", result.reason)] if result.reason else []
     rows += [("known", result.known)] if result.known else []
     inner = "".join(f"<dt>{name}</dt><dd>{escape(_short(text))}</dd>" for name, text in rows)
     return f'<dl class="versus">{inner}</dl>' if inner else ""

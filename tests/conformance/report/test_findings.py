@@ -140,7 +140,7 @@ def test_of_an_attack_that_upstream_does_not_know_only_verdict_and_protection_ar
     for name, text in shown.items():
         assert SECRET not in text, name
         assert "signature-left-out" not in text, name
-    protection = "Keep it in a locked room." if expectation else "Let only the application reach this backend"
+    protection = "Keep it in a locked context." if expectation else "Let only the application reach this backend"
     assert protection in shown["finding"]
     for name in ("finding", "html", "markdown"):
         assert WITHHELD.partition(";")[0] in shown[name], name

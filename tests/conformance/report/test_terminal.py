@@ -91,7 +91,7 @@ def test_an_observation_is_never_cut() -> None:
     assert seen in " ".join(shown.split())
 
 
-def test_an_expected_deviation_is_told_in_short_and_whole_when_asked_for() -> None:
+def test_an_expected_deviation_is_listed_in_short_and_whole_with_verbose() -> None:
     known = {"reason": "issue 12", "link": "", "since": "2026-01-01", "review_by": "2027-01-01"}
     found = section({"URL-001": {**DEVIATES, "expected": True, "expectation": known}, "URL-002": DEVIATES})
     shown = printed(found)
