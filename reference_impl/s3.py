@@ -227,13 +227,10 @@ class S3Storage:
             )
             for entry in page.get("Contents", [])
         ]
-        for stat in found:
-            # Whoever lists to delete would otherwise delete what is not theirs.
-            if not stat.key.startswith(prefix):
-                hint = (
-                    f"asked for keys that begin with {prefix!r}, the server lists {stat.key[:80]!r}: no S3 answers so"
-                )
-                raise StorageError(ErrorCode.INTEGRITY, "list", None, hint)
+        # Whoever lists to delete would otherwise delete what is not theirs. Their names are nobody's business.
+        if strangers := sum(not stat.key.startswith(prefix) for stat in found):
+            hint = f"asked for keys that begin with {prefix!r}, the server lists {strangers} that do not: no S3 does so"
+            raise StorageError(ErrorCode.INTEGRITY, "list", None, hint)
         return found, str(page.get("NextContinuationToken") or "") if truncated else None
 
     def delete_files(self, keys: Iterable[str]) -> DeleteResult:

@@ -15,6 +15,7 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import examples
+from bucket_conformance.conformance.testkit.foreign_names import without_foreign
 from bucket_conformance.conformance.testkit.layout import Project, remaining
 from bucket_conformance.conformance.testkit.model import Model
 from bucket_conformance.conformance.testkit.sources import (
@@ -371,7 +372,7 @@ def test_a_deleted_key_is_gone_from_every_way_of_asking(session: Session, count:
         "download": _code_of(lambda: storage.download(key)),
         "stat": _code_of(lambda: storage.stat(key)),
         "exists": storage.exists(key),
-        "list": [stat.key for stat in storage.list(project.prefix)],
+        "list": without_foreign(session, [stat.key for stat in storage.list(project.prefix)]),
     }
     gone = ErrorCode.NOT_FOUND.value
     compare(observed, {"download": gone, "stat": gone, "exists": False, "list": []}, "after the delete")

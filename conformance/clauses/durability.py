@@ -14,6 +14,7 @@ from bucket_conformance.conformance.contract import Capability, Harm, Level, Pro
 from bucket_conformance.conformance.parts import WriterFailed, writer_body
 from bucket_conformance.conformance.session import MARK, Session
 from bucket_conformance.conformance.strategies import KIB, examples
+from bucket_conformance.conformance.testkit.foreign_names import without_foreign
 from bucket_conformance.conformance.testkit.sources import CONSISTENCY, DURABILITY, FILE_STORAGE
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive, compare, show
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
@@ -56,7 +57,7 @@ def test_answered_uploads_survive_a_kill_of_the_writer(session: Session, kill: t
         raise Inconclusive(f"the writer ended before it was killed: {error}") from None
     for number, key in enumerate(keys):
         _require_old_or_new(session, key, number, answered, size)
-    listed = sorted(stat.key for stat in session.storage.list(f"project/{owner}"))
+    listed = without_foreign(session, sorted(stat.key for stat in session.storage.list(f"project/{owner}")))
     compare(listed, sorted(keys), f"keys listed below project/{owner} after the kill")
     if Capability.FILE_TREE in session.capabilities:
         compare(_unfinished_in_sight(session), [], "unfinished uploads that are listed or served")

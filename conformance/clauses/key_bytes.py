@@ -12,6 +12,7 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import LEADS, Session
 from bucket_conformance.conformance.strategies import HOSTILE_KEYS, examples, key_tails
+from bucket_conformance.conformance.testkit.foreign_names import without_foreign
 from bucket_conformance.conformance.testkit.sources import (
     ERRORS,
     OBJECT_KEYS,
@@ -33,7 +34,7 @@ def listed(session: Session, prefix: str) -> list[str] | str:
         return f"the listing gave {response.summary}, {'well-formed' if root is not None else 'malformed'} XML"
     encoded = root.findtext("EncodingType") == "url"
     keys = (entry.findtext("Key") or "" for entry in root.iterfind("Contents"))
-    return sorted(unquote_plus(key) if encoded else key for key in keys)
+    return without_foreign(session, sorted(unquote_plus(key) if encoded else key for key in keys))
 
 
 def read(response: HttpResponse) -> bytes | str:

@@ -12,6 +12,7 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import BAD_IDS, bad_ids, examples, file_types, ids
+from bucket_conformance.conformance.testkit.foreign_names import Written
 from bucket_conformance.conformance.testkit.layout import LOG, Name, names, outcome, pairs_of_names
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, OBJECT_KEYS
 from bucket_conformance.conformance.verdict import compare, require, show
@@ -277,13 +278,14 @@ def _require_refused_without_trace(session: Session, operations: Sequence[str], 
     owner = f"{session.fresh_id()}-p"
     key = _impossible(kind, f"project/{owner}/FILE/")
     wrongs: list[str] = []
+    below = Written(session, (f"project/{owner}",))
     for operation in operations:
         mark = session.recorder.mark()
         seen = outcome(lambda operation=operation: _use(session, operation, key))  # type: ignore[misc]
         sent = [exchange.method for exchange in session.recorder.since(mark) if exchange.origin == "storage"]
         if seen != REFUSED or sent:
             wrongs.append(f"{operation}: {seen}, requests sent: {sent or 'none'}")
-    if written := session.view.keys(f"project/{owner}"):
+    if written := below.new():
         wrongs.append(f"written: {show(written[0], limit=80)}")
     require(
         not wrongs,
@@ -312,11 +314,11 @@ def test_no_url_is_signed_for_a_refused_key(session: Session, kind: str) -> None
 def test_building_with_a_bad_id_leaves_no_trace(session: Session, where: tuple[str, str]) -> None:
     place, bad = where
     owner = f"{session.fresh_id()}-p"
+    below = Written(session, (f"project/{owner}", f"platform/{owner}"))
     mark = session.recorder.mark()
     outcome(lambda: _build_with(session.layout, place, bad if place == "file_id" else f"{owner}{bad}/", owner))
     sent = [exchange.method for exchange in session.recorder.since(mark)]
-    written = [key for scope in ("project", "platform") for key in session.view.keys(f"{scope}/{owner}")]
-    compare((sent, written), ([], []), f"requests sent and keys written by building with {place} {show(bad)}")
+    compare((sent, below.new()), ([], []), f"requests sent and keys written by building with {place} {show(bad)}")
 
 
 OWNER_PAIRS: Final[Sequence[tuple[str | None, str | None]]] = (

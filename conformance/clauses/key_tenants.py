@@ -12,6 +12,7 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Capability, Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import bodies, examples, file_types, ids
+from bucket_conformance.conformance.testkit.foreign_names import without_foreign
 from bucket_conformance.conformance.testkit.layout import LOG, CallOutcome, Name, outcome, pairs_of_names
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, OBJECT_KEYS
 from bucket_conformance.conformance.verdict import compare
@@ -41,7 +42,7 @@ def test_an_object_lies_at_exactly_its_key(
     ids_by_scope = {"platform_id": owner} if scope == "platform" else {"project_id": owner}
     key = session.layout.build(file_type, file_id, **ids_by_scope)
     session.storage.upload(key, body)
-    lying = session.view.keys(key.partition(owner)[0] + owner)
+    lying = without_foreign(session, session.view.keys(key.partition(owner)[0] + owner))
     compare(lying, [key], "keys in the backend, by its own view")
     compare(session.view.read(key), body, f"bytes at {key!r}, by the backend's own view")
 
@@ -99,8 +100,9 @@ def _tells(seen: CallOutcome) -> bool:
 
 
 def _list(tenants: Tenants) -> object:
-    found = sorted(stat.key for stat in tenants.session.storage.list(tenants.prefix + "/"))
-    harm = Harm.CROSSES_TENANTS if set(found) - set(tenants.own) else None
+    listed = sorted(stat.key for stat in tenants.session.storage.list(tenants.prefix + "/"))
+    harm = Harm.CROSSES_TENANTS if set(listed) - set(tenants.own) else None
+    found = without_foreign(tenants.session, listed)
     compare(found, sorted(tenants.own), f"keys listed for project {TENANT!r}", harm=harm)
     return found
 

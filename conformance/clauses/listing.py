@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bucket_conformance.conformance.catalogue import clause
 from bucket_conformance.conformance.contract import Level, Profile
 from bucket_conformance.conformance.session import SHARED_LISTING_SIZE, Session
+from bucket_conformance.conformance.testkit.foreign_names import ELSEWHERE, foreign_count, told, without_foreign
 from bucket_conformance.conformance.testkit.layout import LOG
 from bucket_conformance.conformance.testkit.listings import (
     ORDER,
@@ -23,7 +24,8 @@ from bucket_conformance.conformance.testkit.listings import (
 )
 from bucket_conformance.conformance.testkit.model import Model
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, LIST_V2, LISTING_KEYS, PREFIXES
-from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.verdict import Deviation, compare, require
+from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
 
 @clause(
@@ -71,13 +73,30 @@ def test_pages_of_any_size_give_every_key_once_in_order(session: Session, tails:
 @given(count=st.integers(0, 120))
 def test_every_key_is_listed_once(session: Session, count: int) -> None:
     prefix, keys = _stored(session, count)
-    found = sorted(stat.key for stat in session.storage.list(prefix))
+    found = _listed(session, prefix)
     missing, extra = sorted(set(keys) - set(found)), sorted(set(found) - set(keys))
+    named = [key for key in extra if session.run_id in key][:3]
+    foreign = foreign_count(session, extra)
     require(
         found == sorted(keys),
         promised=f"{count} keys, each once",
-        observed=f"{len(found)} entries, {len(set(found))} distinct; missing: {missing[:3]}, strange: {extra[:3]}",
+        observed=f"{len(found)} entries, {len(set(found))} distinct; missing: {missing[:3]}, strange: {named}"
+        + (f" {told(foreign)}" if foreign else ""),
     )
+
+
+def _listed(session: Session, prefix: str) -> list[str]:
+    """Return the keys that the storage lists, sorted. Raises ``Deviation`` where it refuses what the server lists."""
+    try:
+        return sorted(stat.key for stat in session.storage.list(prefix))
+    except StorageError as error:
+        if error.code is not ErrorCode.INTEGRITY:
+            raise
+        # Its hint may quote a name of somebody else.
+        raise Deviation(
+            promised="the storage lists the keys below a prefix",
+            observed=f"the storage refuses what the server lists ({error.code.value})",
+        ) from None
 
 
 def _stored(session: Session, count: int) -> tuple[str, Sequence[str]]:
@@ -120,7 +139,7 @@ def test_a_prefix_lists_what_starts_with_it(session: Session, owners: list[str],
     session.populate(keys)
     scope = keys[0].partition(base)[0]
     prefix = scope + base + asked
-    found = [stat.key.removeprefix(scope + base) for stat in session.storage.list(prefix)]
+    found = [key.removeprefix(scope + base) for key in without_foreign(session, _listed(session, prefix))]
     promised = [key.removeprefix(scope + base) for key in Model(objects=dict.fromkeys(keys, b"x")).list(prefix)]
     compare(sorted(found), sorted(promised), f"keys listed with the prefix {asked!r} of projects {owners}")
 
@@ -175,4 +194,6 @@ def test_a_prefix_is_a_plain_string_on_the_wire(session: Session, tails: list[st
     promised = sorted(key for key in whole if key.startswith(asked))
     for size in (1000, 1):
         found = keys_of(walk(session, most=len(tails) + 2, prefix=prefix + asked, max_keys=size), prefix)
-        compare(sorted(found), promised, f"keys listed with the prefix {asked!r}, {size} on a page")
+        foreign = found.count(ELSEWHERE)
+        what = f"keys listed with the prefix {asked!r}, {size} on a page" + (f" {told(foreign)}" if foreign else "")
+        compare(sorted(found), promised, what)

@@ -25,6 +25,7 @@ from bucket_conformance.conformance.testkit.listings import (
     ordered,
     page_of,
     plain_tails,
+    prefixes_of,
     walk,
 )
 from bucket_conformance.conformance.testkit.model import utf8_order
@@ -98,8 +99,7 @@ def test_common_prefixes_are_listed_once(session: Session, tree: tuple[list[str]
     prefix = session.fresh_prefix()
     held = held_of(session, prefix, tails)
     pages = walk(session, most=len(tails) + 3, prefix=prefix, delimiter=delimiter, max_keys=size)
-    prefixes = [common.removeprefix(prefix) for page in pages for common in page.prefixes]
-    observed = (sorted(keys_of(pages, prefix)), sorted(prefixes))
+    observed = (sorted(keys_of(pages, prefix)), sorted(prefixes_of(pages, prefix)))
     compare(observed, grouped(held, delimiter), f"keys and common prefixes over all pages of {size}")
     largest = max(page.items for page in pages)
     require(largest <= size, promised=f"at most max-keys={size} entries on a page", observed=f"{largest} entries")
@@ -273,7 +273,7 @@ def test_markers_page_to_the_same_set(session: Session, tree: tuple[list[str], s
     while pages[-1].truncated and pages[-1].items and len(pages) < len(tails) + 3:
         last = pages[-1].next_marker or max((*pages[-1].keys, *pages[-1].prefixes), key=utf8_order)
         pages.append(page_of(ask(session, marker=last, **parameters)))
-    prefixes = sorted(common.removeprefix(prefix) for page in pages for common in page.prefixes)
+    prefixes = sorted(prefixes_of(pages, prefix))
     promised = grouped(held, delimiter) if delimiter else (sorted(held), [])
     compare((sorted(keys_of(pages, prefix)), prefixes), promised, f"keys and common prefixes over pages of {size}")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import file_types
+from bucket_conformance.conformance.testkit.foreign_names import without_foreign
 from bucket_conformance.conformance.verdict import show
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 from bucket_conformance.reference_impl.keys import KeyLayout
@@ -91,7 +92,10 @@ class Project:
 
 
 def remaining(session: Session, prefix: str) -> list[str]:
-    """Return the keys below a prefix, sorted; without the storage under test where the backend can be inspected."""
+    """Return the keys below a prefix, sorted; without the storage under test where the backend can be inspected.
+
+    Names that are not of this run are counted: one text that says how many stands at the end.
+    """
     if Capability.OWN_VIEW in session.capabilities:
-        return session.view.keys(prefix)
-    return sorted(stat.key for stat in session.storage.list(prefix))
+        return without_foreign(session, session.view.keys(prefix))
+    return without_foreign(session, sorted(stat.key for stat in session.storage.list(prefix)))

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from hypothesis import strategies as st
 
 from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.testkit.foreign_names import ELSEWHERE
 from bucket_conformance.conformance.testkit.model import utf8_order
 from bucket_conformance.conformance.verdict import Deviation, show
 from bucket_conformance.conformance.wire.transport import HttpResponse
@@ -91,8 +92,20 @@ def walk(session: Session, *, most: int, **parameters: str | int) -> list[Page]:
 
 
 def keys_of(pages: Sequence[Page], prefix: str) -> list[str]:
-    """Return the keys of all pages in the order of the pages, without the prefix."""
-    return [key.removeprefix(prefix) for page in pages for key in page.keys]
+    """Return the keys of all pages in the order of the pages, without the prefix.
+
+    Keys that do not begin with it may be other people's: ``ELSEWHERE`` stands for each of them.
+    """
+    return [_below(prefix, key) for page in pages for key in page.keys]
+
+
+def prefixes_of(pages: Sequence[Page], prefix: str) -> list[str]:
+    """Return the common prefixes of all pages as :func:`keys_of` returns keys."""
+    return [_below(prefix, common) for page in pages for common in page.prefixes]
+
+
+def _below(prefix: str, name: str) -> str:
+    return name.removeprefix(prefix) if name.startswith(prefix) else ELSEWHERE
 
 
 def ordered(tails: Sequence[str]) -> list[str]:

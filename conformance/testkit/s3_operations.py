@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import pattern_bytes
-from bucket_conformance.conformance.testkit.listings import grouped, walk
+from bucket_conformance.conformance.testkit.listings import grouped, keys_of, prefixes_of, walk
 from bucket_conformance.conformance.testkit.model import Model
 from bucket_conformance.conformance.testkit.multipart import Upload, completed
 from bucket_conformance.conformance.verdict import Inconclusive
@@ -344,9 +344,7 @@ class OperationState:
             parameters["delimiter"] = step.delimiter
             promised = grouped(names, step.delimiter)
         pages = walk(self._session, most=len(names) + 3, **parameters)
-        keys = sorted(key.removeprefix(prefix) for page in pages for key in page.keys)
-        common = sorted(found.removeprefix(prefix) for page in pages for found in page.prefixes)
-        return promised, (keys, common)
+        return promised, (sorted(keys_of(pages, prefix)), sorted(prefixes_of(pages, prefix)))
 
 
 def _size(response: HttpResponse) -> str | None:

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import quote, unquote_plus
 from xml.sax.saxutils import escape
 
@@ -108,6 +109,25 @@ def prefix_is_a_folder(request: Request, forward: Forward) -> Response:
     if not request.is_listing() or not prefix or prefix.endswith("/"):
         return forward(request)
     return _changed(request, forward, request.with_query(prefix=f"{prefix}/"))
+
+
+FOREIGN: Final = "customers/somebody-else.txt"
+"""What another tenant of the bucket stored, for a server that names it to whoever lists."""
+
+
+@fault(
+    "listing-names-what-was-not-asked-for",
+    "the prefix is ignored where nothing else is asked: what others stored is named too",
+    breaks=["LIST-002", "LIST-012", "LIST-013"],
+)
+def listing_names_others(request: Request, forward: Forward) -> Response:
+    if not request.is_listing() or not request.query.get("prefix"):
+        return forward(request)
+    entry = (
+        f"<Contents><Key>{FOREIGN}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+        '<ETag>"0"</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>'
+    )
+    return _rewritten(request, forward, lambda body: body.replace("</ListBucketResult>", entry + "</ListBucketResult>"))
 
 
 def _inclusive(request: Request, forward: Forward, parameter: str) -> Response:
