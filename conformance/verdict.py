@@ -103,6 +103,19 @@ class Inconclusive(Exception):
     """Raised by a clause that could not decide. The message says why."""
 
 
+class NeedsRefused(BaseException):
+    """Raised where a clause needs an operation that the backend refuses, and that another clause judges.
+
+    The clause is then ``unsupported``, with ``operation`` and ``answer`` as its reason. It is no ``Exception``: neither
+    a clause nor Hypothesis may take it for a broken promise, and no further example is tried.
+    """
+
+    def __init__(self, operation: str, answer: str) -> None:
+        super().__init__(f"needs {operation}: {answer}")
+        self.operation = operation
+        self.answer = answer
+
+
 class ViewError(ConformanceError):
     """Raised when the backend cannot be inspected: a plain S3 request of the suite failed.
 

@@ -15,6 +15,7 @@ from bucket_conformance.conformance.contract import Capability, Harm, Level, Pro
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import bodies, examples, pattern_bytes
 from bucket_conformance.conformance.testkit.layout import Project
+from bucket_conformance.conformance.testkit.needs import Operation, needs
 from bucket_conformance.conformance.testkit.sources import (
     CONDITIONAL_READS,
     CONDITIONAL_REQUESTS,
@@ -26,6 +27,7 @@ from bucket_conformance.conformance.testkit.sources import (
 from bucket_conformance.conformance.verdict import Inconclusive, compare
 from bucket_conformance.conformance.wire.exchange import Headers
 from bucket_conformance.conformance.wire.stored_bytes import stored_in, tells
+from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.api import Storage
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
@@ -155,6 +157,12 @@ def test_one_of_the_concurrent_values_stands_whole(session: Session, writers: in
     compare(_whose(final, writers), "one of the values written", what, harm=Harm.STORES_WRONG_DATA)
 
 
+def _update(session: Session, key: str, body: bytes, etag: str) -> HttpResponse:
+    """Send a PUT with If-Match; CON-004 deviates where the server does not have it."""
+    response = session.wire.put(key, body, (("If-Match", etag),))
+    return needs(response, Operation.CONDITIONAL_WRITE, "PUT with If-Match")
+
+
 def _winners(session: Session, key: str, runners: int, headers: Headers) -> tuple[str, bool]:
     """Let ``runners`` put conditionally at once; return how many won and whose value stands, and if an update is lost.
 
@@ -248,7 +256,7 @@ def test_a_stale_etag_updates_nothing(session: Session, second: bytes) -> None:
     key = session.fresh_prefix() + "a"
     stale = _etag_of_new(session, key)
     session.wire.put(key, second)
-    status = session.wire.put(key, b"late update", (("If-Match", stale),)).status
+    status = _update(session, key, b"late update", stale).status
     left = stored_in(session.wire.get(key))
     harm = Harm.LOSES_DATA if left != second and tells(left) else None
     compare((status, left), (412, second), "status, and what is stored", harm=harm)
@@ -272,7 +280,7 @@ def test_if_match_on_an_absent_key_creates_nothing(session: Session, deleted: bo
     etag = _etag_of_new(session, key if deleted else prefix + "b")
     if deleted:
         session.wire.delete(key)
-    status = session.wire.put(key, b"update of nothing", (("If-Match", etag),)).status
+    status = _update(session, key, b"update of nothing", etag).status
     observed = ("refused" if 400 <= status < 500 else str(status), session.wire.get(key).status)
     compare(observed, ("refused", 404), "the update, and a read of the key after it")
 

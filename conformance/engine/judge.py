@@ -26,10 +26,12 @@ from bucket_conformance.conformance.engine.hypothesis_internals import (
 )
 from bucket_conformance.conformance.history import Event
 from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.testkit.needs import refused_need
 from bucket_conformance.conformance.verdict import (
     Deviation,
     Inconclusive,
     Moment,
+    NeedsRefused,
     Observation,
     Verdict,
     ViewError,
@@ -104,7 +106,8 @@ def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judge
         )
     outcomes: list[Judgement] = []
     for case in runnable:
-        outcome = _judge_case(case, session, effort, seed=zlib.crc32(f"{seed}:{case.name}".encode()))
+        drawn = zlib.crc32(f"{seed}:{case.name}".encode())
+        outcome = _judge_case(case, session, effort, seed=drawn, clause_id=entry.clause.id)
         outcomes.append(outcome)
         if outcome.verdict is Verdict.ERROR:
             break
@@ -154,11 +157,8 @@ class _Attempts:
 
     session: Session
     effort: Effort
-    racy: bool
-    killed: bool
-    """Whether the case kills a process: broken connections are then of the suite's making."""
-    at_least: int = 1
-    """So many examples are tried whatever the time."""
+    named: int
+    clause_id: str = ""
     started: float = field(default_factory=time.monotonic)
     calls: int = 0
     completed: int = 0
@@ -212,8 +212,13 @@ class _Attempts:
             if late := next((each for each in recorder.kept() if each.timed_out), None):
                 path = late.target.partition("?")[0]
                 raise self._undecided(f"time ran out: {late.method} {path} was not answered ({late.error})") from error
-            record = self.session.example
-            return _Failure(deviation=_deviation(error), exchanges=record.exchanges, kwargs=kwargs, names=record.names)
+            failure = _deviation(error)
+            if refused := refused_need(self.session, self.clause_id, failure.observation):
+                raise self._needs(refused) from error
+            self._failed(failure, kwargs)
+            raise failure from failure.__cause__
+        except NeedsRefused as refused:
+            raise self._needs(refused) from None
         except Inconclusive as reason:
             raise self._undecided(str(reason)) from reason.__cause__
         except UnsatisfiedAssumption as reason:
@@ -228,6 +233,10 @@ class _Attempts:
                 response = f"{each.status or 'no response'}" + (f" ({each.error})" if each.error else "")
                 return f"{each.method} {each.target.partition('?')[0]}: {response}"
         return None
+
+    def _needs(self, refused: NeedsRefused) -> BaseException:
+        """Return what to raise: while a failing example is shrunk, one that lacks something says nothing of it."""
+        return refused if self.failed_at is None else Inconclusive(str(refused))
 
     def _undecided(self, reason: str) -> Inconclusive:
         if self.failed_at is None:
@@ -288,7 +297,7 @@ def _shown(drawn: dict[str, Any], limit: int = 1000) -> str:
     return ", ".join(f"{name}={show(value, limit=limit)}" for name, value in drawn.items())
 
 
-def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int) -> Judgement:
+def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int, clause_id: str) -> Judgement:
     started, before = time.monotonic(), session.recorder.total
     judging = _CaseJudging(case=case, session=session, effort=effort)
 
@@ -383,60 +392,33 @@ class _CaseJudging:
             session=self.session, effort=self.effort, racy=self.case.racy, killed=_is_killed(self.case), **more
         )
 
-    def _ended(self, error: BaseException, attempts: _Attempts) -> Judgement:
-        """Return the judgement for examples that ended with this error."""
-        if isinstance(error, Deviation | _ShrinkBudgetExhausted | Flaky) and attempts.last is not None:
-            return self._settled(attempts.last)
-        if isinstance(error, Inconclusive):
-            return _judgement(Verdict.INCONCLUSIVE, reason=str(error))
-        if isinstance(error, BudgetExhausted):
-            budget = self.session.recorder.budget
-            return _judgement(Verdict.SKIPPED, reason=f"the run's bound of {budget} requests is used up")
-        if isinstance(error, Flaky) and attempts.undecided:
-            return _judgement(Verdict.INCONCLUSIVE, reason=attempts.undecided)
-        return _judgement(Verdict.ERROR, reason=_our_fault(error))
-
-    def _settled(self, first: _Failure) -> Judgement:
-        """Try a failed example again, with the same data and names, and return the judgement.
-
-        What was seen once, with the whole exchange on record, is a deviation: one that need not happen each time. Where
-        nothing is on record, or something else than the backend may be the cause, it has to happen again.
-        """
-        if self.case.racy:
-            return self._deviates(first)
-        tries = seen = 1
-        ends = time.monotonic() + REPEAT_S
-        # Another clause may have damaged it.
-        from_shared = self.session.is_of_shared_listing(first.exchanges)
-        proves = first.is_clear and not from_shared
-        self.session.invalidate_shared_listing()
-        while tries == 1 or (proves and tries < MOST_TRIES and time.monotonic() < ends):
-            attempts = self._attempts()
-            try:
-                with _outside_of_hypothesis(), self._same_names(first):
-                    attempts.run(self.function, first.kwargs)
-            except BudgetExhausted:
-                proves = True
-                break
-            except Inconclusive as reason:
-                if not proves:
-                    return _judgement(Verdict.INCONCLUSIVE, observation=first.deviation.observation, reason=str(reason))
-                break
-            except Deviation:
-                seen += 1
-            except Exception as error:
-                if not proves:
-                    return _judgement(Verdict.ERROR, reason=_our_fault(error))
-                break
-            tries += 1
-            if seen == tries:
-                break  # as far as can be seen it happens each time
-        # The first is shown, not a later one: under the same names a backend may remember what was there before.
-        if seen == tries:
-            return self._deviates(first)
-        if proves:
-            return replace(self._deviates(first), repeats=Repeats(seen=seen, tries=tries))
-        return _judgement(
+    handle = getattr(case.function, "hypothesis", None)
+    named = named_examples(case.function)
+    attempts = _Attempts(session=session, effort=effort, named=named if handle else 1, clause_id=clause_id)
+    try:
+        if handle is None:
+            attempts.run(case.function, {})
+        else:
+            with _instrumented(case.function, attempts) as test, reproducible_generation():
+                _configured(test, case, effort, seed, named=named)(session)
+    except Deviation as failure:
+        return _confirm(case, attempts, failure, outcome)
+    except NeedsRefused as refused:
+        return outcome(Verdict.UNSUPPORTED, reason=str(refused))
+    except _ShrinkBudgetExhausted:
+        assert attempts.last is not None
+        return _confirm(case, attempts, attempts.last[0], outcome)
+    except Inconclusive as reason:
+        return outcome(Verdict.INCONCLUSIVE, reason=str(reason))
+    except BudgetExhausted:
+        return outcome(Verdict.SKIPPED, reason=f"the run's bound of {session.recorder.budget} requests is used up")
+    except Flaky:
+        if attempts.undecided:
+            return outcome(Verdict.INCONCLUSIVE, reason=attempts.undecided)
+        if case.racy and attempts.last is not None:
+            return _deviates(case, attempts, outcome)
+        seen = attempts.last[0].observation.observed if attempts.last else "a failure"
+        return outcome(
             Verdict.INCONCLUSIVE,
             observation=first.deviation.observation,
             reason=f"flaky: {_shown(first.kwargs, 200) or 'the same steps'} once gave: "
@@ -467,8 +449,38 @@ class _CaseJudging:
         )
 
 
-def _judgement(verdict: Verdict, **more: Any) -> Judgement:
-    return Judgement(verdict=verdict, duration_s=0.0, requests=0, **more)
+def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Callable[..., Judgement]) -> Judgement:
+    """Try the smallest failing example once more; a failure that does not repeat is inconclusive."""
+    if attempts.last is None:
+        return outcome(Verdict.DEVIATES, observation=failure.observation)
+    if case.racy:
+        return _deviates(case, attempts, outcome)
+    first, exchanges, kwargs = attempts.last
+    if any(map(_may_pass, exchanges)):
+        time.sleep(PAUSE_S)
+    handle = getattr(case.function, "hypothesis", None)
+    function = handle.inner_test if handle is not None else case.function
+    again = _Attempts(session=attempts.session, effort=attempts.effort, named=1, clause_id=attempts.clause_id)
+    attempts.session.invalidate_shared_listing()
+    try:
+        with warnings.catch_warnings():
+            # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.
+            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+            again.run(function, kwargs)
+    except Deviation:
+        return _deviates(case, again, outcome)
+    except BudgetExhausted:
+        return _deviates(case, attempts, outcome)
+    except (Inconclusive, NeedsRefused) as reason:
+        return outcome(Verdict.INCONCLUSIVE, observation=first.observation, reason=str(reason))
+    except Exception as error:
+        return outcome(Verdict.ERROR, reason=_our_fault(error))
+    return outcome(
+        Verdict.INCONCLUSIVE,
+        observation=first.observation,
+        reason=f"flaky: {_shown(kwargs, 200) or 'the same steps'} once gave: {first.observation.observed}; "
+        "and once conformed",
+    )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import zlib
 
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.testkit.needs import is_refusal
 from bucket_conformance.conformance.verdict import require
 from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in, tells
 from bucket_conformance.conformance.wire.transport import HttpResponse
@@ -31,8 +32,8 @@ def require_refused(session: Session, key: str, put: HttpResponse, before: bytes
     left = stored_in(held)
     changed = Harm.LOSES_DATA if before is not None and not put.ok else Harm.STORES_WRONG_DATA
     require(
-        400 <= put.status < 500 and left == before,
-        promised=f"{what} is refused (4xx), and {'nothing' if before is None else 'the old value'} is stored",
+        is_refusal(put.status) and left == before,
+        promised=f"{what} is refused (4xx, 501), and {'nothing' if before is None else 'the old value'} is stored",
         observed=f"{put.summary}, and {_stored(left, before)}",
         harm=changed if left != before and tells(left) else None,
     )

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
+from bucket_conformance.conformance.testkit.needs import is_refusal
 from bucket_conformance.conformance.verdict import require
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
@@ -59,7 +60,7 @@ def stored(session: Session, key: str | None = None) -> tuple[str, bytes]:
 def outcome(
     response: HttpResponse, content: bytes, *, hidden: Iterable[bytes] = (), words: Iterable[str] = ()
 ) -> Outcome:
-    """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx without any of it, or what was seen.
+    """Return ``SERVED`` for 200 with exactly ``content``, ``REFUSED`` for a 4xx or 501 without it, or what was seen.
 
     - ``hidden``: further contents of which no part may appear.
     - ``words``: texts that may not appear as a whole.
@@ -67,7 +68,7 @@ def outcome(
     if response.status == 200 and response.error is None and response.body == content:
         return SERVED
     shown = leaked(response, (content, *hidden), words)
-    if 400 <= response.status < 500 and response.error is None and not shown:
+    if is_refusal(response.status) and response.error is None and not shown:
         return REFUSED
     what = "the content in part" if shown == "content" else shown
     if response.status == 200:

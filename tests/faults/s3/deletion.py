@@ -185,3 +185,34 @@ def delete_needs_no_digest(request: Request, forward: Forward) -> Response:
     if request.is_batch_delete() and not given and forward.authentic(request) is None:
         return forward.trusted(with_digest(request, request.body))
     return forward(request)
+
+
+def _by_checksum_alone(request: Request) -> bool:
+    names = {name.lower() for name, _ in request.headers}
+    given = any(name.startswith("x-amz-checksum-") for name in names)
+    return request.is_batch_delete() and given and "content-md5" not in names
+
+
+@fault(
+    "delete-wants-content-md5",
+    "a batch with a right checksum and no Content-MD5 is refused",
+    breaks=["DEL-025"],
+    origin="OVHcloud, 2025-02: a checksum alone is 400",
+)
+def delete_wants_content_md5(request: Request, forward: Forward) -> Response:
+    if _by_checksum_alone(request) and forward.authentic(request) is None:
+        return Response(status=400, body=b"<Error><Code>InvalidRequest</Code></Error>")
+    return forward(request)
+
+
+@fault(
+    "delete-with-a-checksum-does-nothing",
+    "a batch with a checksum and no Content-MD5 is answered as carried out, and nothing is deleted",
+    breaks=["DEL-025"],
+)
+def delete_with_a_checksum_does_nothing(request: Request, forward: Forward) -> Response:
+    if not _by_checksum_alone(request) or forward.authentic(request) is not None:
+        return forward(request)
+    keys = re.findall(rb"<Key>(.*?)</Key>", request.body, re.DOTALL)
+    rows = b"".join(b"<Deleted><Key>" + key + b"</Key></Deleted>" for key in keys)
+    return Response(status=200, body=b"<DeleteResult>" + rows + b"</DeleteResult>")
