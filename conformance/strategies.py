@@ -45,6 +45,8 @@ MIB: Final = 1024 * KIB
 
 HOSTILE_KEYS: Final[dict[str, str]] = {
     "space": "a b",
+    "two spaces": "a  b",
+    "three spaces": "a   b",
     "leading space": " a",
     "trailing space": "a ",
     "plus": "a+b",

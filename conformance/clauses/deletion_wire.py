@@ -62,7 +62,7 @@ def _harm_to(session: Session, missing: Iterable[str]) -> Harm | None:
 
 
 TWINS: Final[dict[str, tuple[str, ...]]] = {
-    "spaces": ("a b", "a+b", "a%20b", "a%2Bb", "a b ", " a b"),
+    "spaces": ("a b", "a+b", "a%20b", "a%2Bb", "a b ", " a b", "a  b", "a   b"),
     "slashes": ("a", "a/", "a//", "a/b", "a%2Fb", "/a"),
     "case and form": ("a\u00e9", "a\u00c9", "ae\u0301", "A\u00e9", "a\u00e9\u00e9", "a%C3%A9"),
     "entities": ("a&b", "a&amp;b", "a&amp;amp;b", "a&#38;b", "a", "a<b"),
@@ -82,7 +82,7 @@ def _twins_of(tail: str) -> tuple[str, ...]:
     level=Level.MUST,
     profile=Profile.S3,
     source=(DELETE_OBJECTS, OBJECT_KEYS),
-    proved_by=("delete-decodes-percent", "delete-strips-leading-slash"),
+    proved_by=("delete-decodes-percent", "delete-strips-leading-slash", "delete-collapses-spaces"),
     effort=0.4,
 )
 @examples("twins", list(TWINS.values()))

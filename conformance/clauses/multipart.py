@@ -36,7 +36,13 @@ LEAST_PART: Final = 5 * MIB
     level=Level.MUST,
     profile=Profile.S3,
     source=(UPLOAD_PART, COMPLETE_MULTIPART_UPLOAD),
-    proved_by=("joins-parts-by-arrival", "joins-parts-by-number-as-text", "keeps-first-of-repeated-part"),
+    proved_by=(
+        "joins-parts-by-arrival",
+        "joins-parts-by-number-as-text",
+        "keeps-first-of-repeated-part",
+        "wants-equal-parts",
+        "joins-parts-at-equal-distances",
+    ),
     requires={Capability.MULTIPART},
     effort=0.1,
 )
@@ -56,6 +62,22 @@ def test_parts_are_joined_by_number(session: Session, order: tuple[int, ...]) ->
 
 
 @also("RT-012", requires={Capability.MULTIPART}, effort=0.1)
+@examples("sizes", [(LEAST_PART, LEAST_PART + 70_000, 1000), (LEAST_PART + 1, LEAST_PART)])
+@given(sizes=st.tuples(st.integers(LEAST_PART, LEAST_PART + MIB), st.integers(0, LEAST_PART + MIB)))
+def test_parts_of_unequal_size_are_joined(session: Session, sizes: tuple[int, ...]) -> None:
+    bodies = [pattern_bytes(size, salt=number) for number, size in enumerate(sizes)]
+    with Upload(session) as upload:
+        for number, body in enumerate(bodies, 1):
+            upload.part(number, body)
+        response = upload.complete()
+        stored = upload.stored()
+    compare(
+        completed(response), True, f"parts of {', '.join(map(str, sizes))} bytes are completed ({response.summary})"
+    )
+    compare(stored, b"".join(bodies), f"parts of {', '.join(map(str, sizes))} bytes, joined")
+
+
+@also("RT-012", requires={Capability.MULTIPART}, effort=0.1)
 @examples("sizes", [(1, 2), (2, 1)])
 @given(sizes=st.tuples(st.integers(0, 1000), st.integers(0, 1000)))
 def test_the_last_upload_of_a_part_counts(session: Session, sizes: tuple[int, int]) -> None:
@@ -70,11 +92,11 @@ def test_the_last_upload_of_a_part_counts(session: Session, sizes: tuple[int, in
 
 @clause(
     "RT-014",
-    "An aborted upload leaves nothing behind, and its id is dead.",
+    "An aborted upload leaves nothing behind, its id is dead, and no list of uploads names it.",
     level=Level.MUST,
     profile=Profile.S3,
     source=ABORT_MULTIPART_UPLOAD,
-    proved_by=("abort-keeps-the-upload", "abort-stores-what-came", "abort-removes-the-object"),
+    proved_by=("abort-keeps-the-upload", "abort-stores-what-came", "abort-removes-the-object", "lists-aborted-uploads"),
     requires={Capability.MULTIPART},
     effort=0.2,
 )
@@ -93,10 +115,19 @@ def test_an_aborted_upload_leaves_nothing(session: Session, parts: int, overwrit
         aborted = upload.abort()
         later = {"a part": upload.part(1, b"late"), "the completion": upload.complete(named)}
         stored = upload.stored()
+        listed = _is_listed(session, upload)
     dead = {what: (response.status, response.code) for what, response in later.items()}
     compare(aborted.status, 204, "status of the abort")
     compare(dead, dict.fromkeys(dead, (404, "NoSuchUpload")), "status and code after the abort")
     compare(stored, before, "stored after the abort")
+    compare(listed, False, "the upload is named by ListMultipartUploads after the abort")
+
+
+def _is_listed(session: Session, upload: Upload) -> bool:
+    """Return whether a list of uploads names this one. Whether there is such a list is no affair of RT-014."""
+    response = session.wire.request("GET", query=(("prefix", upload.key), ("uploads", "")))
+    root = response.xml() if response.ok else None
+    return root is not None and upload.id in [found.findtext("UploadId") for found in root.iterfind("Upload")]
 
 
 @clause(

@@ -19,16 +19,21 @@ from bucket_conformance.conformance.strategies import (
     file_names,
 )
 from bucket_conformance.conformance.testkit import content_disposition
+from bucket_conformance.conformance.testkit.needs import is_refusal
 from bucket_conformance.conformance.testkit.sources import FILE_STORAGE, GET_OBJECT, PRESIGNED_URLS, QUERY_AUTH
 from bucket_conformance.conformance.testkit.url_outcomes import (
+    ALIVE,
     AS_BEFORE,
     CHANGED,
     REFUSED,
     SERVED,
+    Outcome,
     bypass,
     outcome,
     require_each,
     stored,
+    tampered,
+    twins_served,
 )
 from bucket_conformance.conformance.testkit.url_tampering import (
     How,
@@ -39,7 +44,7 @@ from bucket_conformance.conformance.testkit.url_tampering import (
     reviving_edits,
     unsigned,
 )
-from bucket_conformance.conformance.verdict import compare, require
+from bucket_conformance.conformance.verdict import NeedsRefused, compare, require
 from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.errors import ErrorCode, StorageError
 
@@ -60,6 +65,9 @@ URLS: Final = (Capability.SIGNED_URLS,)
         "takes-the-last-of-two-lives",
         "refusal-tells-the-true-signature",
         "refusal-shows-the-object",
+        "remembers-good-signatures",
+        "ignores-a-token-that-was-added",
+        "distrusts-a-url-that-was-tampered-with",
     ),
     requires=URLS,
 )
@@ -68,19 +76,37 @@ def test_a_changed_url_is_refused(session: Session) -> None:
     other_key, other = stored(session)
     url = session.signed_url(key, "report.txt", expires_in=86_400, age_s=3600)
     truth = SignedUrl.of(url, key).signature
-    seen = {}
     signs_all = Capability.WIRE in session.capabilities
-    for edit in named_edits(url, key, other_key):
-        if edit.changes_nothing and not signs_all:
-            continue  # a storage's own scheme need not sign what it does not read
-        # An error may quote the request, so the true signature is a leak only where the request did not contain it.
-        words = [truth] if truth not in edit.url else []
-        seen[edit.name] = outcome(session.fetch(edit.url, made_from=url), content, hidden=[other], words=words)
+    # A storage's own scheme need not sign what it does not read.
+    edits = [edit for edit in named_edits(url, key, other_key) if signs_all or not edit.changes_nothing]
+    seen: dict[str, Outcome] = {}
+
+    def use(when: str) -> None:
+        seen[f"{ALIVE}{when}"] = outcome(session.fetch(url), content)
+
+    def try_edits(when: str) -> None:
+        for number, edit in enumerate(edits):
+            # An error may quote the request, so the true signature is a leak only where the request did not contain it.
+            words = [truth] if truth not in edit.url else []
+            response = session.fetch(edit.url, made_from=url)
+            seen[edit.name + when] = outcome(response, content, hidden=[other], words=words)
+            if when and number % EDITS_BETWEEN == 0:
+                use(f", between its changes ({number})")
+
+    # Before the good one was ever used, then between its uses: who remembers signatures that were good serves these.
+    try_edits("")
+    use("")
+    try_edits(", after a good use")
     dead = session.signed_url(key, expires_in=3600, age_s=3660)
     now = datetime.now(UTC) + timedelta(seconds=session.clock_offset_s)
     for edit in reviving_edits(dead, key, now):
         seen[f"expired, {edit.name}"] = outcome(session.fetch(edit.url, made_from=dead), content)
-    require_each(seen, REFUSED, "every change to a URL", harm=bypass(*seen.values()))
+    use(" in the end")
+    require_each(seen, twins_served(seen), "every change to a URL", harm=bypass(*tampered(seen)))
+
+
+EDITS_BETWEEN: Final = 16
+"""After so many changed URLs the good one is used again."""
 
 
 @also("URL-009", requires=URLS)
@@ -93,8 +119,11 @@ def test_no_single_character_of_a_url_may_change(session: Session, position: int
     key, content = stored(session)
     url = session.signed_url(key, "report.txt", expires_in=86_400, age_s=60)
     edit = edit_at(url, key, position, how, character)
-    seen = outcome(session.fetch(edit.url, made_from=url), content)
-    compare(seen, REFUSED, f"URL with {edit.name}", harm=bypass(seen))
+    before = outcome(session.fetch(edit.url, made_from=url), content)
+    alive = outcome(session.fetch(url), content)
+    after = outcome(session.fetch(edit.url, made_from=url), content)
+    what = f"URL with {edit.name}; the good one; the changed one again"
+    compare((before, alive, after), (REFUSED, SERVED, REFUSED), what, harm=bypass(before, after))
 
 
 @also("URL-009", requires=(*URLS, Capability.WIRE))
@@ -106,8 +135,11 @@ def test_the_host_of_a_url_may_not_change(session: Session) -> None:
     # Where the host contains the bucket: another bucket; otherwise the same host with another port.
     by_host = session.wire.endpoint.addressing == "virtual"
     other = f"{label[:-1]}{other_character(label[-1])}.{rest}" if by_host else f"{host.rpartition(':')[0] or host}:1"
-    seen = outcome(session.fetch(url, headers=(("Host", other),)), content)
-    compare(seen, REFUSED, f"URL of {host} sent to {other}", harm=bypass(seen))
+    before = outcome(session.fetch(url, headers=(("Host", other),)), content)
+    alive = outcome(session.fetch(url), content)
+    after = outcome(session.fetch(url, headers=(("Host", other),)), content)
+    what = f"URL of {host} sent to {other}; as signed; to the other again"
+    compare((before, alive, after), (REFUSED, SERVED, REFUSED), what, harm=bypass(before, after))
 
 
 @clause(
@@ -116,7 +148,12 @@ def test_the_host_of_a_url_may_not_change(session: Session) -> None:
     level=Level.MUST,
     profile=Profile.CORE,
     source=(PRESIGNED_URLS, QUERY_AUTH),
-    proved_by=("url-good-for-any-method", "ignores-url-signature"),
+    proved_by=(
+        "url-good-for-any-method",
+        "ignores-url-signature",
+        "remembers-good-signatures",
+        "url-for-get-gives-head",
+    ),
     requires=URLS,
 )
 def test_a_url_for_get_does_nothing_else(session: Session) -> None:
@@ -126,7 +163,12 @@ def test_a_url_for_get_does_nothing_else(session: Session) -> None:
         missing = session.fresh_key()
         for name, there in ((key, content), (missing, None)):
             body = b"" if method == "DELETE" else b"overwritten"
-            response = session.fetch(session.signed_url(name), method=method, body=body)
+            url = session.signed_url(name)
+            if there is not None:
+                # First as it was signed: its signature is then one that was good.
+                alive = outcome(session.fetch(url), content)
+                compare(alive, SERVED, "a URL for GET, used for GET")
+            response = session.fetch(url, method=method, body=body)
             left = AS_BEFORE if _bytes_of(session, name) == there else CHANGED
             seen[f"{method} on {'an object' if there else 'a missing key'}"] = (outcome(response, content), left)
     require_each(seen, (REFUSED, AS_BEFORE), "a URL for GET, used otherwise", harm=bypass(*seen.values()))
@@ -137,10 +179,33 @@ def test_a_url_for_put_does_nothing_else(session: Session) -> None:
     seen = {}
     for method in ("GET", "POST", "DELETE"):
         key, content = stored(session)
-        response = session.fetch(session.signed_upload_url(key), method=method, body=b"" if method != "POST" else b"no")
+        url = session.signed_upload_url(key)
+        # First as it was signed: its signature is then one that was good.
+        alive = session.fetch(url, method="PUT", body=content)
+        compare(alive.summary, "200", "answer to a URL for PUT, used for PUT")
+        response = session.fetch(url, method=method, body=b"" if method != "POST" else b"no")
         left = AS_BEFORE if _bytes_of(session, key) == content else CHANGED
         seen[method] = (outcome(response, content), left)
     require_each(seen, (REFUSED, AS_BEFORE), "a URL for PUT, used otherwise", harm=bypass(*seen.values()))
+
+
+@also("URL-010", requires=(*URLS, Capability.WIRE))
+def test_a_url_for_get_gives_no_head(session: Session) -> None:
+    key, content = stored(session)
+    twin = session.wire.fetch_presigned("HEAD", key)
+    if not twin.ok:
+        # URL-018 decides whether a URL for HEAD is served; without one a refusal proves nothing here.
+        raise NeedsRefused("HEAD by a URL that was signed for HEAD", f"HEAD → {twin.summary}")
+    url = session.signed_url(key)
+    before = session.fetch(url, method="HEAD").status
+    alive = outcome(session.fetch(url), content)
+    after = session.fetch(url, method="HEAD").status
+    observed = (_head(before), alive, _head(after))
+    compare(observed, (REFUSED, SERVED, REFUSED), "a URL for GET, used for HEAD, for GET, and for HEAD again")
+
+
+def _head(status: int) -> str:
+    return REFUSED if is_refusal(status) else f"{status}"
 
 
 def _bytes_of(session: Session, key: str) -> bytes | None:
@@ -235,27 +300,69 @@ OVERRIDES: Final = {
 """What a GET may request for the headers of its response: a way to turn a file into a web page."""
 
 
+OVERRIDDEN: Final = {
+    "response-content-type": ("Content-Type", "text/css"),
+    "response-content-language": ("Content-Language", "de"),
+    "response-expires": ("Expires", "Thu, 01 Dec 2033 16:00:00 GMT"),
+    "response-cache-control": ("Cache-Control", "private, max-age=60"),
+    "response-content-disposition": ("Content-Disposition", 'attachment; filename="a b.css"'),
+    "response-content-encoding": ("Content-Encoding", "identity"),
+}
+"""The overrides that Amazon S3 documents: the header that each replaces, and a value that is no server's own."""
+
+
+@clause(
+    "URL-032",
+    "Each of the six overrides of a header that a URL was signed with comes back in the answer, also to a Range.",
+    level=Level.MUST,
+    profile=Profile.S3,
+    source=GET_OBJECT,
+    proved_by=("knows-four-overrides", "range-forgets-overrides"),
+    requires=URLS,
+)
+@examples("names", [tuple(OVERRIDDEN), *((name,) for name in OVERRIDDEN)])
+@given(names=st.lists(st.sampled_from(sorted(OVERRIDDEN)), min_size=1, unique=True).map(tuple))
+def test_signed_overrides_come_back(session: Session, names: tuple[str, ...]) -> None:
+    key, content = stored(session)
+    query = [(name, OVERRIDDEN[name][1]) for name in names]
+    whole = session.wire.fetch_presigned("GET", key, query=query)
+    asked = (("Range", "bytes=3-9"),)
+    part = session.wire.fetch_presigned("GET", key, query=query, sent=asked)
+    due = {OVERRIDDEN[name][0]: OVERRIDDEN[name][1] for name in names}
+    for what, response, status, body in (("whole", whole, 200, content), ("a range", part, 206, content[3:10])):
+        compare(
+            (response.status, response.body == body), (status, True), f"{what}: status, and that the bytes are right"
+        )
+        seen = {header: response.header(header) for header in due}
+        compare(seen, due, f"{what}: the headers that the URL asks for")
+
+
 @clause(
     "URL-012",
     "An override of an answer's header that was added, or changed, after signing is refused.",
     level=Level.MUST,
     profile=Profile.CORE,
     source=(GET_OBJECT, QUERY_AUTH),
-    proved_by=("overrides-are-not-signed", "ignores-url-signature"),
+    proved_by=("overrides-are-not-signed", "ignores-url-signature", "remembers-good-signatures"),
     requires=URLS,
 )
 def test_an_override_added_after_signing_is_refused(session: Session) -> None:
     key, content = stored(session)
-    seen = {}
+    seen: dict[str, Outcome] = {}
     for file_name in (None, "report.txt"):
         url = session.signed_url(key, file_name)
         signed = SignedUrl.of(url, key)
+        if file_name:
+            # This one is used before it is changed, the other one afterwards.
+            seen[f"{ALIVE} with a file name"] = outcome(session.fetch(url), content)
         for pair in OVERRIDES.items():
             others = tuple(known for known in signed.pairs if known[0] != pair[0])
             for where, pairs in (("behind", (*others, pair)), ("before", (pair, *others))):
                 named = f"{pair[0]} {where}" + (" a signed file name" if file_name else "")
                 seen[named] = outcome(session.fetch(signed.build(pairs), made_from=url), content)
-    require_each(seen, REFUSED, "every override of a header, added after signing", harm=bypass(*seen.values()))
+        seen[ALIVE + (" with a file name, in the end" if file_name else "")] = outcome(session.fetch(url), content)
+    what = "every override of a header, added after signing"
+    require_each(seen, twins_served(seen), what, harm=bypass(*tampered(seen)))
 
 
 @clause(
@@ -270,21 +377,35 @@ def test_an_override_added_after_signing_is_refused(session: Session) -> None:
 )
 def test_a_request_without_a_signature_is_refused(session: Session) -> None:
     key, content = stored(session)
-    address = unsigned(session.signed_url(key))
+    url = session.signed_url(key)
+    address = unsigned(url)
     seen = {
         "no query": outcome(session.fetch(address), content),
+        ALIVE: outcome(session.fetch(url), content),
+        "no query, after a good use": outcome(session.fetch(address), content),
         "an empty query": outcome(session.fetch(address + "?"), content),
         "a part of it": outcome(session.fetch(address, headers=(("Range", "bytes=0-63"),)), content),
     }
-    require_each(seen, REFUSED, "a GET without a signature", harm=bypass(*seen.values()))
+    require_each(seen, twins_served(seen), "a GET without a signature", harm=bypass(*tampered(seen)))
 
 
 @also("URL-017", requires=(*URLS, Capability.OTHER_SECRETS))
 def test_a_url_signed_with_a_wrong_secret_is_refused(session: Session) -> None:
     key, content = stored(session)
     url = session.signed_url(key, storage=session.alternate_credentials.with_wrong_secret())
-    seen = outcome(session.fetch(url), content)
-    compare(seen, REFUSED, "URL signed with a wrong secret", harm=bypass(seen))
+    _require_refused_beside_a_good_one(session, key, content, url, "URL signed with a wrong secret")
+
+
+def _require_refused_beside_a_good_one(session: Session, key: str, content: bytes, url: str, what: str) -> None:
+    before = outcome(session.fetch(url), content)
+    alive = outcome(session.fetch(session.signed_url(key)), content)
+    after = outcome(session.fetch(url), content)
+    compare(
+        (before, alive, after),
+        (REFUSED, SERVED, REFUSED),
+        f"{what}; a good one; the first again",
+        harm=bypass(before, after),
+    )
 
 
 @also("URL-017", requires=(*URLS, Capability.WIRE))
@@ -292,4 +413,7 @@ def test_a_url_signed_by_an_unknown_access_key_is_refused(session: Session) -> N
     key, content = stored(session)
     response = session.wire.fetch_presigned("GET", key, keys=session.wire.unknown_key())
     seen = outcome(response, content)
-    compare(seen, REFUSED, "URL signed by an access key that nobody has", harm=bypass(seen))
+    alive = outcome(session.fetch(session.signed_url(key)), content)
+    compare(
+        (seen, alive), (REFUSED, SERVED), "URL signed by an access key that nobody has; a good one", harm=bypass(seen)
+    )

@@ -81,7 +81,14 @@ def test_what_is_no_life_is_refused(session: Session, expires: str) -> None:
         age: outcome(session.wire.fetch_presigned("GET", key, expires=expires, age_s=age), content)
         for age in (TOLERANCE_S, other_age)
     }
+    _require_alive(session, key, content)
     compare(seen, dict.fromkeys(seen, REFUSED), f"X-Amz-Expires={expires!r}, by age of the signature in seconds")
+
+
+def _require_alive(session: Session, key: str, content: bytes) -> None:
+    """Raise ``Deviation`` unless the same request is served with a good life: else its refusal proves nothing."""
+    seen = outcome(session.wire.fetch_presigned("GET", key), content)
+    compare(seen, SERVED, "the same URL with a life of an hour, just signed")
 
 
 @clause(
@@ -98,6 +105,7 @@ def test_what_is_no_life_is_refused(session: Session, expires: str) -> None:
 def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
     key, content = stored(session)
     seen = outcome(session.wire.fetch_presigned("GET", key, expires=expires), content)
+    _require_alive(session, key, content)
     compare(seen, REFUSED, f"X-Amz-Expires={expires}")
 
 
@@ -113,8 +121,9 @@ def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
 @examples("expires", (MAX_URL_LIFE_S + 1, 2 * MAX_URL_LIFE_S))
 @given(expires=st.integers(MAX_URL_LIFE_S + 1, 10**9))
 def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: int) -> None:
-    key, _ = stored(session)
+    key, content = stored(session)
     response = session.wire.fetch_presigned("GET", key, expires=expires)
+    _require_alive(session, key, content)
     compare(response.summary, "400 AuthorizationQueryParametersError", f"answer to X-Amz-Expires={expires}")
 
 
@@ -132,6 +141,7 @@ def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: in
 def test_a_url_of_the_future_is_refused(session: Session, ahead: int) -> None:
     key, content = stored(session)
     seen = outcome(session.wire.fetch_presigned("GET", key, age_s=-ahead), content)
+    _require_alive(session, key, content)
     compare(seen, SERVED if ahead < SKEW_S else REFUSED, f"URL dated {ahead} s ahead")
 
 
@@ -197,13 +207,17 @@ def test_a_signed_put_stores_its_body(session: Session, body: bytes) -> None:
     level=Level.SHOULD,
     profile=Profile.S3,
     source=(ERRORS, QUERY_AUTH),
-    proved_by=("expired-url-gets-400", "refused-head-has-a-body", "serves-expired-urls"),
+    proved_by=("expired-url-gets-400", "refused-head-has-a-body", "serves-expired-urls", "refuses-every-head-by-url"),
     requires=URLS,
 )
 def test_an_expired_url_gets_access_denied(session: Session) -> None:
-    key, _ = stored(session)
+    key, content = stored(session)
     response = session.wire.fetch_presigned("GET", key, expires=60, age_s=3600)
     head = session.wire.fetch_presigned("HEAD", key, expires=60, age_s=3600)
+    _require_alive(session, key, content)
+    alive = session.wire.fetch_presigned("HEAD", key)
+    length = alive.header("content-length")
+    compare((alive.status, length), (200, str(len(content))), "HEAD by a URL that lives: status and Content-Length")
     url = session.wire.presign("HEAD", key, expires=60, age_s=3600)
     made = SignedFrom(method="HEAD", url=url, age_s=3600, expires="60")
     rest = session.transport.bytes_after_head(url, signed_from=made)
@@ -225,9 +239,10 @@ def test_an_expired_url_gets_access_denied(session: Session) -> None:
     requires=URLS,
 )
 def test_refusals_carry_the_documented_codes(session: Session) -> None:
-    key, _ = stored(session)
+    key, content = stored(session)
     wire = session.wire
     url = session.signed_url(key)
+    compare(outcome(session.fetch(url), content), SERVED, "the URL as it was signed")
     seen = {
         "no signature": session.fetch(unsigned(url)).summary,
         "another signature": session.fetch(_with_other_signature(url, key), made_from=url).summary,
@@ -257,19 +272,36 @@ def _with_other_signature(url: str, key: str) -> str:
     level=Level.MUST,
     profile=Profile.S3,
     source=(PRESIGNED_UPLOADS, QUERY_AUTH),
-    proved_by=("stores-before-it-refuses", "serves-expired-urls", "ignores-url-signature"),
+    proved_by=("stores-before-it-refuses", "serves-expired-urls", "ignores-url-signature", "remembers-good-signatures"),
     requires=UPLOADS,
 )
 def test_a_refused_put_stores_nothing(session: Session) -> None:
     seen = {}
     for occupied in (False, True):
-        for how in ("expired", "another signature", "another key", "a wrong secret", "an unknown key", "none"):
+        for how in REFUSED_PUTS:
             key, there = session.fresh_key(), None
             if occupied:
                 _, there = stored(session, key)
             answer_and_left = _refused_put(session, how, key, there)
             seen[how + (", over an object" if occupied else "")] = answer_and_left
+    key, body = session.fresh_key(), secret_content(session)
+    url = session.signed_upload_url(key)
+    alive = session.fetch(url, method="PUT", body=body)
+    left = "its body stored" if session.view.read(key) == body else "not its body stored"
+    # The same URL, changed after it was of use: whoever remembers signatures that were good is fooled by it.
+    other = secret_content(session)
+    changed = session.fetch(_with_other_signature(url, key), made_from=url, method="PUT", body=other)
+    signed, elsewhere = SignedUrl.of(url, key), session.fresh_key()
+    moved = session.fetch(signed.build(signed.pairs, key=elsewhere), made_from=url, method="PUT", body=other)
+    kept = AS_BEFORE if session.view.read(key) == body else CHANGED
+    seen["another signature, after a good use"] = (outcome(changed, other), kept)
+    held = STORED if session.view.read(elsewhere) is not None else AS_BEFORE
+    seen["another key, after a good use"] = (outcome(moved, other), held)
     require_each(seen, (REFUSED, AS_BEFORE), "a PUT that must change nothing", harm=bypass(*seen.values()))
+    compare((alive.summary, left), ("200", "its body stored"), "the good PUT between them")
+
+
+REFUSED_PUTS: Final = ("expired", "another signature", "another key", "a wrong secret", "an unknown key", "none")
 
 
 def _refused_put(session: Session, how: str, key: str, there: bytes | None) -> tuple[str, str]:

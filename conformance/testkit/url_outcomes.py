@@ -78,6 +78,20 @@ def outcome(
     return Outcome(text, got_through=shown == "content")
 
 
+ALIVE: Final = "the good one"
+"""Names the uses of an untampered URL among the results: where it is not served, a refusal proves nothing."""
+
+
+def twins_served(seen: Mapping[str, object]) -> dict[str, object]:
+    """Return what is promised of results by name: ``SERVED`` of the good URL, ``REFUSED`` of all others."""
+    return {name: SERVED if name.startswith(ALIVE) else REFUSED for name in seen}
+
+
+def tampered(seen: Mapping[str, object]) -> list[object]:
+    """Return the results of all but the good URL."""
+    return [value for name, value in seen.items() if not name.startswith(ALIVE)]
+
+
 def bypass(*seen: object) -> Harm | None:
     """Return ``BYPASSES_AUTHENTICATION`` where a request that must be rejected was served, else ``None``.
 

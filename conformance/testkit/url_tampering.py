@@ -96,7 +96,8 @@ def named_edits(url: str, key: str, other_key: str) -> Iterator[Edit]:
         for what, changed in _value_edits(name, value):
             yield Edit(name=f"{name}: {what}", url=signed.with_value(at, changed))
         yield Edit(name=f"{name}: left out", url=signed.build(signed.pairs[:at] + signed.pairs[at + 1 :]))
-    yield Edit(name="a parameter added", url=signed.build((*signed.pairs, ("added", "1"))), changes_nothing=True)
+    for what, pair in (("a parameter", ("added", "1")), ("a security token", ("X-Amz-Security-Token", "bm8gdG9rZW4="))):
+        yield Edit(name=f"{what} added", url=signed.build((*signed.pairs, pair)), changes_nothing=True)
 
 
 def reviving_edits(url: str, key: str, now: datetime) -> Iterator[Edit]:

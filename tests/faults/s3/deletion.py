@@ -56,6 +56,16 @@ def delete_strips_leading_slash(request: Request, forward: Forward) -> Response:
     return _rewritten(request, forward, _each_key(lambda key: key.replace("//", "/")))
 
 
+@fault(
+    "delete-collapses-spaces",
+    "a batch delete reads spaces in a row as one",
+    breaks=["DEL-019"],
+    origin="white space of XML that is normalised",
+)
+def delete_collapses_spaces(request: Request, forward: Forward) -> Response:
+    return _rewritten(request, forward, _each_key(lambda key: re.sub(" +", " ", key)))
+
+
 @fault("delete-does-not-unescape", "a batch delete takes entities in a key literally", breaks=["DEL-007"])
 def delete_does_not_unescape(request: Request, forward: Forward) -> Response:
     return _rewritten(request, forward, lambda body: body.replace(b"&", b"&amp;"))

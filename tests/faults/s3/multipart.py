@@ -92,6 +92,58 @@ def keeps_first_of_repeated_part(request: Request, forward: Forward) -> Response
     return forward(request)
 
 
+@fault(
+    "wants-equal-parts",
+    "a completion whose parts but the last differ in size is refused",
+    breaks=["RT-012"],
+    origin="Cloudflare R2 wants all parts but the last of equal size",
+)
+def wants_equal_parts(request: Request, forward: Forward) -> Response:
+    if _is_part(request):
+        return _keep_part(request, forward)
+    if _is_completion(request) and forward.authentic(request) is None:
+        sizes = [len(body) for _, body in sorted(dict(_kept(request, forward)).items())]
+        if len(set(sizes[:-1])) > 1 or any(size < sizes[-1] for size in sizes[:-1]):
+            return Response(status=400, body=b"<Error><Code>InvalidPart</Code></Error>")
+    return forward(request)
+
+
+@fault(
+    "joins-parts-at-equal-distances",
+    "each part goes where it would be if all had the size of the first",
+    breaks=["RT-012"],
+)
+def joins_at_equal_distances(request: Request, forward: Forward) -> Response:
+    if _is_part(request):
+        return _keep_part(request, forward)
+    if _is_completion(request):
+        bodies = [body for _, body in sorted(dict(_kept(request, forward)).items())]
+        joined = bytearray()
+        for number, body in enumerate(bodies):
+            at = number * len(bodies[0])
+            joined[at : at + len(body)] = body
+        return _join(request, forward, [bytes(joined)])
+    return forward(request)
+
+
+@fault("lists-aborted-uploads", "an upload that was aborted is still listed", breaks=["RT-014"])
+def lists_aborted_uploads(request: Request, forward: Forward) -> Response:
+    if _is_abort(request):
+        answer = forward(request)
+        if answer.status == 204:
+            with forward.lock:
+                forward.memory.setdefault("aborted", []).append((request.key, request.query["uploadId"]))
+        return answer
+    if request.method == "GET" and "uploads" in request.query:
+        answer = forward(request)
+        with forward.lock:
+            aborted = [each for each in forward.memory.get("aborted", []) if each[0] == request.query.get("prefix")]
+        rows = "".join(f"<Upload><Key>{key}</Key><UploadId>{upload}</UploadId></Upload>" for key, upload in aborted)
+        end = b"</ListMultipartUploadsResult>"
+        return answer.with_body(answer.body.replace(end, rows.encode() + end))
+    return forward(request)
+
+
 @fault("abort-keeps-the-upload", "an abort is answered but not done: the upload id lives on", breaks=["RT-014"])
 def abort_keeps_the_upload(request: Request, forward: Forward) -> Response:
     return Response(status=204) if _is_abort(request) and forward.authentic(request) is None else forward(request)

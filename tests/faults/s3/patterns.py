@@ -195,6 +195,16 @@ def collapses_double_slashes(request: Request, forward: Forward) -> Response:
 
 
 @fault(
+    "collapses-spaces",
+    "spaces in a row become one",
+    breaks=["KEY-009", "KEY-010"],
+    origin="white space in XML or in a command line that is normalised",
+)
+def collapses_spaces(request: Request, forward: Forward) -> Response:
+    return rekeyed(request, forward, re.sub(" +", " ", request.key))
+
+
+@fault(
     "normalises-keys-to-nfc",
     "decomposed characters are composed: NFD and NFC twins are one object",
     breaks=["KEY-009", "KEY-010"],

@@ -339,3 +339,83 @@ def put_ignores_checksums(request: Request, forward: Forward) -> Response:
     if not _is_url_put(request):
         return forward(request)
     return forward.authentic(request) or forward.trusted(request.with_body(request.body))
+
+
+@fault(
+    "remembers-good-signatures",
+    "a signature that was good once is good for whatever it is shown with",
+    breaks=["URL-009", "URL-010", "URL-012", "URL-022"],
+    origin="a gateway that caches what it has verified by the signature alone",
+)
+def remembers_good_signatures(request: Request, forward: Forward) -> Response:
+    signature = request.query.get("X-Amz-Signature", "")
+    if not request.is_presigned or not signature:
+        return forward(request)
+    good = forward.authentic(request) is None
+    with forward.lock:
+        known = forward.memory.setdefault("good", set())
+        if good:
+            known.add(signature)
+        elif signature in known:
+            return forward.trusted(request)
+    return forward(request)
+
+
+@fault("refuses-every-head-by-url", "a HEAD by URL is refused, whatever it was signed for", breaks=["URL-018"])
+def refuses_every_head(request: Request, forward: Forward) -> Response:
+    return _denied("Access Denied") if request.is_presigned and request.method == "HEAD" else forward(request)
+
+
+@fault(
+    "distrusts-a-url-that-was-tampered-with",
+    "a signed URL is no longer served once somebody has tried a changed one",
+    breaks=["URL-009", "URL-012"],
+)
+def distrusts_what_was_tampered_with(request: Request, forward: Forward) -> Response:
+    if not request.is_presigned:
+        return forward(request)
+    answer = forward(request)
+    with forward.lock:
+        distrusted = forward.memory.setdefault("distrusted", set())
+        if answer.status >= 400:
+            distrusted.add(request.path)
+        elif request.path in distrusted:
+            return _denied("Access Denied")
+    return answer
+
+
+@fault("url-for-get-gives-head", "a URL that was signed for GET is good for HEAD", breaks=["URL-010"])
+def get_gives_head(request: Request, forward: Forward) -> Response:
+    if request.is_presigned and request.method == "HEAD" and forward.authentic(request) is not None:
+        return forward.authentic(replace(request, method="GET")) or forward.trusted(request)
+    return forward(request)
+
+
+@fault(
+    "ignores-a-token-that-was-added",
+    "X-Amz-Security-Token is left out of what a URL signs",
+    breaks=["URL-009"],
+)
+def ignores_an_added_token(request: Request, forward: Forward) -> Response:
+    if not request.is_presigned or "X-Amz-Security-Token" not in request.query:
+        return forward(request)
+    bare = request.with_query(drop=["X-Amz-Security-Token"])
+    return forward.authentic(bare) or forward.trusted(bare)
+
+
+def _without_overrides(request: Request, forward: Forward, forgotten: list[str]) -> Response:
+    refused = forward.authentic(request)
+    return refused or forward.trusted(request.with_query(drop=forgotten))
+
+
+@fault("knows-four-overrides", "response-expires and response-content-language are passed over", breaks=["URL-032"])
+def knows_four_overrides(request: Request, forward: Forward) -> Response:
+    forgotten = [name for name in ("response-expires", "response-content-language") if name in request.query]
+    return _without_overrides(request, forward, forgotten) if forgotten and _is_url_get(request) else forward(request)
+
+
+@fault("range-forgets-overrides", "the answer to a Range has the headers that were stored", breaks=["URL-032"])
+def range_forgets_overrides(request: Request, forward: Forward) -> Response:
+    forgotten = [name for name in request.query if name.startswith("response-")]
+    ranged = forgotten and request.has_header("range") and _is_url_get(request)
+    return _without_overrides(request, forward, forgotten) if ranged else forward(request)
