@@ -170,8 +170,13 @@ def _winners(session: Session, key: str, runners: int, headers: Headers) -> tupl
     """
     # Several rounds of luck in one: all start together, each on a connection of its own.
     responses = Race(runners).run(lambda number: session.wire.put(key, _body_of(number), headers))
-    # 501 is a clear response, the same for all. After any other server error the value may be stored or not.
-    unclear = [response.summary for response in responses if response.status != 501 and not 0 < response.status < 500]
+    # 501 is a clear response, the same for all. After any other server error the value may be stored or not, and who is
+    # told to come later took no part in the race.
+    unclear = [
+        response.summary
+        for response in responses
+        if response.status in (408, 429) or (response.status != 501 and not 0 < response.status < 500)
+    ]
     winners = [number for number, response in enumerate(responses) if response.ok]
     if len(winners) > 1:
         return f"{len(winners)} winners", True

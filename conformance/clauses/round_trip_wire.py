@@ -18,7 +18,12 @@ from bucket_conformance.conformance.catalogue import also, clause
 from bucket_conformance.conformance.contract import Harm, Level, Profile
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.strategies import KIB, MIB, bodies, examples, only_if, pattern_bytes
-from bucket_conformance.conformance.testkit.refused_uploads import before_refused_put, crc32_trailer, require_refused
+from bucket_conformance.conformance.testkit.refused_uploads import (
+    before_refused_put,
+    crc32_trailer,
+    require_chunks_taken,
+    require_refused,
+)
 from bucket_conformance.conformance.testkit.sources import (
     ERRORS,
     GET_OBJECT,
@@ -321,6 +326,7 @@ def test_a_body_other_than_the_signed_one_is_refused(session: Session, size: int
 @given(size=st.integers(1, 130 * KIB), at=st.integers(0, 130 * KIB))
 def test_a_chunk_other_than_the_signed_one_is_refused(session: Session, size: int, at: int) -> None:
     at %= size
+    require_chunks_taken(session, Framing.SIGNED)
     key, body = session.fresh_key(), pattern_bytes(size)
     changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
     put = put_chunked(session.wire, key, body, Framing.SIGNED, sent_body=changed)

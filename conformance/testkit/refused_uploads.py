@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import zlib
+from typing import Final
 
 from bucket_conformance.conformance.contract import Harm
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.testkit.needs import is_refusal
-from bucket_conformance.conformance.verdict import require
+from bucket_conformance.conformance.verdict import NeedsRefused, require
+from bucket_conformance.conformance.wire.aws_chunked import Framing, put_chunked
 from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in, tells
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
@@ -21,6 +23,19 @@ def crc32_trailer(body: bytes) -> tuple[str, str]:
 def before_refused_put(session: Session, overwrites: bool) -> bytes | None:
     """Return what a key holds before a PUT that must be rejected; ``None``: nothing."""
     return b"from before" if overwrites else None
+
+
+TWIN: Final = b"in chunks as they should be"
+
+
+def require_chunks_taken(session: Session, framing: Framing) -> None:
+    """Raise ``NeedsRefused`` where a good body in this framing is refused: RT-009 judges that.
+
+    The refusal of a bad one then proves nothing.
+    """
+    put = put_chunked(session.wire, session.fresh_key(), TWIN, framing, trailer=crc32_trailer(TWIN))
+    if is_refusal(put.status):
+        raise NeedsRefused(f"bodies in chunks ({framing.name})", f"PUT → {put.summary}")
 
 
 def require_refused(session: Session, key: str, put: HttpResponse, before: bytes | None, what: str) -> None:
