@@ -111,8 +111,9 @@ def test_a_life_over_a_week_is_refused(session: Session, expires: int) -> None:
 
 @clause(
     "URL-025",
-    "The answer to a life over 7 days is 400 AuthorizationQueryParametersError.",
-    level=Level.SHOULD,
+    "The answer to a life over 7 days is AuthorizationQueryParametersError; its status is contested, so 400 and 403 "
+    "are both taken.",
+    level=Level.MAY,
     profile=Profile.S3,
     source=(QUERY_AUTH, ERRORS),
     proved_by="refuses-lives-over-a-week-as-expired",
@@ -124,7 +125,10 @@ def test_a_life_over_a_week_is_refused_by_its_code(session: Session, expires: in
     key, content = stored(session)
     response = session.wire.fetch_presigned("GET", key, expires=expires)
     _require_alive(session, key, content)
-    compare(response.summary, "400 AuthorizationQueryParametersError", f"answer to X-Amz-Expires={expires}")
+    # The code of Amazon S3 was seen, and recorded with 400 for another cause; a suite that runs on it wants 403.
+    observed = (response.status in (400, 403), response.code)
+    what = f"status 400 or 403, and code, of the answer to X-Amz-Expires={expires} ({response.summary})"
+    compare(observed, (True, "AuthorizationQueryParametersError"), what)
 
 
 @clause(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.recordings.model import Fact, facts
+from tests.recordings.model import Fact, recorded
 
 ANSWERS: Final = Path(__file__).parent / "answers.json"
 
@@ -41,19 +41,19 @@ def extracted(folder: Path) -> dict[str, Answer]:
     """Return the answers that the snapshots of a folder hold, for each fact."""
     snapshots: dict[str, tuple[Any, Any]] = {}
     found = {}
-    for fact in facts():
+    for fact in recorded():
         if fact.file not in snapshots:
             texts = [(folder / f"{fact.file}.{kind}.json").read_text("utf-8") for kind in ("snapshot", "validation")]
             snapshots[fact.file] = (json.loads(texts[0]), json.loads(texts[1]))
         snapshot, validation = snapshots[fact.file]
         test = f"tests/aws/services/s3/{fact.file}.py::{fact.test}"
-        recorded = snapshot[test]["recorded-content"][fact.step]
-        code = recorded.get("Error", {}).get("Code", "")
+        answer = snapshot[test]["recorded-content"][fact.step]
+        code = answer.get("Error", {}).get("Code", "")
         found[name_of(fact)] = {
             "validated": validation[test]["last_validated_date"][:10],
-            "status": recorded.get("ResponseMetadata", {}).get("HTTPStatusCode"),
+            "status": answer.get("ResponseMetadata", {}).get("HTTPStatusCode"),
             "code": "" if code in NO_CODES else code,
-            "fields": {name: " ".join(_texts(recorded, name)) for name in fact.fields},
+            "fields": {name: " ".join(_texts(answer, name)) for name in fact.fields},
         }
     return found
 

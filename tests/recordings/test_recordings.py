@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from bucket_conformance.conformance.wire.transport import HttpResponse
 from tests.bench import decide, on_exemplar, under
 from tests.exemplar.types import Request, Response
 from tests.faults.gateway import Fault, Forward
-from tests.recordings.model import Fact, facts, field_of
+from tests.recordings.model import Fact, facts, field_of, known_answers, recorded
 from tests.recordings.page import PAGE, page
 from tests.recordings.source import extracted, name_of, read_answers
 
@@ -86,7 +87,7 @@ def test_the_page_of_anchors_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.recordings.page"
 
 
-@pytest.mark.parametrize("fact", facts(), ids=_name)
+@pytest.mark.parametrize("fact", recorded(), ids=_name)
 def test_a_fact_says_what_was_recorded(fact: Fact) -> None:
     recorded = read_answers()[name_of(fact)]
     assert (recorded["status"], recorded["code"]) == (fact.status, fact.code)
@@ -98,7 +99,21 @@ def test_a_fact_says_what_was_recorded(fact: Fact) -> None:
 
 
 def test_every_answer_that_is_kept_is_stated_by_a_fact() -> None:
-    assert set(read_answers()) == {name_of(fact) for fact in facts()}
+    assert set(read_answers()) == {name_of(fact) for fact in recorded()}
+
+
+def test_every_known_answer_has_its_source_its_day_and_its_trust() -> None:
+    trusts = {"recorded", "validated", "asserted", "pasted", "documented"}
+    for answer in known_answers().values():
+        assert answer.trust in trusts
+        assert re.fullmatch(r"20\d\d(-\d\d){0,2}", answer.on)
+        assert answer.source.startswith("https://") or answer.source == "texts in several public repositories"
+        assert answer.status is not None or answer.code
+        assert set(answer.clauses) <= set(entries()), answer.id
+
+
+def test_most_clauses_are_anchored() -> None:
+    assert len({clause for fact in facts() for clause in fact.clauses}) >= 75
 
 
 @pytest.mark.skipif(SNAPSHOTS is None, reason="AWS_RECORDINGS names no folder of snapshots")
