@@ -24,7 +24,6 @@ PROVIDER = Provider(
     ),
     capabilities=S3_CAPABILITIES,
     limits={
-        "batch_keys": Declared(value=1000, source="https://docs.cloud.google.com/storage/docs/xml-api/post-bucket"),
         "key_bytes": Declared(value=1024, source="https://cloud.google.com/storage/docs/naming-objects"),
         "put_bytes": Declared(value=5 * 1024**4, source=f"{_QUOTAS}#objects"),
         "parts": Declared(value=10_000, source=f"{_QUOTAS}#requests"),
@@ -37,6 +36,9 @@ PROVIDER = Provider(
     },
     notes=(
         "Needs HMAC keys; region `auto`.",
+        "Batch delete: 1000 keys by https://docs.cloud.google.com/storage/docs/xml-api/post-bucket; operators got 400 "
+        "NotImplemented (2026-03-07, 2026-04-06: not every time): https://github.com/supabase/storage/issues/898",
+        "An expired URL is 400 ExpiredToken, not 403: https://github.com/floci-io/floci-gcp/issues/33 (2026-06-08)",
         "No copy of parts, and Accept-Encoding must not be signed: https://github.com/rclone/rclone/tree/master/backend/s3/provider/GCS.yaml",
         "Names with CR or LF, `.`, `..` and some prefixes are refused: https://cloud.google.com/storage/docs/naming-objects",
         "Versioning and lifecycle differ in form from S3 and are not declared.",

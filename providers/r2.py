@@ -32,6 +32,15 @@ PROVIDER = Provider(
         f"One write per second to one key; more gets 429: {_DOCS}/platform/limits/",
         "Batches: 128 keys before July 2022; 999 keys once gave 500: https://github.com/apache/opendal/issues/2227",
         "Region `auto`, also written us-east-1 or empty; with a jurisdiction: https://ACCOUNT.eu.r2.cloudflarestorage.com",
-        "No versioning. Parts of a multipart upload must be of equal size, but for the last.",
+        "No versioning. Parts of an upload must be of equal size, but for the last (InvalidPart); parts out of order "
+        f"are sorted (2024-01-26): {_DOCS}/platform/release-notes/",
+        f"Codes of its own: InvalidObjectName for keys over 1024 bytes, Unauthorized (401) without a signature: "
+        f"{_DOCS}/api/error-codes/",
+        "An expired URL is 403 ExpiredRequest (2026-07-30): https://github.com/cloudflare/cloudflare-docs/issues/32436",
+        "A life over 7 days is InvalidArgument (2025-04-10): https://github.com/cloudreve/cloudreve/issues/2176",
+        "Bodies in signed chunks are 501 NotImplemented (2026-09-22): "
+        "https://github.com/bitfoundation/bitplatform/issues/13362",
+        "A listing is not sorted (2026-08-21): https://github.com/juicedata/juicefs "
+        "docs/en/reference/how_to_set_up_object_storage.md",
     ),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucket_conformance.conformance.clauses import signed_url_bounds
 from bucket_conformance.conformance.testkit.url_tampering import (
     How,
     SignedUrl,
@@ -17,6 +19,8 @@ from bucket_conformance.conformance.testkit.url_tampering import (
     other_character,
     reviving_edits,
 )
+from bucket_conformance.conformance.verdict import Verdict
+from tests.bench import decide, on_disk, on_exemplar
 
 KEY = "project/p-1/FILE/report"
 SIGNED = (
@@ -74,3 +78,20 @@ def test_an_edit_of_one_character_means_something_else(position: int, how: How, 
 @given(character=st.sampled_from("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_/%."))
 def test_another_character_is_another_one_also_without_regard_to_case(character: str) -> None:
     assert other_character(character).lower() != character.lower()
+
+
+def test_what_is_added_changes_nothing_and_every_other_edit_does() -> None:
+    edits = list(named_edits(SIGNED, KEY, "project/p-2/FILE/other"))
+    assert [edit.name for edit in edits if edit.changes_nothing] == ["a parameter added", "a security token added"]
+
+
+@pytest.mark.parametrize(("open_backend", "sent"), [(on_disk, False), (on_exemplar, True)], ids=["disk", "server"])
+def test_a_storage_without_wire_may_ignore_what_changes_nothing(open_backend: Any, sent: bool) -> None:
+    """Its own URL scheme need not sign parameters that nobody reads: no URL with one is tried there."""
+    with open_backend() as session:
+        assert decide("URL-009", session).verdict is Verdict.CONFORMS
+        session.recorder.clear()
+        signed_url_bounds.test_a_changed_url_is_refused(session)
+        targets = [exchange.target for exchange in session.recorder.kept()]
+    assert any("added=1" in target for target in targets) is sent
+    assert any("X-Amz-Security-Token" in target for target in targets) is sent
