@@ -17,7 +17,7 @@ class Verdict(enum.StrEnum):
     CONFORMS = "conforms"
     DEVIATES = "deviates"
     UNSUPPORTED = "unsupported"
-    """The backend lacks a capability that the clause requires."""
+    """The backend lacks a capability that the clause requires, or refuses an operation that it needs."""
     INCONCLUSIVE = "inconclusive"
     """Time ran out, or repeated observations disagree. It never counts as a pass."""
     ERROR = "error"
