@@ -38,7 +38,7 @@ _SUBRESOURCES: Final = frozenset({"RT-020"})
 """Clauses that send requests on sub-resources to see what becomes of the object: a refusal is what they expect."""
 
 JUDGED_BY: Final[Mapping[Operation, frozenset[str]]] = {
-    Operation.BATCH_DELETE: frozenset({"DEL-001", "DEL-010", "DEL-025"}),
+    Operation.BATCH_DELETE: frozenset({"DEL-001", "DEL-010"}),
     Operation.MULTIPART: frozenset({"RT-012"}),
     Operation.COPY: frozenset({"RT-013"}),
     Operation.CONDITIONAL_WRITE: frozenset({"CON-003", "CON-004"}),
