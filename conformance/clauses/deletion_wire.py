@@ -373,6 +373,7 @@ def versioned_bucket(session: Session) -> Iterator[str]:
         switched = wire.request(
             "PUT", bucket=bucket, query=(("versioning", ""),), body=body, headers=(("Content-MD5", content_md5(body)),)
         )
+        needs_taken(switched, Operation.VERSIONING, "PUT ?versioning")
         if not switched.ok:
             raise Inconclusive(f"versioning could not be switched on: {switched.summary}")
         yield bucket

@@ -226,7 +226,8 @@ def test_a_copy_is_like_its_source(session: Session, names: tuple[str, str]) -> 
     body, before = pattern_bytes(300, salt=11), b"from before"
     described = [("Content-Type", "text/css"), ("x-amz-meta-colour", "blue")]
     # Another clause decides whether such keys can be stored at all.
-    only_if(wire.put(source, body, described).ok and wire.put(target, before).ok)
+    put = needs(wire.put(source, body, described), Operation.METADATA, "PUT with x-amz-meta-…")
+    only_if(put.ok and wire.put(target, before).ok)
     copied = _copy(session, source, target)
     got, original = wire.get(target), wire.get(source)
     # RT-006 decides what of it an upload keeps.

@@ -105,8 +105,21 @@ def test_sub_resources_that_a_server_does_not_have(parameter: str, owner: str, o
         assert decide(owner, session).verdict is Verdict.DEVIATES
         for clause_id in others:
             judgement = decide(clause_id, session)
-            assert judgement.verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE), judgement
+            assert judgement.verdict is Verdict.UNSUPPORTED, judgement
+            assert judgement.reason.endswith(f"?{parameter} → 501 NotImplemented")
         assert decide("RT-020", session).verdict is Verdict.CONFORMS
+
+
+def test_metadata_that_a_server_does_not_have() -> None:
+    def has_metadata(request: Request) -> bool:
+        return request.method == "PUT" and any(name.lower().startswith("x-amz-meta-") for name, _ in request.headers)
+
+    with without(has_metadata) as session:
+        assert decide("RT-006", session).verdict is Verdict.DEVIATES
+        for clause_id in ("RT-013", "RT-017"):
+            judgement = decide(clause_id, session)
+            assert judgement.verdict is Verdict.UNSUPPORTED, judgement
+            assert judgement.reason.startswith("needs user metadata: PUT with x-amz-meta-")
 
 
 def _forgets(name: str) -> Fault:
