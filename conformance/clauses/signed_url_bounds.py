@@ -329,10 +329,9 @@ def test_signed_overrides_come_back(session: Session, names: tuple[str, ...]) ->
     asked = (("Range", "bytes=3-9"),)
     part = session.wire.fetch_presigned("GET", key, query=query, sent=asked)
     due = {OVERRIDDEN[name][0]: OVERRIDDEN[name][1] for name in names}
-    for what, response, status, body in (("whole", whole, 200, content), ("a range", part, 206, content[3:10])):
-        compare(
-            (response.status, response.body == body), (status, True), f"{what}: status, and that the bytes are right"
-        )
+    for what, response, bodies in (("whole", whole, [content]), ("a range", part, [content[3:10], content])):
+        # URL-015 decides how a range is answered.
+        compare((response.ok, response.body in bodies), (True, True), f"{what} ({response.summary}): served, its bytes")
         seen = {header: response.header(header) for header in due}
         compare(seen, due, f"{what}: the headers that the URL asks for")
 
