@@ -149,6 +149,7 @@ CASES: list[tuple[str, Probe, object, object]] = [
     ("lowercases-keys", twins("K", "k"), b"one", b"other"),
     ("decodes-keys-twice", twins("a%252Fb", "a/b"), b"one", b"other"),
     ("collapses-double-slashes", twins("a//b", "a/b"), b"one", b"other"),
+    ("collapses-spaces", twins("a%20%20b", "a%20b"), b"one", b"other"),
     ("normalises-keys-to-nfc", twins("e%CC%81", "%C3%A9"), b"one", b"other"),
     ("stale-read-after-overwrite", stale, (b"new", b"new"), (b"old", b"new")),
     ("if-none-match-not-atomic", creators, False, True),
