@@ -293,6 +293,11 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         "URLs work for every key",
         "Download links of files with unusual names fail, or lead to another file.",
     ),
+    "URL-032": _words(
+        Topic.SIGNED_URLS,
+        "URLs carry the headers signed in them",
+        "Files from download links arrive under another name or type than the application asked for.",
+    ),
     "DEL-001": _words(
         Topic.DELETION,
         "Exactly the named files are deleted",
@@ -384,6 +389,11 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         Topic.ERROR_CODES,
         "DELETE of a missing key gives 204",
         "Clients report an error when they delete what is gone already.",
+    ),
+    "DEL-025": _words(
+        Topic.DELETION,
+        "Batches need no Content-MD5",
+        "Current SDKs cannot delete several files at once, as they send another checksum.",
     ),
     "RT-001": _words(
         Topic.CONTENT, "Downloads equal uploads", "A file comes back damaged, cut or empty, or cannot be stored at all."

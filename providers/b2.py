@@ -29,7 +29,7 @@ PROVIDER = Provider(
         "Region as in the endpoint (us-west-004); Signature Version 4 only: https://www.backblaze.com/b2/docs/s3_compatible_api.html",
         "Every bucket keeps versions; a delete without one adds a marker: https://www.backblaze.com/apidocs/s3-delete-object",
         "Refused the default checksum headers in March 2025; they are not sent: github.com/boto/s3transfer/issues/327",
-        "Listing, copying and HeadBucket are the dear requests: https://www.backblaze.com/cloud-storage/transaction-pricing",
+        "Listing, copying and HeadBucket are the expensive requests: https://www.backblaze.com/cloud-storage/transaction-pricing",
         "Every x-amz-checksum-… header is 400 InvalidArgument (2025-03): a wrong checksum is refused like a right one.",
         "Segments of keys over 250 bytes, backslashes and characters below 32 are refused (2021-04-09): "
         "https://github.com/Backblaze/B2_Command_Line_Tool/issues/655",

@@ -23,7 +23,7 @@ PROVIDER = Provider(
     capabilities=S3_CAPABILITIES | {Capability.VERSIONING, Capability.LIFECYCLE},
     notes=(
         "The region is the location: fsn1, hel1 or nbg1: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Hetzner.yaml",
-        "What differs from S3, a copy that may fail among it: https://docs.hetzner.com/storage/object-storage/supported-actions/",
+        "Differences from S3, such as a copy that may fail: https://docs.hetzner.com/storage/object-storage/supported-actions/",
         "Default checksums in trailers were 400 XAmzContentSHA256Mismatch (2025-05-01): "
         "https://github.com/home-assistant/core/issues/144015; aws-chunked is 400 InvalidArgument (2026-08-19): "
         "https://github.com/benbjohnson/litestream docs/PROVIDER_COMPATIBILITY.md",

@@ -30,7 +30,7 @@ PROVIDER = Provider(
     },
     notes=(
         "Endpoints and regions, such as gra or sbg: https://github.com/rclone/rclone/tree/master/backend/s3/provider/OVHcloud.yaml",
-        "Versioning and lifecycle as its own provider for Pulumi has them: https://www.pulumi.com/registry/packages/ovh/",
+        "Versioning and lifecycle as in its own provider for Pulumi: https://www.pulumi.com/registry/packages/ovh/",
         "Refused the checksums that SDKs send by default (400 InvalidArgument, 2025-01-17), so they are sent only "
         "where required: https://github.com/boto/boto3/issues/4401",
         "A batch delete wants Content-MD5; a checksum alone is 400 InvalidRequest (2025-02-06): "

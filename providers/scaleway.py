@@ -34,7 +34,7 @@ PROVIDER = Provider(
     notes=(
         "Regions fr-par, it-mil, nl-ams, pl-waw: https://github.com/rclone/rclone/tree/master/backend/s3/provider/Scaleway.yaml",
         "Conditional writes: https://www.scaleway.com/en/docs/object-storage/api-cli/using-conditional-writes",
-        f"Supported calls, versioning among them: {_CALLS}",
+        f"Supported calls, including versioning: {_CALLS}",
         "Trailing CRC32 of the SDK's defaults is taken: all 30 uploads of its provider for Terraform, 2025-02 to "
         "2026-08: https://github.com/scaleway/terraform-provider-scaleway internal/services/object/testdata",
         "Rules are read back under <Configuration> without a namespace; a bucket without versions says "

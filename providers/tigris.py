@@ -35,6 +35,6 @@ PROVIDER = Provider(
         "Conditions on writes: https://www.tigrisdata.com/docs/objects/conditionals",
         "A client asks for strong consistency over regions by the header X-Tigris-Consistent (2026-08-19), which this "
         "suite does not send; 408 sheds load: https://github.com/benbjohnson/litestream s3/replica_client.go",
-        "Supported calls, versioning not among them: https://www.tigrisdata.com/docs/api/s3",
+        "Supported calls, without versioning: https://www.tigrisdata.com/docs/api/s3",
     ),
 )

@@ -112,7 +112,9 @@ def test_a_url_lives_up_to_its_end(session: Session, expires: int) -> None:
 def test_a_url_is_dead_after_its_end(session: Session, expires: int) -> None:
     key, content = stored(session)
     url = session.signed_url(key, expires_in=expires, age_s=expires + TOLERANCE_S)
-    whole = outcome(session.fetch(url), content)
+    # A cache, or one server of several, may serve it now and then.
+    uses = [outcome(session.fetch(url), content) for _ in range(USES_OF_A_DEAD_URL)]
+    whole = next((use for use in uses if use != REFUSED), REFUSED)
     alive = outcome(session.fetch(session.signed_url(key, expires_in=max(expires, 60))), content)
     part = outcome(session.fetch(url, headers=(("Range", "bytes=0-63"),)), content)
     what = f"URL of {expires} s, used {TOLERANCE_S} s after its end, whole; one that lives; the dead one, a part"

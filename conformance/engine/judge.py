@@ -157,7 +157,11 @@ class _Attempts:
 
     session: Session
     effort: Effort
-    named: int
+    racy: bool
+    killed: bool
+    """Whether the case kills a process: broken connections are then of the suite's making."""
+    at_least: int = 1
+    """So many examples are tried whatever the time."""
     clause_id: str = ""
     started: float = field(default_factory=time.monotonic)
     calls: int = 0
@@ -212,11 +216,13 @@ class _Attempts:
             if late := next((each for each in recorder.kept() if each.timed_out), None):
                 path = late.target.partition("?")[0]
                 raise self._undecided(f"time ran out: {late.method} {path} was not answered ({late.error})") from error
-            failure = _deviation(error)
-            if refused := refused_need(self.session, self.clause_id, failure.observation):
+            record = self.session.example
+            failure = _Failure(
+                deviation=_deviation(error), exchanges=record.exchanges, kwargs=kwargs, names=record.names
+            )
+            if refused := refused_need(self.session, self.clause_id, failure.deviation.observation):
                 raise self._needs(refused) from error
-            self._failed(failure, kwargs)
-            raise failure from failure.__cause__
+            return failure
         except NeedsRefused as refused:
             raise self._needs(refused) from None
         except Inconclusive as reason:
@@ -299,7 +305,7 @@ def _shown(drawn: dict[str, Any], limit: int = 1000) -> str:
 
 def _judge_case(case: Case, session: Session, effort: Effort, *, seed: int, clause_id: str) -> Judgement:
     started, before = time.monotonic(), session.recorder.total
-    judging = _CaseJudging(case=case, session=session, effort=effort)
+    judging = _CaseJudging(case=case, session=session, effort=effort, clause_id=clause_id)
 
     def timed(judgement: Judgement) -> Judgement:
         return replace(judgement, duration_s=time.monotonic() - started, requests=session.recorder.total - before)
@@ -322,6 +328,7 @@ class _CaseJudging:
     case: Case
     session: Session
     effort: Effort
+    clause_id: str
     completed: int = 0
     given_up: str = ""
 
@@ -343,6 +350,7 @@ class _CaseJudging:
         """
         found: list[Judgement] = []
         undecided: list[Judgement] = []
+        lacking: list[Judgement] = []
         ends, most = 0.0, 0
         for kwargs in examples:
             if found and (time.monotonic() > ends or self.session.recorder.total > most):
@@ -353,6 +361,8 @@ class _CaseJudging:
                     attempts.run(self.function, kwargs)
             except UnsatisfiedAssumption:
                 self.given_up = attempts.given_up
+            except NeedsRefused as refused:
+                lacking.append(_judgement(Verdict.UNSUPPORTED, reason=str(refused)))
             except Exception as error:
                 judgement = self._ended(error, attempts)
                 if judgement.verdict not in (Verdict.DEVIATES, Verdict.INCONCLUSIVE):
@@ -364,7 +374,7 @@ class _CaseJudging:
                 if len(undecided) == MOST_UNDECIDED:
                     break
             self.completed += attempts.completed
-        return found or undecided
+        return found or undecided or lacking[:1]
 
     def generated(self, drawn: int, seed: int, *, started: float, at_least: int) -> Judgement:
         """Try generated examples, and shrink the first that fails."""
@@ -374,6 +384,8 @@ class _CaseJudging:
                 _configured(test, self.effort, seed, drawn=drawn)(self.session)
         except Unsatisfiable:
             pass  # every example was rejected; told apart below
+        except NeedsRefused as refused:
+            return _judgement(Verdict.UNSUPPORTED, reason=str(refused))
         except (Exception, _ShrinkBudgetExhausted) as error:
             return self._ended(error, attempts)
         self.completed += attempts.completed
@@ -389,36 +401,68 @@ class _CaseJudging:
 
     def _attempts(self, **more: Any) -> _Attempts:
         return _Attempts(
-            session=self.session, effort=self.effort, racy=self.case.racy, killed=_is_killed(self.case), **more
+            session=self.session,
+            effort=self.effort,
+            racy=self.case.racy,
+            killed=_is_killed(self.case),
+            clause_id=self.clause_id,
+            **more,
         )
 
-    handle = getattr(case.function, "hypothesis", None)
-    named = named_examples(case.function)
-    attempts = _Attempts(session=session, effort=effort, named=named if handle else 1, clause_id=clause_id)
-    try:
-        if handle is None:
-            attempts.run(case.function, {})
-        else:
-            with _instrumented(case.function, attempts) as test, reproducible_generation():
-                _configured(test, case, effort, seed, named=named)(session)
-    except Deviation as failure:
-        return _confirm(case, attempts, failure, outcome)
-    except NeedsRefused as refused:
-        return outcome(Verdict.UNSUPPORTED, reason=str(refused))
-    except _ShrinkBudgetExhausted:
-        assert attempts.last is not None
-        return _confirm(case, attempts, attempts.last[0], outcome)
-    except Inconclusive as reason:
-        return outcome(Verdict.INCONCLUSIVE, reason=str(reason))
-    except BudgetExhausted:
-        return outcome(Verdict.SKIPPED, reason=f"the run's bound of {session.recorder.budget} requests is used up")
-    except Flaky:
-        if attempts.undecided:
-            return outcome(Verdict.INCONCLUSIVE, reason=attempts.undecided)
-        if case.racy and attempts.last is not None:
-            return _deviates(case, attempts, outcome)
-        seen = attempts.last[0].observation.observed if attempts.last else "a failure"
-        return outcome(
+    def _ended(self, error: BaseException, attempts: _Attempts) -> Judgement:
+        """Return the judgement for examples that ended with this error."""
+        if isinstance(error, Deviation | _ShrinkBudgetExhausted | Flaky) and attempts.last is not None:
+            return self._settled(attempts.last)
+        if isinstance(error, Inconclusive):
+            return _judgement(Verdict.INCONCLUSIVE, reason=str(error))
+        if isinstance(error, BudgetExhausted):
+            budget = self.session.recorder.budget
+            return _judgement(Verdict.SKIPPED, reason=f"the run's bound of {budget} requests is used up")
+        if isinstance(error, Flaky) and attempts.undecided:
+            return _judgement(Verdict.INCONCLUSIVE, reason=attempts.undecided)
+        return _judgement(Verdict.ERROR, reason=_our_fault(error))
+
+    def _settled(self, first: _Failure) -> Judgement:
+        """Try a failed example again, with the same data and names, and return the judgement.
+
+        What was seen once, with the whole exchange on record, is a deviation: one that need not happen each time. Where
+        nothing is on record, or something else than the backend may be the cause, it has to happen again.
+        """
+        if self.case.racy:
+            return self._deviates(first)
+        tries = seen = 1
+        ends = time.monotonic() + REPEAT_S
+        # Another clause may have damaged it.
+        from_shared = self.session.is_of_shared_listing(first.exchanges)
+        proves = first.is_clear and not from_shared
+        self.session.invalidate_shared_listing()
+        while tries == 1 or (proves and tries < MOST_TRIES and time.monotonic() < ends):
+            attempts = self._attempts()
+            try:
+                with _outside_of_hypothesis(), self._same_names(first):
+                    attempts.run(self.function, first.kwargs)
+            except BudgetExhausted:
+                proves = True
+                break
+            except (Inconclusive, NeedsRefused) as reason:
+                if not proves:
+                    return _judgement(Verdict.INCONCLUSIVE, observation=first.deviation.observation, reason=str(reason))
+                break
+            except Deviation:
+                seen += 1
+            except Exception as error:
+                if not proves:
+                    return _judgement(Verdict.ERROR, reason=_our_fault(error))
+                break
+            tries += 1
+            if seen == tries:
+                break  # as far as can be seen it happens each time
+        # The first is shown, not a later one: under the same names a backend may remember what was there before.
+        if seen == tries:
+            return self._deviates(first)
+        if proves:
+            return replace(self._deviates(first), repeats=Repeats(seen=seen, tries=tries))
+        return _judgement(
             Verdict.INCONCLUSIVE,
             observation=first.deviation.observation,
             reason=f"flaky: {_shown(first.kwargs, 200) or 'the same steps'} once gave: "
@@ -449,38 +493,8 @@ class _CaseJudging:
         )
 
 
-def _confirm(case: Case, attempts: _Attempts, failure: Deviation, outcome: Callable[..., Judgement]) -> Judgement:
-    """Try the smallest failing example once more; a failure that does not repeat is inconclusive."""
-    if attempts.last is None:
-        return outcome(Verdict.DEVIATES, observation=failure.observation)
-    if case.racy:
-        return _deviates(case, attempts, outcome)
-    first, exchanges, kwargs = attempts.last
-    if any(map(_may_pass, exchanges)):
-        time.sleep(PAUSE_S)
-    handle = getattr(case.function, "hypothesis", None)
-    function = handle.inner_test if handle is not None else case.function
-    again = _Attempts(session=attempts.session, effort=attempts.effort, named=1, clause_id=attempts.clause_id)
-    attempts.session.invalidate_shared_listing()
-    try:
-        with warnings.catch_warnings():
-            # `assume` in a clause is at home in Hypothesis only, and says so; here it merely holds once more.
-            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
-            again.run(function, kwargs)
-    except Deviation:
-        return _deviates(case, again, outcome)
-    except BudgetExhausted:
-        return _deviates(case, attempts, outcome)
-    except (Inconclusive, NeedsRefused) as reason:
-        return outcome(Verdict.INCONCLUSIVE, observation=first.observation, reason=str(reason))
-    except Exception as error:
-        return outcome(Verdict.ERROR, reason=_our_fault(error))
-    return outcome(
-        Verdict.INCONCLUSIVE,
-        observation=first.observation,
-        reason=f"flaky: {_shown(kwargs, 200) or 'the same steps'} once gave: {first.observation.observed}; "
-        "and once conformed",
-    )
+def _judgement(verdict: Verdict, **more: Any) -> Judgement:
+    return Judgement(verdict=verdict, duration_s=0.0, requests=0, **more)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""What Amazon S3 is known to answer, as facts: which request, which status, which code, which fields.
+"""Known responses of Amazon S3 as facts: request, status, error code and fields.
 
 The recordings are those that LocalStack's tests validated against Amazon S3 (https://github.com/localstack/localstack,
-``tests/aws/services/s3``). A fact names the test, the step in it and the day of the validation; the request is ours.
-Further answers of Amazon S3 are known from other places: ``known_answers.json`` has each with its source, its date and
-how far it can be trusted.
+``tests/aws/services/s3``). A fact names the test, the step in it and the day of the validation; the
+request is written here.
+Further responses are known from other places: ``known_answers.json`` has each with its source, its date and how far it
+can be trusted.
 """
 
 from __future__ import annotations
@@ -134,14 +135,16 @@ def fact(
     return register
 
 
-def known(id: str, *clauses: str, shape: Shape, fields: Mapping[str, str] | None = None) -> Callable[[Ask], Ask]:
+def known(
+    id: str, *clauses: str, shape: Shape, fields: Mapping[str, str] | None = None
+) -> Callable[[SendRequest], SendRequest]:
     """Register the decorated request with the answer of Amazon S3 that has this id in ``known_answers.json``."""
 
-    def register(ask: Ask) -> Ask:
+    def register(send: SendRequest) -> SendRequest:
         answer = known_answers()[id]
         _facts.append(
             Fact(
-                name=getattr(ask, "__name__", id),
+                name=getattr(send, "__name__", id),
                 file="known",
                 test=id,
                 step=answer.trust,
@@ -149,13 +152,13 @@ def known(id: str, *clauses: str, shape: Shape, fields: Mapping[str, str] | None
                 status=answer.status,
                 code=answer.code,
                 clauses=clauses,
-                ask=ask,
+                send=send,
                 shape=shape,
                 fields=fields or {},
                 known=answer,
             )
         )
-        return ask
+        return send
 
     return register
 

@@ -1,4 +1,4 @@
-"""Writes docs/anchors.md, which says by what answers of Amazon S3 each clause is held (``python -m``)."""
+"""Writes docs/anchors.md, which lists the answers of Amazon S3 that support each clause (``python -m``)."""
 
 from __future__ import annotations
 
