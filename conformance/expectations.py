@@ -111,8 +111,8 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
             raise ExpectationError(f"{where}: since and review_by are dates, such as 2026-11-22 (without quotes)")
         if not str(entry["reason"]).strip():
             raise ExpectationError(f"{where}: the reason is empty; write one sentence")
-        told, harm = entry.get("upstream_told"), str(entry.get("harm", ""))
-        if not (told is None or type(told) is date):
+        upstream, harm = entry.get("upstream_told"), str(entry.get("harm", ""))
+        if not (upstream is None or type(upstream) is date):
             raise ExpectationError(f"{where}: upstream_told is a date, such as 2026-11-22 (without quotes)")
         if harm not in ("", NO_HARM, *Harm):
             raise ExpectationError(f"{where}: harm is {harm!r}; known: {', '.join((NO_HARM, *Harm))}")
@@ -126,7 +126,7 @@ def _expectation(entry: Mapping[str, Any], path: Path) -> Expectation:
             link=str(entry.get("link", "")),
             harm=harm,
             protection=str(entry.get("protection", "")),
-            upstream_told=told,
+            upstream_told=upstream,
             finding=str(entry.get("finding", "")),
         )
     except KeyError as error:

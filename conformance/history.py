@@ -64,7 +64,7 @@ class Event:
     client: int
     op: Op
     key: str
-    said: Response
+    response: Response
     called: float
     answered: float
     value: str | None = None
@@ -77,7 +77,7 @@ class Event:
     @property
     def writes(self) -> bool:
         """Whether the operation may have changed the key."""
-        return self.op in WRITES and self.said is not Response.REFUSED
+        return self.op in WRITES and self.response is not Response.REFUSED
 
     @property
     def asked(self) -> str:
@@ -90,11 +90,11 @@ class Event:
     @property
     def outcome(self) -> str:
         """The response in one word: the value that a read returned, or the kind of response."""
-        saw = self.value if self.op in (Op.GET, Op.HEAD) and self.said is Response.DONE else None
-        return self.said.value if saw is None else saw
+        saw = self.value if self.op in (Op.GET, Op.HEAD) and self.response is Response.DONE else None
+        return self.response.value if saw is None else saw
 
     def __str__(self) -> str:
-        return self.asked if self.op in WRITES and self.said is Response.DONE else f"{self.asked}: {self.outcome}"
+        return self.asked if self.op in WRITES and self.response is Response.DONE else f"{self.asked}: {self.outcome}"
 
 
 def as_data(history: Sequence[Event]) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ class Undecided(Exception):
 
 def _after(event: Event, state: str | None) -> tuple[bool, str | None]:
     """Return whether the response is right where the key holds ``state`` (``None``: absent), and the state after it."""
-    match event.op, event.said:
+    match event.op, event.response:
         case (Op.PUT, _):
             return True, event.value
         case (Op.DELETE, _):
@@ -154,10 +154,10 @@ def linearization(
     Raises :class:`Undecided` at the deadline.
     """
     free = {id(event) for event in optional}
-    wanted = [event for event in (*events, *optional) if event.said is not Response.UNKNOWN or event.writes]
+    wanted = [event for event in (*events, *optional) if event.response is not Response.UNKNOWN or event.writes]
     entries = sorted(
         (
-            replace(event, answered=NEVER) if id(event) in free or event.said is Response.UNKNOWN else event
+            replace(event, answered=NEVER) if id(event) in free or event.response is Response.UNKNOWN else event
             for event in wanted
         ),
         key=lambda event: event.called,

@@ -243,13 +243,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: Any) -> None:
     """Take in what a worker of pytest-xdist has left; one that crashed could not say."""
-    said = (getattr(node, "workeroutput", None) or {}).get(_LEFT_BY_WORKER, {})
-    _note_left(node.config, said)
+    notes = (getattr(node, "workeroutput", None) or {}).get(_LEFT_BY_WORKER, {})
+    _note_left(node.config, notes)
 
 
-def _note_left(config: pytest.Config, said: Mapping[str, Mapping[str, str]]) -> None:
+def _note_left(config: pytest.Config, notes: Mapping[str, Mapping[str, str]]) -> None:
     known = config.stash.setdefault(_LEFT, {})
-    for name, more in said.items():
+    for name, more in notes.items():
         before = known.get(name, {})
         known[name] = {
             field: separator.join(dict.fromkeys(filter(None, (before.get(field, ""), more.get(field, "")))))
@@ -264,14 +264,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     from bucket_conformance.conformance.report.untrusted import terminal
 
     terminalreporter.section("conformance: what to know of the run")
-    for name, said in left.items():
-        if said["note"]:
-            terminalreporter.line(terminal(f"{name}: note: {said['note']}"))
-        if said["left_behind"]:
-            terminalreporter.line(terminal(f"{name}: could not be removed: {said['left_behind']}"), red=True)
-        if said["remove_with"]:
+    for name, notes in left.items():
+        if notes["note"]:
+            terminalreporter.line(terminal(f"{name}: note: {notes['note']}"))
+        if notes["left_behind"]:
+            terminalreporter.line(terminal(f"{name}: could not be removed: {notes['left_behind']}"), red=True)
+        if notes["remove_with"]:
             terminalreporter.line("    this removes it, with credentials in the environment as for the run:")
-            for command in said["remove_with"].splitlines():
+            for command in notes["remove_with"].splitlines():
                 terminalreporter.line(terminal(f"    {command}"))
 
 
@@ -304,14 +304,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
                 out.write(line(replace(section.header, clauses=len(results))))
                 out.writelines(line(result) for result in results)
                 duration = sum(result.duration_s for result in results)
-                said = session.config.stash.get(_LEFT, {}).get(section.header.provider, {})
+                notes = session.config.stash.get(_LEFT, {}).get(section.header.provider, {})
                 closing = footer(
                     results,
                     duration_s=duration,
                     complete=whole,
-                    left_behind=said.get("left_behind", ""),
-                    remove_with=said.get("remove_with", ""),
-                    note=said.get("note", ""),
+                    left_behind=notes.get("left_behind", ""),
+                    remove_with=notes.get("remove_with", ""),
+                    note=notes.get("note", ""),
                 )
                 out.write(line(closing))
     except (OSError, DocumentError) as error:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from bucket_conformance.conformance.contract import Capability
@@ -23,10 +23,12 @@ from bucket_conformance.conformance.verdict import ViewError
 from bucket_conformance.conformance.wire import clock
 from bucket_conformance.conformance.wire.exchange import Auth, Exchange, Headers, Recorder, Redactor, SignedFrom
 from bucket_conformance.conformance.wire.health import HealthCheck
-from bucket_conformance.conformance.wire.s3 import S3Wire
 from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 from bucket_conformance.reference_impl.api import MAX_URL_LIFE_S, CredentialsEndBeforeUrl, Storage
 from bucket_conformance.reference_impl.keys import KeyLayout
+
+if TYPE_CHECKING:
+    from bucket_conformance.conformance.wire.s3 import S3Wire
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ class Outcome(enum.StrEnum):
     REFUSED = "refused"
     SERVED = "served"
     HALF_DONE = "half done"
-    """Accepted, and not what was asked for: the worst, because the client is told that it worked."""
+    """Accepted, but not carried out: the worst case, because the client believes that it worked."""
     NOT_PROBED = "not probed"
 
 
@@ -49,7 +49,7 @@ _probed: Final[WeakKeyDictionary[Session, dict[Capability, Claim]]] = WeakKeyDic
 def probe_claims(session: Session, capabilities: Iterable[Capability]) -> dict[Capability, Claim]:
     """Return what the backend makes of those of the capabilities that can be probed and that the session lacks.
 
-    What a probe stores, it removes. Without a wire nothing can be asked, and the answer is empty.
+    What a probe stores, it removes. Without a wire nothing can be probed, and the result is empty.
     """
     if Capability.WIRE not in session.capabilities:
         return {}

@@ -123,33 +123,33 @@ def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
     """Return the error that tells what an answer means for the use of the backend, and what to do about it."""
     if response.status == 0:
         return _silent(wire, response)
-    said = f"{doing} at {wire.endpoint.url} gave {response.summary}"
+    seen = f"{doing} at {wire.endpoint.url} gave {response.summary}"
     if response.code in _CREDENTIAL_CODES:
         return OpeningError(
-            f"{said}: the credentials are not accepted. Check the access key and the secret key.", usage=True
+            f"{seen}: the credentials are not accepted. Check the access key and the secret key.", usage=True
         )
     if response.code == "NoSuchBucket" or response.status == 404:
         return OpeningError(
-            f"{said}: there is no such bucket. Create it first, or name another with --bucket.", usage=True
+            f"{seen}: there is no such bucket. Create it first, or name another with --bucket.", usage=True
         )
     root = response.xml()
     region = response.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
     if response.status in (301, 307, 400) and region and region != wire.endpoint.region:
-        return OpeningError(f"{said}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
+        return OpeningError(f"{seen}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
     if 300 <= response.status < 400:
         to = (response.header("location") or "").partition("?")[0]
         where = f" to {to!r}; name the address where the bucket is answered (--endpoint, AP_S3_ENDPOINT)" if to else ""
         return OpeningError(
-            f"{said}: the server redirects{where}. A redirect is never followed, because the credentials would follow.",
+            f"{seen}: the server redirects{where}. A redirect is never followed, because the credentials would follow.",
             usage=True,
         )
     if response.status == 403:
         return OpeningError(
-            f"{said}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "
+            f"{seen}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "
             "s3:CreateBucket where no bucket is named).",
             usage=True,
         )
-    return OpeningError(f"{said}. The backend cannot be judged.", usage=response.status in range(400, 500))
+    return OpeningError(f"{seen}. The backend cannot be judged.", usage=response.status in range(400, 500))
 
 
 def smoke(wire: S3Wire, run_id: str) -> str:

@@ -1,7 +1,7 @@
 """Removes what a run created, known by the run's id in its name; never touches anything else.
 
-A listing is not believed in more than it says in good order: each key must begin with the prefix that was asked for and
-bear the run's id. What else there is stays, and so does a bucket that holds it. What stays is told.
+Only well-formed listings count, and only keys that begin with the requested prefix and contain the run's id. All other
+objects stay, and so does a bucket that holds them. What stays is reported.
 
 Nor is it believed where it shows too little: it must show the run's lease as long as that is there.
 """

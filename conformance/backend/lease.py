@@ -1,6 +1,6 @@
 """An object that marks a running run: written when it opens, renewed while it judges, removed when it ends.
 
-``conformance clean`` leaves a run alone whose lease is fresh, however old the run is. How fresh it is, is told by the
+``conformance clean`` leaves a run alone whose lease is fresh, however old the run is. How fresh it is follows from the
 server's own clock (``Last-Modified`` against ``Date``), so that our clock does not matter. A run that
 cannot write one is still known by its age.
 """
@@ -47,7 +47,7 @@ class Lease:
 def lease_age_s(wire: S3Wire, run_id: str) -> float | None:
     """Return how many seconds ago a run's lease was written, by the server's clock; ``None`` where there is none.
 
-    A lease whose age cannot be told, or that the server does not let us look at, is 0 seconds old: nothing is removed
+    A lease whose age is unknown, or that the server does not let us read, counts as 0 seconds old: nothing is removed
     that may be in use.
     """
     response = wire.head(lease_key(run_id))

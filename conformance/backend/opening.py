@@ -175,16 +175,16 @@ def _open_s3(
 
         if own is None and not target.disposable:
             require_no_lock(wire)
-            kept, said = versioning_of(wire)
+            kept, answered = versioning_of(wire)
             stack.callback(clean_up)
             version_id = smoke(wire, run_id)
             # A server that does not say so may still tell by what it answers.
-            if kept is Versioning.KEPT or (said and version_id not in ("", "null")):
+            if kept is Versioning.KEPT or (answered and version_id not in ("", "null")):
                 versions_stay = why_versions_stay(wire, run_id)
                 if versions_stay and not target.keep_versions:
                     raise versions_refusal(wire, versions_stay)
             elif kept is Versioning.UNKNOWN:
-                recorder.add_note(unknown(wire, said))
+                recorder.add_note(unknown(wire, answered))
         else:
             smoke(wire, run_id)
         liveness = S3Liveness(wire, run_id, own_bucket=target.bucket is None)

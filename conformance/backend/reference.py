@@ -1,6 +1,6 @@
 """The reference's own settings, retention and migration, behind the ports of :mod:`parts`.
 
-Part of opening a session, and beside ``opening`` and ``opening_writer`` the only place that knows the reference.
+Part of opening a session, and with ``opening`` and ``opening_writer`` the only place that knows the reference.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Versioning(enum.Enum):
     """It says so, or the server knows no versions."""
     KEPT = "kept"
     UNKNOWN = "unknown"
-    """The question was not answered in good order."""
+    """The response was not well-formed."""
 
 
 def versioning_of(wire: S3Wire) -> tuple[Versioning, str]:
@@ -171,7 +171,7 @@ def scan(
     """Yield what lies below a prefix, page by page. Other names in the listing go into ``strays`` only.
 
     ``needs_name``: a list that does not say which bucket it is of is none. Raises ``ViewError`` where the server does
-    not list in good order: then what it said is not to be relied on.
+    not return a well-formed listing: then nothing in it can be trusted.
     """
     for page in _pages(wire, listing, prefix, needs_name=needs_name):
         decode = unquote_plus if page.findtext("EncodingType") == "url" else str
@@ -250,7 +250,7 @@ def _page(wire: S3Wire, listing: Listing, prefix: str, response: HttpResponse, *
 def time_of(text: str | None) -> float | None:
     """Return a time of a listing in seconds since 1970, ``None`` where it is none."""
     try:
-        told = datetime.fromisoformat(text or "")
-        return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
+        moment = datetime.fromisoformat(text or "")
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

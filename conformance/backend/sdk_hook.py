@@ -1,7 +1,7 @@
 """Intercepts botocore requests to record them and to inject faults.
 
 The hook answers botocore's ``before-send`` event, as mocking libraries do: it sends the prepared request itself and
-hands the answer back, so that the SDK above is used exactly as an application uses it.
+returns the response, so that the SDK is used exactly as an application uses it.
 """
 
 from __future__ import annotations
@@ -372,7 +372,7 @@ class SdkInterference:
                 if not answer.ok or root is None:
                     return _answer(request, answer.status or 503, answer.body.decode("utf-8", "replace"))
                 failed |= {e.findtext("Key") or "": e.findtext("Code") or "" for e in root.iterfind("Error")}
-            # What was asked for twice is answered once for each time, as servers do.
+            # A key that is requested twice gets two results, as from servers.
             return _answer(request, 200, _delete_result(asked, failed, quiet=_is_quiet(_body_bytes(request))))
 
         with self._hook.fault(fault):

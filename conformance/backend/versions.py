@@ -61,9 +61,9 @@ def refusal(wire: S3Wire, why: str) -> OpeningError:
     )
 
 
-def unknown(wire: S3Wire, said: str) -> str:
+def unknown(wire: S3Wire, answered: str) -> str:
     """Return the note for a bucket that did not say whether it keeps versions."""
     return (
-        f"whether bucket {wire.bucket} keeps old versions could not be asked ({said}): if it does, those of the run "
+        f"whether bucket {wire.bucket} keeps old versions is not known ({answered}): if it does, those of the run "
         "may stay there"
     )

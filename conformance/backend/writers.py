@@ -172,14 +172,14 @@ class _Writing:
 
     def _read(self, late: str, deadline_s: float) -> None:
         try:
-            said = self._process.answer(self._order, deadline_s)
+            reply = self._process.answer(self._order, deadline_s)
         except ChildError as error:
             raise WriterFailed("its process ended" if isinstance(error, ChildEnded) else late) from None
-        match said["event"]:
+        match reply["event"]:
             case "answered":
                 self._answered += 1
             case "failed":
-                self._failed = said["error"]
+                self._failed = reply["error"]
             case "finished":
                 self._finished = True
             case "killed":

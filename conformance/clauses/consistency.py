@@ -38,17 +38,17 @@ GONE: Final = ErrorCode.NOT_FOUND.value
 
 def _seen(storage: Storage, key: str, prefix: str) -> dict[str, object]:
     """Return what each way to read reports about one key."""
-    said: dict[str, object] = {}
+    results: dict[str, object] = {}
     for way, call in (("download", lambda: storage.download(key)), ("size", lambda: storage.stat(key).size)):
         try:
-            said[way] = call()
+            results[way] = call()
         except StorageError as error:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
-            said[way] = GONE
-    said["exists"] = storage.exists(key)
-    said["listed"] = [(stat.key == key, stat.size) for stat in storage.list(prefix)]
-    return said
+            results[way] = GONE
+    results["exists"] = storage.exists(key)
+    results["listed"] = [(stat.key == key, stat.size) for stat in storage.list(prefix)]
+    return results
 
 
 def _due(body: bytes | None) -> dict[str, object]:

@@ -341,10 +341,10 @@ def test_a_broken_request_is_retried_or_accounted_for(session: Session, how: str
 def _untruths(keys: Sequence[str], result: DeleteResult, left: Collection[str], *, alive: Collection[str]) -> list[str]:
     """Return, in words, where a result contradicts what is left; the keys in ``alive`` existed before."""
     failed = [failure.key for failure in result.failed]
-    told = sorted([*result.deleted, *failed, *result.unknown])
+    named = sorted([*result.deleted, *failed, *result.unknown])
     wrongs = []
-    if told != sorted(set(keys)):
-        wrongs.append(f"the result tells of {len(told)} keys, {len(set(told))} distinct, instead of {len(set(keys))}")
+    if named != sorted(set(keys)):
+        wrongs.append(f"the result tells of {len(named)} keys, {len(set(named))} distinct, instead of {len(set(keys))}")
     if wrong := [key for key in result.deleted if key in left]:
         wrongs.append(f"{len(wrong)} keys are reported deleted and are still there, such as {wrong[0]}")
     if wrong := [key for key in failed if key in alive and key not in left]:

@@ -118,8 +118,8 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
             outcome = perform(ask.op, keys[ask.key], name, body)
             if outcome is None:
                 continue
-            said, value = outcome
-            answered = time.monotonic() if said is not Response.UNKNOWN else NEVER
+            response, value = outcome
+            answered = time.monotonic() if response is not Response.UNKNOWN else NEVER
             expected = None
             if ask.op is Op.SWAP:
                 expected, value = value, name
@@ -130,7 +130,7 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
                     client=number,
                     op=ask.op,
                     key=f"k{ask.key}",
-                    said=said,
+                    response=response,
                     called=called,
                     answered=answered,
                     value=value,
@@ -146,7 +146,7 @@ def _record(scripts: Sequence[Script], keys: Sequence[str], values: _Values, per
 def _require_an_order(session: Session, events: list[Event], mark: int, look: Callable[[str], str | None]) -> None:
     """Raise ``Deviation`` where no order explains the events. ``look`` downloads a key of the events again."""
     asked = [event for event in events if event.op in WRITES and event.op is not Op.DELETE]
-    if asked and all(event.said is Response.UNKNOWN for event in asked):
+    if asked and all(event.response is Response.UNKNOWN for event in asked):
         # Any order is compatible with operations that may never have happened.
         raise Inconclusive(f"none of {len(asked)} concurrent uploads got a clear answer")
     try:

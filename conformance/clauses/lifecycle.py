@@ -45,9 +45,9 @@ def own_bucket(session: Session) -> Iterator[str]:
         )
         made = session.wire.request("PUT", bucket=name, body=wanted.encode())
     if not made.ok:
-        raise Inconclusive(f"a bucket of one's own is needed to change its configuration; making one: {made.summary}")
+        raise Inconclusive(f"the run needs a bucket of its own to change the configuration; making one: {made.summary}")
     if trouble := why_not_new(session.wire, name):
-        raise Inconclusive(f"a bucket of one's own is needed to change its configuration, and the one made {trouble}")
+        raise Inconclusive(f"the run needs a bucket of its own to change the configuration, and the one made {trouble}")
     try:
         yield name
     finally:

@@ -241,10 +241,10 @@ def test_a_page_of_the_key_that_a_prefix_names_says_what_follows(session: Sessio
     held = [tail for tail in held_of(session, prefix, tails) if tail.startswith("foo")]
     most = len(held) + 2
     pages = walk(session, most=most, prefix=prefix + "foo", max_keys=1)
-    told = len(keys_of(pages, prefix))
+    listed_count = len(keys_of(pages, prefix))
     wrongs = _contradictions(pages, 1, most)
-    if told != len(held):
-        wrongs.append(f"{told} keys on {len(pages)} pages, though {len(held)} are there")
+    if listed_count != len(held):
+        wrongs.append(f"{listed_count} keys on {len(pages)} pages, though {len(held)} are there")
     require(
         not wrongs,
         promised=f"pages of one key with the prefix 'foo' agree with themselves and the {held} that are there",

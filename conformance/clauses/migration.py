@@ -306,9 +306,9 @@ def test_other_bytes_under_the_same_name_do_not_pass_for_moved(session: Session)
         session.storage.upload(key, stale)
         report = move.run(WatchedTarget(session.storage))
         held = session.storage.download(key)
-        told = report is not None and (key in report.left or not report.complete)
+        reported = report is not None and (key in report.left or not report.complete)
         compare(
-            held == move.files[key] or told,
+            held == move.files[key] or reported,
             True,
             "another value of the same length at the target",
             promise="it is replaced, or reported as left",

@@ -265,13 +265,13 @@ def test_a_copy_onto_itself_needs_a_change(session: Session, directive: str) -> 
     if directive == "REPLACE":
         new = [("Content-Type", "text/plain"), ("x-amz-meta-shape", "round"), ("x-amz-metadata-directive", directive)]
         response = needs(_copy(session, key, key, new), Operation.COPY, "PUT with x-amz-copy-source")
-        said, promised = response.summary, ("200", body, "text/plain", None, "round")
+        outcome, promised = response.summary, ("200", body, "text/plain", None, "round")
     else:
         asked = [] if directive == "none" else [("x-amz-metadata-directive", directive)]
-        said = refusal_of(_copy(session, key, key, asked), "400 InvalidRequest")
+        outcome = refusal_of(_copy(session, key, key, asked), "400 InvalidRequest")
         promised = ("400 InvalidRequest", body, *before)
     got = wire.get(key)
-    observed: tuple[object, ...] = (said, got.body, *_description(got))
+    observed: tuple[object, ...] = (outcome, got.body, *_description(got))
     if not keeps_it and directive == "REPLACE":
         observed, promised = (*observed[:2], None, None, None), (*promised[:2], None, None, None)
     require(
@@ -288,6 +288,6 @@ def _description(response: HttpResponse) -> tuple[str | None, str | None, str | 
 
 
 def _described(seen: Sequence[object]) -> str:
-    said, body, kind, colour, shape = seen
+    outcome, body, kind, colour, shape = seen
     size = len(body) if isinstance(body, bytes) else body
-    return f"{said}; afterwards {size} bytes, {kind}, colour {colour}, shape {shape}"
+    return f"{outcome}; afterwards {size} bytes, {kind}, colour {colour}, shape {shape}"

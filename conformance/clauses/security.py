@@ -68,13 +68,13 @@ def outside_of(session: Session) -> Iterator[Outside]:
 
 def reach(storage: Storage, key: str) -> list[str]:
     """Try every operation with ``key``; return those that revealed the canary. A rejection is fine."""
-    told: list[str] = []
+    reached: list[str] = []
 
     def attempt(name: str, action: Callable[[], object]) -> None:
         # Any exception is fine for this clause, as long as nothing was reached.
         with contextlib.suppress(Exception):
             if CANARY in repr(action()).encode():
-                told.append(name)
+                reached.append(name)
 
     def opened() -> bytes:
         with storage.open(key) as stream:
@@ -86,13 +86,13 @@ def reach(storage: Storage, key: str) -> list[str]:
     attempt("list", lambda: list(storage.list(key)))
     attempt("upload", lambda: storage.upload(key, INTRUDER))
     attempt("delete_files", lambda: storage.delete_files([key]))
-    return told
+    return reached
 
 
-def _require_untouched(before: dict[str, bytes | None], after: dict[str, bytes | None], told: list[str]) -> None:
+def _require_untouched(before: dict[str, bytes | None], after: dict[str, bytes | None], reached: list[str]) -> None:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name, b"?") != after.get(name, b"?"))
     what = "operations that gave away a file outside, and names changed outside"
-    compare((told, changed), ([], []), what, harm=Harm.BREAKS_OUT)
+    compare((reached, changed), ([], []), what, harm=Harm.BREAKS_OUT)
 
 
 HOSTILE_PATHS: Final = (
@@ -154,8 +154,8 @@ def test_no_key_leads_outside(session: Session, path: str) -> None:
     with outside_of(session) as outside:
         before = outside.state()
         key = path.replace("{0}", outside.folder.name).replace("{1}", str(outside.folder))
-        told = reach(session.storage, key)
-        _require_untouched(before, outside.state(), told)
+        reached = reach(session.storage, key)
+        _require_untouched(before, outside.state(), reached)
 
 
 LINKED: Final = ("owner", "type", "file", "missing file", "relative", "link to a link", "the whole scope")
@@ -169,9 +169,9 @@ def test_no_planted_link_leads_outside(session: Session, place: str) -> None:
         owner = session.root / "project" / session.fresh_id()
         key = _plant(outside.folder, owner, place)
         before = outside.state()
-        told = reach(session.storage, f"project/{owner.name}/{key}")
+        reached = reach(session.storage, f"project/{owner.name}/{key}")
         listed = [stat.key for stat in session.storage.list(f"project/{owner.name}") if "canary" in stat.key]
-        _require_untouched(before, outside.state(), told + [f"list: {name}" for name in listed])
+        _require_untouched(before, outside.state(), reached + [f"list: {name}" for name in listed])
 
 
 def _plant(outside: Path, owner: Path, place: str) -> str:
@@ -233,7 +233,7 @@ def test_no_race_leads_outside(session: Session, operation: str) -> None:
         key = f"project/{owner.name}/FILE/canary"
         session.storage.upload(key, INTRUDER)
         before = outside.state()
-        told: list[str] = []
+        reached: list[str] = []
         with _swapping(owner / "FILE", outside.folder / "nest"):
             began = time.monotonic()
             for calls in itertools.count():
@@ -247,8 +247,8 @@ def test_no_race_leads_outside(session: Session, operation: str) -> None:
                     elif operation == "delete":
                         session.storage.delete_files([key])
                     elif session.storage.download(key) == CANARY:
-                        told.append("download")
-        _require_untouched(before, outside.state(), told[:1])
+                        reached.append("download")
+        _require_untouched(before, outside.state(), reached[:1])
 
 
 @contextmanager
@@ -344,7 +344,7 @@ class _Records(logging.Handler):
 
 
 @contextmanager
-def said() -> Iterator[list[str]]:
+def captured_log() -> Iterator[list[str]]:
     """Collect log records (INFO and above; all of the storage's own) and warnings inside the block. Yields a list."""
     records, root = _Records(), logging.getLogger()
     level = root.level
@@ -363,7 +363,7 @@ def said() -> Iterator[list[str]]:
 def everything_said(storage: Storage, key: str) -> list[str]:
     """Use a storage in every way; return everything it outputs: errors with causes, ``repr``, log records, warnings."""
     texts = [repr(storage), str(storage)]
-    with said() as logged:
+    with captured_log() as logged:
         for action in (
             lambda: storage.upload(key, b"x"),
             lambda: storage.download(key),
@@ -421,7 +421,7 @@ def test_the_storage_keeps_its_secret(session: Session, secret: str) -> None:
 def test_shown_settings_keep_the_secret(session: Session, secret: str) -> None:
     good = _environment(secret)
     texts = []
-    with said() as logged:
+    with captured_log() as logged:
         for environ in (good, good | {"AP_S3_BUCKET": "No_Bucket"}, good | {"AP_S3_USE_IRSA": "true"}):
             try:
                 texts.append(session.settings.load(environ).shown)
@@ -443,6 +443,6 @@ def _environment(secret: str) -> dict[str, str]:
 @also("SEC-002", requires={Capability.SETTINGS})
 def test_an_opened_storage_keeps_the_secret(session: Session) -> None:
     secret = SECRETS[2]
-    with said() as logged:
+    with captured_log() as logged:
         texts = [repr(session.settings.open(_environment(secret)))]
     require_silence(texts + logged, secret, "secret key")

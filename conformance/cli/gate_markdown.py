@@ -30,16 +30,16 @@ def render(
     """
     lines = [f"## {'✓ Gate passed' if passed else '✗ Gate failed'}", "", plain(tally(findings)), ""]
     lines += [f"- {plain(note)}" for note in notes]
-    told = [finding for finding in findings if not finding.quiet]
-    told.sort(key=lambda finding: not finding.fails)
-    if any(is_withheld(finding.result) for finding in told if finding.result is not None):
+    reported = [finding for finding in findings if not finding.quiet]
+    reported.sort(key=lambda finding: not finding.fails)
+    if any(is_withheld(finding.result) for finding in reported if finding.result is not None):
         where = ", ".join(PurePath(path).name for path in reports)
         lines.append(f"- Some evidence is {WITHHELD}. {plain(f'It is in the report: {where}')}")
-    if told:
+    if reported:
         lines += ["", "| | standing | provider | clause | reason |", "|---|---|---|---|---|"]
     used = len("\n".join(lines).encode("utf-8"))
     left_out = 0
-    for finding in told:
+    for finding in reported:
         line = _row(finding)
         size = len(line.encode("utf-8")) + 1
         if used + size + _ROOM_FOR_THE_END > max_bytes:

@@ -1,4 +1,4 @@
-"""``conformance install PROVIDER…``: fetch ahead what a provider would fetch at first use, or must be asked for."""
+"""``conformance install PROVIDER…``: download in advance what a provider needs at its first use, or only on request."""
 
 from __future__ import annotations
 

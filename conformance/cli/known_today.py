@@ -1,4 +1,4 @@
-"""Adds today's knowledge about deviations to earlier reports: reasons, links, and when upstream was told."""
+"""Adds today's knowledge about deviations to earlier reports: reasons, links, and when upstream was informed."""
 
 from __future__ import annotations
 

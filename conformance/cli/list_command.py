@@ -97,7 +97,7 @@ def _providers(files: list[Path], *, as_json: bool) -> None:
 
 
 def _ways(provider: Provider) -> list[str]:
-    """Return for each launch what it misses and how to get it; which launch is said where there are several."""
+    """Return for each launch what it misses and how to get it; with several launches, each line names its launch."""
     several = len(provider.launches) > 1
     found = [(launch.kind.value, launch.availability()) for launch in provider.launches]
     return [f"{f'{kind}: ' if several else ''}{each.missing}; {each.how}" for kind, each in found]

@@ -55,19 +55,19 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(None, None, None)
 
-    def tell(self, provider: str, told: document.Message) -> None:
+    def tell(self, provider: str, message: document.Message) -> None:
         """Handle one message of a worker."""
         row = self._rows[provider]
-        if isinstance(told, document.Progress):
-            row.text = told.text
+        if isinstance(message, document.Progress):
+            row.text = message.text
             self._log_text(provider, row)
-        elif isinstance(told, document.Header):
-            row.text = f"{told.backend.title} ({told.launch})"
+        elif isinstance(message, document.Header):
+            row.text = f"{message.backend.title} ({message.launch})"
             if self._live is None:
                 show(self._console, f"{provider}: judging {row.text}")
-        elif isinstance(told, document.Result):
-            row.counts[told.verdict] = row.counts.get(told.verdict, 0) + 1
-            row.text = told.clause
+        elif isinstance(message, document.Result):
+            row.counts[message.verdict] = row.counts.get(message.verdict, 0) + 1
+            row.text = message.clause
             self._log(provider, row)
         self._draw()
 

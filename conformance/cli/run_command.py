@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> ExitCode:
                 progress.tell(event.provider, event.line)
                 _collect(sections, event.provider, event.line)
         except Interrupted as interrupt:
-            # Without a footer: whoever reads the report is told that it is cut off.
+            # Without a footer: readers of the report see that it is cut off.
             for name in interrupt.killed:
                 _write(report, args, sections, name)
             lost = {name: remedies[name] for name in (*crashed, *interrupt.killed) if name in remedies}
@@ -176,7 +176,7 @@ def _say_left_behind(sections: Mapping[str, Section], lost: Mapping[str, str]) -
 
     ``lost``: by provider, the command for what a worker may have left that did not end in order.
     """
-    told = False
+    reported = False
     for section in sections.values():
         footer = section.footer
         if footer is None:
@@ -184,18 +184,18 @@ def _say_left_behind(sections: Mapping[str, Section], lost: Mapping[str, str]) -
         if footer.note:
             echo(f"conformance: {section.provider}: note: {footer.note}", file=sys.stderr)
         if footer.left_behind:
-            told = True
+            reported = True
             echo(f"conformance: {section.provider}: could not be removed: {footer.left_behind}", file=sys.stderr)
             _say_command(footer.remove_with)
     for provider, command in lost.items():
         closed = sections[provider].footer if provider in sections else None
         if closed is not None and closed.remove_with:
             continue
-        told = True
+        reported = True
         echo(f"conformance: {provider}: what its run made may be left, as it did not end in order", file=sys.stderr)
-        echo("    processes that judged beside it end within seconds; wait for that", file=sys.stderr)
+        echo("    helper processes of this run end within seconds; wait for that", file=sys.stderr)
         _say_command(command)
-    return told
+    return reported
 
 
 def _say_command(command: str) -> None:
@@ -239,7 +239,9 @@ def _jobs(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Job]:
     endpoint = endpoint_of(args, environ)
     if endpoint is not None:
         if args.providers or args.launch or args.all or args.tls:
-            raise UsageError("--endpoint and --env judge one endpoint; name no provider and no launch beside them")
+            raise UsageError(
+                "--endpoint and --env judge one endpoint; name no provider and no launch together with them"
+            )
         return [replace(common, endpoint=EndpointRecord(**endpoint), launch=None, run_id=new_run_id())]
     known = discover([Path(path) for path in args.provider_file])
     jobs = []
@@ -333,13 +335,13 @@ def _write(report: ReportFile, args: argparse.Namespace, sections: Mapping[str, 
         sys.stdout.flush()
 
 
-def _collect(sections: dict[str, Section], provider: str, told: Message) -> None:
-    if isinstance(told, Header):
-        sections[provider] = Section(header=told)
-    elif isinstance(told, Result):
-        sections[provider].results.append(told)
-    elif isinstance(told, Footer):
-        sections[provider].footer = told
+def _collect(sections: dict[str, Section], provider: str, reported: Message) -> None:
+    if isinstance(reported, Header):
+        sections[provider] = Section(header=reported)
+    elif isinstance(reported, Result):
+        sections[provider].results.append(reported)
+    elif isinstance(reported, Footer):
+        sections[provider].footer = reported
 
 
 def _note_end(event: Event, sections: dict[str, Section], broken: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ def add_selection_options(parser: Any) -> None:
 def wanted(args: argparse.Namespace, known: Mapping[str, Provider]) -> list[str]:
     """Return the ids to judge, each once. Raises ``UsageError`` for what is unknown, lacks the launch, or is none.
 
-    With ``--all`` those that cannot start are left out, and it is said why.
+    With ``--all``, providers that cannot start are left out, and the reason is printed.
     """
     if args.all and args.providers:
         raise UsageError("--all takes no names")

@@ -73,7 +73,7 @@ class Plan:
     expectations: Mapping[str, Expectation] = field(default_factory=dict)
     max_requests: int | None = None
     declared: Mapping[str, int] = field(default_factory=dict)
-    """What the backend is said to be limited to, by name."""
+    """The declared limits of the backend, by name."""
     search_limits: bool = False
     """Search the backend's limits as well, and hold them against those declared."""
 
@@ -155,7 +155,7 @@ def run(
 ) -> None:
     """Judge every clause of the plan on the target and emit each result, then the footer.
 
-    ``log``: the server's, whose end is told where the server dies. ``sharing``: who else judges clauses of the plan.
+    ``log`` returns the server's log, whose end is reported if the server dies. ``sharing``: who else judges clauses.
 
     An interrupt removes what the run created, then emits a footer with ``complete: false`` and goes on upwards.
     Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
@@ -192,7 +192,7 @@ def run(
         raise
     finally:
         if sharing is not None and not complete and opened:
-            sharing.end()  # what they left is told too
+            sharing.end()  # what they left is reported too
         others = sharing.footers if sharing is not None else []
         if complete or results or (opened and (recorder.left_behind or any(other.left_behind for other in others))):
             if dead and not recorder.left_behind:

@@ -59,12 +59,12 @@ class GateResult:
 def tally(findings: Sequence[GateResult]) -> str:
     """Return how many there are of each standing, in one line."""
     seen = Counter(finding.status for finding in findings)
-    told = []
+    parts = []
     for status in BaselineStatus:
         if n := seen[status]:
             plural = "s" if n > 1 and status is not BaselineStatus.EXPECTED else ""
-            told.append(f"{n} {status}{plural}")
-    return ", ".join(told) or "nothing to gate"
+            parts.append(f"{n} {status}{plural}")
+    return ", ".join(parts) or "nothing to gate"
 
 
 def compare_with_baseline(

@@ -120,7 +120,7 @@ def causes(results: Iterable[Result]) -> list[Cause]:
     for result in broken:
         groups.setdefault(_key(result, missing), []).append(result)
     if AUTHENTICATION in groups and (lax := groups.pop(f"topic:{Topic.SIGNATURES.value}", None)):
-        # Who does not check signatures is not asked twice why a lifetime is not checked.
+        # A server that checks no signatures cannot check lifetimes either; one cause is enough.
         groups[AUTHENTICATION] += lax
     single = [key for key, group in groups.items() if key.startswith("topic:") and _is_single(group)]
     if len(single) > 1:

@@ -68,7 +68,7 @@ def collect(columns: Iterable[Column]) -> list[Finding]:
     """
     found: list[Finding] = []
     first: dict[tuple[str, str], Column] = {}
-    told: set[str] = set()
+    seen: set[str] = set()
     for column in columns:
         head = column.section.header
         key = first.setdefault((head.provider, head.backend.version), column).key
@@ -79,9 +79,9 @@ def collect(columns: Iterable[Column]) -> list[Finding]:
                 groups.setdefault(_name(result), []).append(result)
         for name, results in groups.items():
             slug = f"{key}-{name}".lower()
-            if slug in told:
+            if slug in seen:
                 continue
-            told.add(slug)
+            seen.add(slug)
             results.sort(key=_size_of_evidence)
             harm = harm_of(results[0])
             assert harm is not None

@@ -104,9 +104,9 @@ def page(finding: Finding) -> str:
 
 
 def _upstream(finding: Finding) -> str:
-    told = f"reported on {finding.upstream_told}" if finding.upstream_told else ""
+    reported = f"reported on {finding.upstream_told}" if finding.upstream_told else ""
     links = [markdown_cell(markdown_address(link)) for link in finding.links]
-    return ", ".join([*links, *([plain(told)] if told else [])]) or "no report of it is known to us"
+    return ", ".join([*links, *([plain(reported)] if reported else [])]) or "no report of it is known to us"
 
 
 def _consequences(finding: Finding) -> list[str]:

@@ -74,13 +74,13 @@ def _consequences(page: PageColumn, causes: Iterable[Cause], most: int) -> str:
         (result for cause in causes for result in cause.results if result.is_core or harm_of(result) is not None),
         key=rank,
     )
-    said: dict[str, str] = {}
+    words: dict[str, str] = {}
     for result in bad:
-        said.setdefault(consequence_of(result) or title_of(result), result.clause)
-    items = "".join(f"<li>{_to(page, clause, prose(text))}</li>" for text, clause in [*said.items()][:most])
-    left = len(said) - most
+        words.setdefault(consequence_of(result) or title_of(result), result.clause)
+    items = "".join(f"<li>{_to(page, clause, prose(text))}</li>" for text, clause in [*words.items()][:most])
+    left = len(words) - most
     more = f"<li>and {left} more</li>" if left > 0 else ""
-    return f'<p><b>For an application:</b></p><ul class="broken">{items}{more}</ul>' if said else ""
+    return f'<p><b>For an application:</b></p><ul class="broken">{items}{more}</ul>' if words else ""
 
 
 def _to_set(page: PageColumn, *, few: bool) -> str:
@@ -119,7 +119,7 @@ def _cause(page: PageColumn, cause: Cause) -> str:
     chips = "".join(f'<span class="chip harm">{escape(harm)}</span>' for harm in cause.harms)
     chips += '<span class="chip d">core promise</span>' if cause.core else ""
     chips += '<span class="chip">expected</span>' if cause.expected else ""
-    said = f'<p class="said"><code>{escape(quoted(cause.response))}</code></p>' if cause.response is not None else ""
+    words = f'<p class="said"><code>{escape(quoted(cause.response))}</code></p>' if cause.response is not None else ""
     lead = cause.lead
     example = consequence_of(lead) if len(cause.results) > 1 else ""
     example = f'<p class="for">{prose(example)}</p>' if example else ""
@@ -127,7 +127,7 @@ def _cause(page: PageColumn, cause: Cause) -> str:
     grave = " grave" if cause.core or cause.harms else ""
     return (
         f'<article class="cause{grave}"><h3>{prose(cause.title)} {chips}</h3>'
-        f"<p>{prose(cause.meaning)}</p>{example}{said}"
+        f"<p>{prose(cause.meaning)}</p>{example}{words}"
         f"<details><summary>Seen in {len(cause.results)} clause{'s' * (len(cause.results) != 1)}</summary>"
         f'{_raw(lead)}<ul class="links">{links}</ul></details></article>'
     )

@@ -106,8 +106,8 @@ def _run_block(run: StoredRun, key: str, link: str) -> str:
     name = f'<a href="{escape(link)}">{escape(key)}</a> ' if key else ""
     seen = counts(run.section.results)
     decided = seen[Verdict.CONFORMS] + seen[Verdict.DEVIATES]
-    told = f"{seen[Verdict.CONFORMS]}/{decided}" if decided else "nothing decided"
-    told = f"{answer(run.section).core.title}, {told}"
+    summary = f"{seen[Verdict.CONFORMS]}/{decided}" if decided else "nothing decided"
+    summary = f"{answer(run.section).core.title}, {summary}"
     if run.since_before is None:
         what = "<p>the first stored run</p>"
     else:
@@ -123,7 +123,7 @@ def _run_block(run: StoredRun, key: str, link: str) -> str:
         what = f'<ul class="changes">{differing}{changes}</ul>' if differing or changes else "<p>no change</p>"
     return (
         f'<section class="run"><h2>{name}<time datetime="{escape(run.started)}">{escape(run.day)}</time> '
-        f"<small>{version} · {told}</small></h2>{what}</section>"
+        f"<small>{version} · {summary}</small></h2>{what}</section>"
     )
 
 

@@ -40,7 +40,7 @@ def told(foreign: int) -> str:
 class Written:
     """What is written below ``prefixes`` after this was made: listed now, not listed before, and with this run's id.
 
-    A listing that is broken, so that it names what it was not asked for, proves nothing of it.
+    A broken listing that names other keys than requested proves nothing about them.
     """
 
     session: Session

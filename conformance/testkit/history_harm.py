@@ -39,7 +39,7 @@ def harm_of(found: Sequence[Event], history: Sequence[Event], look: Look, *, set
     if kept is not None:
         return kept
     written = {event.value for event in history if event.op in WRITES}
-    served = [event for event in found if event.op is Op.GET and event.said is Response.DONE]
+    served = [event for event in found if event.op is Op.GET and event.response is Response.DONE]
     return Harm.SERVES_WRONG_DATA if any(event.value not in written for event in served) else None
 
 
@@ -88,7 +88,7 @@ def _leads_to(writes: Sequence[Event], value: str | None) -> bool:
         client=-1,
         op=Op.GET,
         key=writes[0].key if writes else "",
-        said=Response.ABSENT if value is None else Response.DONE,
+        response=Response.ABSENT if value is None else Response.DONE,
         called=now,
         answered=now,
         value=value,

@@ -62,7 +62,7 @@ def is_refusal(status: int) -> bool:
 def refusal_of(response: HttpResponse, promised: str) -> str:
     """Return status and code of a response as observations show them; ``promised`` for one that says 405 or 501.
 
-    Where a refusal with a code is promised, a server that does not have what was asked for refuses no less.
+    Where a refusal with a code is promised, a server that lacks the operation refuses as well.
     """
     return promised if response.status in (405, 501) and response.error is None else response.summary
 
@@ -113,7 +113,7 @@ def refused_need(session: Session, clause_id: str, seen: Observation) -> NeedsRe
     for operation in refused:
         if answer := _refusal_of(session, operation, refused[operation]):
             return NeedsRefused(operation.value, answer)
-        # What was asked meanwhile is no part of the example.
+        # Requests of this check are not part of the example.
         recorder.clear()
         recorder.recall(kept)
     return None
@@ -159,10 +159,10 @@ def _refusal_of(session: Session, operation: Operation, exchange: Exchange) -> s
     known = _asked.setdefault(session, {})
     if operation not in known:
         if (plain := _PLAIN.get(operation)) is None:
-            # Only in a bucket of its own could it be asked again, and there the clause has asked just so.
+            # It could be repeated only in a bucket of its own, where the clause has just done so.
             name = next((each for each in _BY_PARAMETER if _BY_PARAMETER[each] is operation), operation.value)
-            said = f"{exchange.status} {_code(exchange)}".rstrip()
-            known[operation] = f"{exchange.method} ?{name} → {said}"
+            answer_line = f"{exchange.status} {_code(exchange)}".rstrip()
+            known[operation] = f"{exchange.method} ?{name} → {answer_line}"
         else:
             request, response = plain(session)
             refused = _says_it_has_none(response.status, response.code)

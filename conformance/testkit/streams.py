@@ -48,7 +48,7 @@ class OneWay(io.RawIOBase):
         if self._breaks and not left:
             raise StreamBroke(f"the stream broke after {self._at} bytes")
         if self._breaks and (size is None or size < 0):
-            # Whoever asks for all must not be told that this was all.
+            # A caller that reads everything must not believe that this was everything.
             self._at = self._end
             raise StreamBroke(f"the stream broke after {self._at} bytes")
         wanted = left if size is None or size < 0 else min(size, left, PIECE_BYTES)

@@ -161,9 +161,9 @@ class Recorder:
     left_behind: str = ""
     """What could not be removed when the session closed; '' where all is gone."""
     side_buckets: set[str] = field(default_factory=set)
-    """Buckets that clauses made beside the one that is judged, and that are not known to be removed."""
+    """Further buckets that clauses made and that are not known to be removed."""
     note: str = ""
-    """What whoever judges should know of the run beside the verdicts; '' for nothing."""
+    """What the operator should know about the run, in addition to the verdicts; '' for nothing."""
     keeps_bodies: bool = True
     """Whether the bodies that an SDK sends stay in memory with their exchange."""
     hopeless: bool = False

@@ -31,21 +31,28 @@ def event(
     span: tuple[float, float],
     value: str | None = None,
     *,
-    said: Response = Response.DONE,
+    response: Response = Response.DONE,
     expected: str | None = None,
     key: str = "a",
 ) -> Event:
     return Event(
-        client=client, op=op, key=key, said=said, called=span[0], answered=span[1], value=value, expected=expected
+        client=client,
+        op=op,
+        key=key,
+        response=response,
+        called=span[0],
+        answered=span[1],
+        value=value,
+        expected=expected,
     )
 
 
-def put(client: int, span: tuple[float, float], value: str, said: Response = Response.DONE) -> Event:
-    return event(client, Op.PUT, span, value, said=said)
+def put(client: int, span: tuple[float, float], value: str, response: Response = Response.DONE) -> Event:
+    return event(client, Op.PUT, span, value, response=response)
 
 
 def get(client: int, span: tuple[float, float], value: str | None) -> Event:
-    return event(client, Op.GET, span, value, said=Response.ABSENT if value is None else Response.DONE)
+    return event(client, Op.GET, span, value, response=Response.ABSENT if value is None else Response.DONE)
 
 
 def delete(client: int, span: tuple[float, float]) -> Event:
@@ -82,11 +89,11 @@ def test_a_deleted_key_is_absent_and_not_its_old_value() -> None:
 def test_two_creators_cannot_both_win() -> None:
     first = event(0, Op.CREATE, (0, 5), "x")
     assert linearization([first, event(1, Op.CREATE, (1, 4), "y")]) is None
-    assert linearization([first, event(1, Op.CREATE, (1, 4), "y", said=Response.REFUSED)]) is not None
+    assert linearization([first, event(1, Op.CREATE, (1, 4), "y", response=Response.REFUSED)]) is not None
 
 
 def test_a_creator_refused_where_nothing_ever_was_is_a_violation() -> None:
-    assert linearization([event(0, Op.CREATE, (0, 1), "x", said=Response.REFUSED)]) is None
+    assert linearization([event(0, Op.CREATE, (0, 1), "x", response=Response.REFUSED)]) is None
 
 
 def test_two_swaps_from_the_same_value_cannot_both_win() -> None:
@@ -105,7 +112,7 @@ def test_a_write_without_an_answer_may_have_happened_or_not_or_later() -> None:
 
 
 def test_a_listing_that_lacks_an_answered_key_is_a_violation() -> None:
-    absent = event(1, Op.LIST, (2, 3), said=Response.ABSENT)
+    absent = event(1, Op.LIST, (2, 3), response=Response.ABSENT)
     assert linearization([put(0, (0, 1), "x"), absent]) is None
     assert linearization([put(0, (0, 2.5), "x"), absent]) is not None
 
@@ -130,11 +137,11 @@ def _explained(order: Sequence[Event]) -> bool:
             return False
         if one.op is Op.GET and held != one.value:
             return False
-        if one.op is Op.CREATE and (held is None) != (one.said is Response.DONE):
+        if one.op is Op.CREATE and (held is None) != (one.response is Response.DONE):
             return False
         if one.op is Op.DELETE:
             held = None
-        elif one.op is Op.PUT or (one.op is Op.CREATE and one.said is Response.DONE):
+        elif one.op is Op.PUT or (one.op is Op.CREATE and one.response is Response.DONE):
             held = one.value
     return True
 
@@ -150,7 +157,7 @@ def _histories(draw: st.DrawFn) -> list[Event]:
             found.append(get(number, span, draw(st.sampled_from([None, "v0", "v1", "v2", "v3"]))))
         elif op is Op.CREATE:
             found.append(
-                event(number, op, span, f"v{number}", said=draw(st.sampled_from([Response.DONE, Response.REFUSED])))
+                event(number, op, span, f"v{number}", response=draw(st.sampled_from([Response.DONE, Response.REFUSED])))
             )
         else:
             found.append(event(number, op, span, f"v{number}" if op is Op.PUT else None))
@@ -220,7 +227,7 @@ def test_a_write_without_an_answer_is_drawn_open() -> None:
 
 
 def test_a_report_holds_the_history_in_seconds_since_its_first_call() -> None:
-    lost = Event(client=1, op=Op.PUT, key="a", said=Response.UNKNOWN, called=11.5, answered=NEVER, value="y")
+    lost = Event(client=1, op=Op.PUT, key="a", response=Response.UNKNOWN, called=11.5, answered=NEVER, value="y")
     assert as_data([lost, put(0, (10, 11), "x"), get(2, (12, 13), "x")]) == [
         {"client": "client 0", "operation": "put a=x", "outcome": "done", "start_s": 0, "end_s": 1},
         {"client": "client 1", "operation": "put a=y", "outcome": "no clear answer", "start_s": 1.5, "end_s": None},

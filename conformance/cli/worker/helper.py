@@ -65,7 +65,7 @@ class _HandedOut:
             yield known[json.loads(text)["clause"]]
 
     def stop(self) -> None:
-        pass  # whoever hands out is told by others
+        pass  # other processes report it to the worker that hands out the clauses
 
     def end(self) -> None:
         pass

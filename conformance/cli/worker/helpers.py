@@ -92,9 +92,9 @@ class Helpers:
         for talk in self._talks:
             talk.join()
         while not self._said.empty():  # what nobody has taken, as the run was interrupted
-            said = self._said.get()
-            if isinstance(said, Footer):
-                self.footers.append(said)
+            incoming = self._said.get()
+            if isinstance(incoming, Footer):
+                self.footers.append(incoming)
         for process in self._processes:
             process.close()
 
@@ -106,13 +106,13 @@ class Helpers:
             with contextlib.suppress(IndexError):
                 yield self._waiting.popleft()
             while talking and not (self._waiting and self._said.empty()):
-                said = self._said.get()
-                if said is None:
+                incoming = self._said.get()
+                if incoming is None:
                     talking -= 1
-                elif isinstance(said, Result):
-                    done(said)
-                elif isinstance(said, Footer):
-                    self.footers.append(said)
+                elif isinstance(incoming, Result):
+                    done(incoming)
+                elif isinstance(incoming, Footer):
+                    self.footers.append(incoming)
         yield from self._alone
 
     def stop(self) -> None:
@@ -126,11 +126,11 @@ class Helpers:
         ended = False
         try:
             while True:
-                said = message_from_json(process.receive_line().decode(errors="replace"))
-                ended = isinstance(said, Footer)
-                if not isinstance(said, Ready):
-                    self._said.put(said)
-                if isinstance(said, Ready | Result):
+                incoming = message_from_json(process.receive_line().decode(errors="replace"))
+                ended = isinstance(incoming, Footer)
+                if not isinstance(incoming, Ready):
+                    self._said.put(incoming)
+                if isinstance(incoming, Ready | Result):
                     at_work = self._hand_out(process)
         except (ChildEnded, DocumentError):  # it may have been killed half-way through a line
             code = process.wait()

@@ -75,14 +75,14 @@ def await_order(emit: Emit) -> Job | None:
 
 
 class Selected(Record, frozen=True, kw_only=True, tag_field="type", tag="selected"):
-    """Which clauses were asked for. ``order``: the number of the message that asked."""
+    """The selected clauses. ``order``: the number of the request."""
 
     order: int
     clauses: tuple[str, ...]
 
 
 class Unknown(Record, frozen=True, kw_only=True, tag_field="type", tag="unknown"):
-    """Why there are no such clauses. ``order``: the number of the message that asked."""
+    """Why there are no such clauses. ``order``: the number of the request."""
 
     order: int
     message: str
@@ -97,7 +97,7 @@ def _selected(order: int, patterns: list[str], profiles: list[str]) -> Selected 
 
 
 def answering() -> Emit:
-    """Return what writes a line of the report to the process that ordered it, and let signals stop us in good order.
+    """Return what writes a line of the report to the process that ordered it; let signals stop us after cleanup.
 
     The report is the only thing on standard output; whatever a library prints goes to the error stream.
     """
@@ -133,4 +133,4 @@ def stopped_or_done(work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(3)  # whoever asked is gone; everything is removed already
+        sys.exit(3)  # the process that ordered this is gone; everything is removed already

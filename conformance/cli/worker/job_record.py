@@ -69,7 +69,7 @@ class EndpointRecord(Record, frozen=True, kw_only=True):
 
 
 class Job(Record, frozen=True, kw_only=True):
-    """What to judge, and how: by a worker, which brings the backend up, or by a helper, which is told where it is."""
+    """What to judge, and how: by a worker, which brings the backend up, or by a helper, which gets its address."""
 
     provider: str
     run_id: str = ""

@@ -27,7 +27,7 @@ LOAD_WAIT_S: Final = 120.0
 
 
 STOPPED: Final = 130
-"""Exit code of a worker that was told to stop, and has removed what it could."""
+"""Exit code of a worker that stopped on request and removed what it could."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,9 @@ class Event:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised where the run was told to stop and its workers have ended. ``killed``: those that did not end in time.
+    """Raised when the run was interrupted and its workers have ended. ``killed``: those that did not end in time.
 
-    ``leaves``: whether something of the run may be left, which has been told then.
+    ``leaves``: whether something of the run may be left, which has been reported by then.
     """
 
     leaves = False
@@ -55,7 +55,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(slots=True, kw_only=True)
 class Idle:
-    """A worker process that loads, and waits to be told what to judge."""
+    """A worker process that loads the suite and waits for a job."""
 
     process: ChildProcess
     errors: IO[str]
@@ -68,15 +68,15 @@ class Idle:
         Raises ``UnknownClause`` as :func:`select` does, ``LaunchError`` where it has ended.
         """
         try:
-            said = self.process.request({"select": {"patterns": [*patterns], "profiles": [*profiles]}}, LOAD_WAIT_S)
+            reply = self.process.request({"select": {"patterns": [*patterns], "profiles": [*profiles]}}, LOAD_WAIT_S)
         except ChildError as error:
             code = self.process.kill()
             how = f"ended with code {code}" if isinstance(error, ChildEnded) else f"did not answer in {LOAD_WAIT_S:g} s"
             self.errors.seek(0)
             raise LaunchError(f"a process that judges {how} while it loaded", log=self.errors.read()) from None
-        if said["type"] == "unknown":
-            raise UnknownClause(said["message"])
-        return list(said["clauses"])
+        if reply["type"] == "unknown":
+            raise UnknownClause(reply["message"])
+        return list(reply["clauses"])
 
     def __enter__(self) -> Self:
         return self
@@ -134,8 +134,8 @@ def run_workers(jobs: Sequence[Job], *, at_once: int, first: Idle | None = None)
 
     ``first``: a worker that waits already, for the first of the jobs.
 
-    On an interrupt (SIGINT, SIGTERM) the workers are told to stop, and waited for while they remove what they created;
-    what they say until then is yielded, and :class:`Interrupted` is raised at the end.
+    On an interrupt (SIGINT, SIGTERM) the workers stop and remove what they created, and the command waits for that;
+    what they report until then is yielded, and :class:`Interrupted` is raised at the end.
     """
     workers, waiting = _Workers(), list(jobs)
     # A handler that raised could do so anywhere, also half-way through a line; a mark in the queue has its place.

@@ -153,7 +153,7 @@ def test_a_bucket_of_unknown_versioning_is_used_with_a_note(server: Exemplar, st
         ) as session,
     ):
         session.wire.put(session.fresh_key(), b"x")
-    assert f"bucket plain keeps old versions could not be asked ({status} AccessDenied)" in recorder.note
+    assert f"bucket plain keeps old versions is not known ({status} AccessDenied)" in recorder.note
     assert recorder.left_behind == ""
     assert server.store.buckets["plain"].versions == {}
 

@@ -58,7 +58,7 @@ OVERWRITTEN = [put(0, (0, 1), "x"), put(0, (2, 3), "y")]
         ),
         pytest.param([*OVERWRITTEN, event(1, Op.HEAD, (2, 3), TORN)], "y", None, id="a size that nobody wrote"),
         pytest.param(
-            [put(0, (0, 1), "x"), put(1, (2, 3), "y", said=Response.UNKNOWN), get(2, (4, 5), None)],
+            [put(0, (0, 1), "x"), put(1, (2, 3), "y", response=Response.UNKNOWN), get(2, (4, 5), None)],
             "x",
             None,
             id="an upload without an answer need not stand",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ def test_it_is_there(name: str, feature: str) -> None:
 def test_every_exported_name_has_its_reason() -> None:
     classes = {name for name in botocore_internals.__all__ if name[0].isupper() and name != "NEEDED_FOR"}
     assert classes == {name.split(".")[2] for name in NEEDED_FOR} - {"Session"}
-    taken = set(storage_internals.__all__) - {"NEEDED_FOR", "sdk_error_handler"}
+    taken = set(storage_internals.__all__) - {"NEEDED_FOR", "sdk_error_handler", "verifies_with"}
     assert taken == {name.split(".")[2] for name in storage_internals.NEEDED_FOR}
 
 
@@ -48,3 +50,19 @@ def test_nothing_else_takes_what_is_not_documented() -> None:
             if any(name.startswith("hypothesis.internal") for name in names):
                 assert file.name == "hypothesis_internals.py"
     assert taken == []
+
+
+PUBLIC = (
+    *("contract", "catalogue", "target", "verdict", "session", "strategies", "pytest_plugin", "cli.main"),
+    *("report.document", "endpoint_options"),
+)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_importing_what_is_public_loads_no_adapter(module: str) -> None:
+    program = (
+        f"import sys, bucket_conformance.conformance.{module}\n"
+        "print([name for name in sys.modules if name.endswith('_internals')])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
