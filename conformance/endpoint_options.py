@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import ssl
 import sys
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
         for option in ("bucket", "region", "virtual"):
             if getattr(args, option):
                 raise UsageError(f"--{option} goes with --endpoint; --env reads everything from the AP_S3_* variables")
-        return {**_of_settings(environ), "ca_file": _file(args.ca_file)}
+        return {**_of_settings(environ), "ca_file": _certificates(args.ca_file, environ)}
     if not args.endpoint:
         for option in ("bucket", "region", "ca_file", "virtual"):
             if getattr(args, option) not in (None, False):
@@ -67,9 +68,16 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
     access = _first(environ, "AWS_ACCESS_KEY_ID", "AP_S3_ACCESS_KEY_ID")
     secret = _first(environ, "AWS_SECRET_ACCESS_KEY", "AP_S3_SECRET_ACCESS_KEY")
     if not access or not secret:
+        profile = environ.get("AWS_PROFILE")
+        of_profile = (
+            f". Profiles are not read; for the profile {profile!r}, run: "
+            f'eval "$(aws configure export-credentials --profile {shlex.quote(profile)} --format env)"'
+            if profile
+            else ""
+        )
         raise UsageError(
-            f"{prefix}endpoint needs credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-            "(or AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY)"
+            f"{prefix}endpoint needs credentials in the environment: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            f"(or AP_S3_ACCESS_KEY_ID and AP_S3_SECRET_ACCESS_KEY){of_profile}"
         )
     for name, value in (("access", access), ("secret", secret)):
         if not value.isascii() or not value.isprintable() or " " in value:
@@ -82,7 +90,7 @@ def endpoint_of(args: argparse.Namespace, environ: Mapping[str, str], *, prefix:
         "region": region,
         "bucket": args.bucket,
         "addressing": "virtual" if args.virtual else "path",
-        "ca_file": _file(args.ca_file),
+        "ca_file": _certificates(args.ca_file, environ),
     }
 
 
@@ -100,16 +108,21 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _file(path: str | None) -> str | None:
-    """Return the path of a file of certificates after reading it. Raises :class:`UsageError`."""
+def _certificates(given: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the path of the file of certificates after reading it: the option, otherwise ``AWS_CA_BUNDLE`` as in SDKs.
+
+    Raises :class:`UsageError`.
+    """
+    path = given if given is not None else environ.get("AWS_CA_BUNDLE") or None
     if path is None:
         return None
+    source = "--ca-file" if given is not None else "AWS_CA_BUNDLE"
     try:
         ssl.create_default_context(cafile=path)
     except FileNotFoundError:
-        raise UsageError(f"--ca-file: there is no file {path}") from None
+        raise UsageError(f"{source}: there is no file {path}") from None
     except OSError as error:
-        raise UsageError(f"--ca-file {path}: no certificates in PEM form could be read: {error.strerror}") from None
+        raise UsageError(f"{source} {path}: no certificates in PEM form could be read: {error.strerror}") from None
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.run_traces import KEYS, scan
 from bucket_conformance.conformance.session import MARK
-from bucket_conformance.conformance.verdict import ViewError
+from bucket_conformance.conformance.verdict import ViewError, show
 from bucket_conformance.conformance.wire import clock
 from bucket_conformance.conformance.wire.s3 import S3Wire
 from bucket_conformance.conformance.wire.transport import HttpResponse
@@ -32,15 +32,18 @@ def probe_clock(wire: S3Wire) -> float:
 
 
 def _silent(wire: S3Wire, response: HttpResponse) -> OpeningError:
+    if "CERTIFICATE_VERIFY_FAILED" in (response.error or ""):
+        return OpeningError(
+            f"{wire.endpoint.url}: its certificate is not trusted: {response.error}. Give the certificates of its "
+            "authority with --ca-file FILE (pytest: --conformance-ca-file), or set AWS_CA_BUNDLE."
+        )
     return OpeningError(
-        f"{wire.endpoint.url} does not answer: {response.error}. Check the address and that the server runs.",
-        usage=True,
+        f"{wire.endpoint.url} does not answer: {response.error}. Check the address and that the server runs."
     )
 
 
-_CREDENTIAL_CODES = frozenset(
-    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "NotSignedUp"}
-)
+_CREDENTIAL_CODES: Final = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "NotSignedUp"})
+_TOKEN_CODES: Final = frozenset({"InvalidToken", "ExpiredToken", "TokenRefreshRequired"})
 
 
 @dataclass(slots=True)
@@ -124,32 +127,36 @@ def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
     if response.status == 0:
         return _silent(wire, response)
     seen = f"{doing} at {wire.endpoint.url} gave {response.summary}"
+    if response.code in _TOKEN_CODES:
+        return OpeningError(
+            f"{seen}: the session token has ended or is wrong. Get new credentials and set AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN together; unset AWS_SESSION_TOKEN for a permanent key."
+        )
     if response.code in _CREDENTIAL_CODES:
-        return OpeningError(
-            f"{seen}: the credentials are not accepted. Check the access key and the secret key.", usage=True
-        )
+        return OpeningError(f"{seen}: the credentials are not accepted. Check the access key and the secret key.")
     if response.code == "NoSuchBucket" or response.status == 404:
-        return OpeningError(
-            f"{seen}: there is no such bucket. Create it first, or name another with --bucket.", usage=True
-        )
+        return OpeningError(f"{seen}: there is no such bucket. Create it first, or name another with --bucket.")
     root = response.xml()
     region = response.header("x-amz-bucket-region") or (root.findtext("Region") if root is not None else None)
-    if response.status in (301, 307, 400) and region and region != wire.endpoint.region:
-        return OpeningError(f"{seen}: the region is {region!r}, not {wire.endpoint.region!r}.", usage=True)
+    if response.status in (301, 307, 400, 403) and region and region != wire.endpoint.region:
+        message = root.findtext("Message") if root is not None else None
+        own_words = f" The server says: {show(message)}." if message else ""
+        return OpeningError(
+            f"{seen}: the region is {region!r}, not {wire.endpoint.region!r}. Give --region {region} (with --env: "
+            f"AP_S3_REGION).{own_words}"
+        )
     if 300 <= response.status < 400:
         to = (response.header("location") or "").partition("?")[0]
         where = f" to {to!r}; name the address where the bucket is answered (--endpoint, AP_S3_ENDPOINT)" if to else ""
         return OpeningError(
-            f"{seen}: the server redirects{where}. A redirect is never followed, because the credentials would follow.",
-            usage=True,
+            f"{seen}: the server redirects{where}. A redirect is never followed, because the credentials would follow."
         )
     if response.status == 403:
         return OpeningError(
             f"{seen}: permission is missing (s3:ListBucket, s3:PutObject, s3:GetObject and s3:DeleteObject are needed; "
-            "s3:CreateBucket where no bucket is named).",
-            usage=True,
+            "s3:CreateBucket where no bucket is named)."
         )
-    return OpeningError(f"{seen}. The backend cannot be judged.", usage=response.status in range(400, 500))
+    return OpeningError(f"{seen}. The backend cannot be judged.")
 
 
 def smoke(wire: S3Wire, run_id: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -167,11 +168,26 @@ LINKED: Final = ("owner", "type", "file", "missing file", "relative", "link to a
 def test_no_planted_link_leads_outside(session: Session, place: str) -> None:
     with outside_of(session) as outside:
         owner = session.root / "project" / session.fresh_id()
-        key = _plant(outside.folder, owner, place)
-        before = outside.state()
-        reached = reach(session.storage, f"project/{owner.name}/{key}")
-        listed = [stat.key for stat in session.storage.list(f"project/{owner.name}") if "canary" in stat.key]
-        _require_untouched(before, outside.state(), reached + [f"list: {name}" for name in listed])
+        with _planted(outside.folder, owner, place) as key:
+            before = outside.state()
+            reached = reach(session.storage, f"project/{owner.name}/{key}")
+            listed = [stat.key for stat in session.storage.list(f"project/{owner.name}") if "canary" in stat.key]
+            _require_untouched(before, outside.state(), reached + [f"list: {name}" for name in listed])
+
+
+@contextmanager
+def _planted(outside: Path, owner: Path, place: str) -> Iterator[str]:
+    """Make a link as :func:`_plant` does, and remove it at the end.
+
+    Several links that lead to a directory above them would make a storage that follows links walk without end.
+    """
+    try:
+        yield _plant(outside, owner, place)
+    finally:
+        if owner.is_symlink():
+            owner.unlink()
+        else:
+            shutil.rmtree(owner, ignore_errors=True)  # does not follow links
 
 
 def _plant(outside: Path, owner: Path, place: str) -> str:
@@ -209,12 +225,13 @@ def _plant(outside: Path, owner: Path, place: str) -> str:
 def test_no_signed_url_leads_outside(session: Session, place: str) -> None:
     with outside_of(session) as outside:
         owner = session.root / "project" / session.fresh_id()
-        key = f"project/{owner.name}/{_plant(outside.folder, owner, place)}"
-        before = outside.state()
-        got = session.fetch(session.signed_url(key, expires_in=60))
-        if Capability.SIGNED_UPLOADS in session.capabilities:
-            session.fetch(session.signed_upload_url(key, expires_in=60), method="PUT", body=INTRUDER)
-        _require_untouched(before, outside.state(), ["signed URL"] if CANARY in got.body else [])
+        with _planted(outside.folder, owner, place) as below:
+            key = f"project/{owner.name}/{below}"
+            before = outside.state()
+            got = session.fetch(session.signed_url(key, expires_in=60))
+            if Capability.SIGNED_UPLOADS in session.capabilities:
+                session.fetch(session.signed_upload_url(key, expires_in=60), method="PUT", body=INTRUDER)
+            _require_untouched(before, outside.state(), ["signed URL"] if CANARY in got.body else [])
 
 
 RACE_S: Final = 0.25

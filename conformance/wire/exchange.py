@@ -283,7 +283,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str | None]) -> None:
         forms: set[str] = set()
         for secret in secrets:
-            if secret and len(secret) >= 3:
+            # Shorter ones are no secrets, and occur in every text.
+            if secret and len(secret) >= 4:
                 forms |= _forms(secret)
         self._forms = [_pattern(form) for form in sorted(forms, key=len, reverse=True)]
 

@@ -83,7 +83,7 @@ def test_the_printed_command_removes_only_what_is_left(
 def test_leftovers_of_a_failed_opening_are_reported(tmp_path: Path, server: Exemplar) -> None:
     with refusing(server) as front:
         done = conformance(tmp_path, "run", "--endpoint", front.url, "--bucket", "theirs", *FEW, **KEYS)
-        assert done.returncode == 2
+        assert done.returncode == 3
         assert "removing the probe object" in done.stdout
         assert tried(tmp_path, command_in(done.stderr), server, front.url).returncode == 0
     assert names(server) == ["theirs/notes.txt"]

@@ -105,7 +105,7 @@ def test_an_endpoint_is_judged_in_a_new_bucket_or_in_a_given_one(tmp_path: Path,
         "AP_S3_ENDPOINT": server.url,
     }
     missing = conformance(tmp_path, "run", "--env", *FEW, **variables)
-    assert missing.returncode == 2
+    assert missing.returncode == 3
     assert "there is no such bucket" in " ".join(missing.stdout.split())
     client = boto_client(server.url)
     client.create_bucket(Bucket="theirs")
@@ -260,7 +260,16 @@ def test_a_variable_that_env_cannot_use_or_that_looks_misspelt_is_named(tmp_path
 def test_missing_credentials_are_named(tmp_path: Path) -> None:
     done = conformance(tmp_path, "run", "--endpoint", "http://127.0.0.1:1")
     assert done.returncode == 2
-    assert done.stderr.startswith("conformance: --endpoint needs credentials in the environment: AWS_ACCESS_KEY_ID")
+    assert done.stderr.startswith("conformance: --endpoint needs credentials in the environment: set AWS_ACCESS_KEY_ID")
+    done = conformance(tmp_path, "run", "--endpoint", "http://127.0.0.1:1", AWS_PROFILE="my profile")
+    assert done.returncode == 2
+    assert "export-credentials --profile 'my profile'" in done.stderr
+
+
+def test_a_bundle_of_certificates_is_read_as_in_sdks(tmp_path: Path) -> None:
+    done = conformance(tmp_path, "run", "--endpoint", "https://127.0.0.1:1", AWS_CA_BUNDLE="none.pem", **KEYS)
+    assert done.returncode == 2
+    assert "AWS_CA_BUNDLE: there is no file none.pem" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -274,7 +283,7 @@ def test_an_endpoint_that_cannot_be_used_is_reported_once(
     tmp_path: Path, server: Exemplar, endpoint: str | None, keys: dict[str, str], said: str
 ) -> None:
     done = conformance(tmp_path, "run", "--endpoint", endpoint or server.url, *FEW, **keys)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert " ".join(done.stdout.split()).count(said) == 1
     assert "Traceback" not in done.stderr
     assert "wrong-secret" not in done.stdout + done.stderr
@@ -423,7 +432,7 @@ def test_only_the_leftovers_of_a_killed_run_are_found_and_removed(tmp_path: Path
     again = conformance(tmp_path, *with_keys, **KEYS)
     assert again.stdout == "nothing was left behind\n"
     wrong = conformance(tmp_path, *with_keys, **{**KEYS, "AWS_SECRET_ACCESS_KEY": "wrong-secret"})
-    assert (wrong.returncode, "credentials are not accepted" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "credentials are not accepted" in wrong.stderr) == (3, True)
 
 
 def holds_objects(server: Exemplar) -> bool:
