@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from bucket_conformance.conformance.backend.checks import remove_side_bucket, why_not_new
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.session import Session
-from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.conformance.wire.s3 import XML_NAMESPACE, content_md5
 from bucket_conformance.conformance.wire.stored_bytes import stored_in
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
@@ -113,7 +113,7 @@ def _bucket_of_its_own(session: Session) -> Iterator[str]:
         remove_side_bucket(session.wire, bucket)
 
 
-_XMLNS: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_XMLNS: Final = f' xmlns="{XML_NAMESPACE}"'
 
 
 def _switched(session: Session, bucket: str, name: str, document: str) -> HttpResponse:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bucket_conformance.conformance.wire.botocore_internals import RefreshableCredentials
 from bucket_conformance.reference_impl.api import Storage
+
+if TYPE_CHECKING:
+    from bucket_conformance.conformance.wire.botocore_internals import RefreshableCredentials
 
 WRONG_SECRET: Final = "not-the-secret-of-this-backend-at-all"
 
@@ -42,6 +44,8 @@ class S3AlternateCredentials:
         return self._lent
 
     def _ending(self, ends_in_s: float) -> RefreshableCredentials:
+        from bucket_conformance.conformance.wire.botocore_internals import RefreshableCredentials
+
         end = datetime.now(UTC) + timedelta(seconds=ends_in_s)
         known = {
             "access_key": self.access_key,

@@ -6,8 +6,6 @@ returns the response, so that the SDK is used exactly as an application uses it.
 
 from __future__ import annotations
 
-import http.client
-import socket
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -15,25 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.exceptions import BotoCoreError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from bucket_conformance.conformance.backend.patching import replaced
-from bucket_conformance.conformance.wire.botocore_internals import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-    AWSPreparedRequest,
-    AWSResponse,
-    URLLib3Session,
-)
 from bucket_conformance.conformance.wire.bounds import (
-    BoundedConnection,
-    BoundedSocket,
     PatienceEnded,
     ResponseTooLong,
     body_bound,
@@ -45,6 +32,9 @@ from bucket_conformance.conformance.wire.bounds import (
 from bucket_conformance.conformance.wire.exchange import NOT_SENT, PREVIEW_BYTES, Auth, Exchange, Recorder
 from bucket_conformance.conformance.wire.s3 import S3Wire
 from bucket_conformance.conformance.wire.safe_xml import refusal
+
+if TYPE_CHECKING:
+    from bucket_conformance.conformance.wire.botocore_internals import AWSPreparedRequest, AWSResponse
 
 KEEP_BODY_BYTES: Final = 32 * 1024 * 1024
 """Request bodies up to this size stay in the recording until the next example."""
@@ -61,7 +51,7 @@ MOST_PAGES: Final = 1000
 MOST_LISTED_BYTES: Final = 48 * 1024 * 1024
 """Most bytes of all pages of one listing by the storage: 150 thousand keys."""
 
-_Fault = Callable[[AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse | None]
+_Fault = Callable[["AWSPreparedRequest", Callable[[], "AWSResponse"]], "AWSResponse | None"]
 
 
 class UnreadableResponse(BotoCoreError):
@@ -74,8 +64,10 @@ class SdkHook:
     """Register :meth:`before_send` on a client's ``before-send.s3`` event."""
 
     def __init__(self, recorder: Recorder, *, ca_file: Path | None = None) -> None:
+        from bucket_conformance.conformance.backend.sdk_connections import http_session
+
         self._recorder = recorder
-        self._http = _http_session(ca_file, self._response_bounds)
+        self._http = http_session(ca_file, TIMEOUTS_S, self._response_bounds)
         self._faults: list[_Fault] = []
         self._pages = 0
         self._listed_bytes = 0
@@ -152,55 +144,6 @@ class SdkHook:
         self._http.close()
 
 
-class _BoundedSdkConnection(BoundedConnection):
-    """A mixin for the connections of botocore, which read interim responses themselves."""
-
-    sock: Any
-
-    def _handle_expect_response(self, message_body: Any) -> None:
-        real = self.sock
-        self.sock = bounded = BoundedSocket(real, self.response_bounds)
-        try:
-            super()._handle_expect_response(message_body)  # type: ignore[misc]
-        finally:
-            if self.sock is bounded:
-                self.sock = real
-
-    def _consume_headers(self, file: Any) -> None:
-        while (line := file.readline()).strip():
-            pass
-        if not line:
-            raise http.client.RemoteDisconnected("the connection ended within an interim response")
-
-
-class _PlainConnection(_BoundedSdkConnection, AWSHTTPConnection):  # type: ignore[misc]
-    pass
-
-
-class _TlsConnection(_BoundedSdkConnection, AWSHTTPSConnection):  # type: ignore[misc]
-    pass
-
-
-def _http_session(ca_file: Path | None, response_bounds: Callable[[], tuple[float, int]]) -> URLLib3Session:
-    # botocore itself passes a path and a pair of timeouts; its type stubs are narrower than that.
-    options: dict[str, Any] = {
-        "verify": str(ca_file) if ca_file else True,
-        "timeout": TIMEOUTS_S,
-        # As the SDK sets it for its own: without, head and body of a request are some 40 ms apart.
-        "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-    }
-    session = URLLib3Session(max_pool_connections=16, **options)
-    # A connection class for each hook, as the pool makes the connections.
-    classes: list[tuple[str, Any, Any]] = [
-        ("http", AWSHTTPConnectionPool, _PlainConnection),
-        ("https", AWSHTTPSConnectionPool, _TlsConnection),
-    ]
-    for scheme, pool, connection in classes:
-        own = type(connection.__name__, (connection,), {"response_bounds": staticmethod(response_bounds)})
-        vars(session)["_pool_classes_by_scheme"][scheme] = type(pool.__name__, (pool,), {"ConnectionCls": own})
-    return session
-
-
 def _exchange_of(request: AWSPreparedRequest, keep_bytes: int) -> Exchange:
     parts = urlsplit(request.url)
     body: Any = request.body
@@ -247,7 +190,7 @@ def _note_response(exchange: Exchange, request: AWSPreparedRequest, response: AW
         return
     try:
         content = response.content
-    except Exception as error:  # the body of an error, where an object was asked for
+    except Exception as error:  # the body of an error, where an object was requested
         exchange.timed_out = timed_out(error)
         why = "time ran out" if exchange.timed_out else "the response is too long or broken"
         raise UnreadableResponse(why=f"{why}: {reason(error)}") from error
@@ -327,21 +270,14 @@ class _CutRaw(_PreviewedRaw):
             yield data
 
 
-class _Body(BytesIO):
-    """A response body made by the suite, in the form that the SDK reads."""
+def _respond(request: AWSPreparedRequest, status: int, body: str) -> AWSResponse:
+    from bucket_conformance.conformance.backend.sdk_connections import xml_response
 
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
-def _answer(request: AWSPreparedRequest, status: int, body: str) -> AWSResponse:
-    data = body.encode()
-    headers: Any = {"Content-Type": "application/xml", "Content-Length": str(len(data))}
-    return AWSResponse(request.url, status, headers, _Body(data))
+    return xml_response(request.url, status, body)
 
 
 def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
-    return _answer(request, status, f"<Error><Code>{code}</Code><Message>made by the suite</Message></Error>")
+    return _respond(request, status, f"<Error><Code>{code}</Code><Message>made by the suite</Message></Error>")
 
 
 class SdkInterference:
@@ -361,19 +297,19 @@ class SdkInterference:
                 return _error(request, 403, "AccessDenied") if key in refused else None
             if not _is_batch_delete(request):
                 return None
-            asked = batch_keys(_body_bytes(request))
-            allowed = [key for key in asked if key not in refused]
-            if len(allowed) == len(asked):
+            requested = batch_keys(_body_bytes(request))
+            allowed = [key for key in requested if key not in refused]
+            if len(allowed) == len(requested):
                 return None
             failed = dict.fromkeys(refused, "AccessDenied")
             if allowed:
-                answer = self._wire.delete_objects(allowed)
-                root = answer.xml()
-                if not answer.ok or root is None:
-                    return _answer(request, answer.status or 503, answer.body.decode("utf-8", "replace"))
+                response = self._wire.delete_objects(allowed)
+                root = response.xml()
+                if not response.ok or root is None:
+                    return _respond(request, response.status or 503, response.body.decode("utf-8", "replace"))
                 failed |= {e.findtext("Key") or "": e.findtext("Code") or "" for e in root.iterfind("Error")}
             # A key that is requested twice gets two results, as from servers.
-            return _answer(request, 200, _delete_result(asked, failed, quiet=_is_quiet(_body_bytes(request))))
+            return _respond(request, 200, _delete_result(requested, failed, quiet=_is_quiet(_body_bytes(request))))
 
         with self._hook.fault(fault):
             yield
@@ -407,9 +343,10 @@ class SdkInterference:
             if self._permission_for(request) != permission:
                 return None
             if _is_batch_delete(request):
-                asked = batch_keys(_body_bytes(request))
-                return _answer(request, 200, _delete_result(asked, dict.fromkeys(asked, "AccessDenied"), quiet=True))
-            return _answer(request, 403, "") if request.method == "HEAD" else _error(request, 403, "AccessDenied")
+                requested = batch_keys(_body_bytes(request))
+                failed = dict.fromkeys(requested, "AccessDenied")
+                return _respond(request, 200, _delete_result(requested, failed, quiet=True))
+            return _respond(request, 403, "") if request.method == "HEAD" else _error(request, 403, "AccessDenied")
 
         with self._hook.fault(fault):
             yield
@@ -448,9 +385,9 @@ class SdkInterference:
         return unquote(path.removeprefix(base))
 
 
-def _delete_result(asked: Iterable[str], failed: Mapping[str, str], *, quiet: bool) -> str:
+def _delete_result(requested: Iterable[str], failed: Mapping[str, str], *, quiet: bool) -> str:
     rows = []
-    for key in asked:
+    for key in requested:
         text = escape(key, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
         if key in failed:
             rows.append(

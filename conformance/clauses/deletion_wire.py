@@ -37,7 +37,7 @@ from bucket_conformance.conformance.testkit.sources import (
     XML_LINE_ENDS,
 )
 from bucket_conformance.conformance.verdict import Deviation, Inconclusive, compare, require
-from bucket_conformance.conformance.wire.s3 import content_md5, delete_body
+from bucket_conformance.conformance.wire.s3 import XML_NAMESPACE, content_md5, delete_body
 from bucket_conformance.conformance.wire.stored_bytes import is_lost
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
@@ -276,7 +276,7 @@ def test_a_wrong_digest_deletes_nothing(session: Session, wrong: str) -> None:
     compare(observed, f"{code}, 0 of 2 deleted", f"a batch with the {wrong}", harm=harm)
 
 
-_NAMESPACE: Final = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_NAMESPACE: Final = f' xmlns="{XML_NAMESPACE}"'
 MALFORMED: Final[dict[str, Callable[[str], str]]] = {
     "its end cut off": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Key></Object>",
     "crossed tags": lambda key: f"<Delete{_NAMESPACE}><Object><Key>{key}</Object></Key></Delete>",
@@ -369,7 +369,8 @@ def versioned_bucket(session: Session) -> Iterator[str]:
     if trouble := why_not_new(wire, bucket):
         raise Inconclusive(f"versions are tried in a bucket of its own, and the one that was made {trouble}")
     try:
-        body = b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+        enabled = "<Status>Enabled</Status>"
+        body = f"<VersioningConfiguration{_NAMESPACE}>{enabled}</VersioningConfiguration>".encode()
         switched = wire.request(
             "PUT", bucket=bucket, query=(("versioning", ""),), body=body, headers=(("Content-MD5", content_md5(body)),)
         )

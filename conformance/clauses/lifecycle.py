@@ -24,13 +24,12 @@ from bucket_conformance.conformance.testkit.sources import (
     PUT_VERSIONING,
 )
 from bucket_conformance.conformance.verdict import Inconclusive, compare
-from bucket_conformance.conformance.wire.s3 import content_md5
+from bucket_conformance.conformance.wire.s3 import XML_NAMESPACE, content_md5
 from bucket_conformance.conformance.wire.transport import HttpResponse
 from bucket_conformance.reference_impl.keys import FILE_TYPES, Scope
 
 LIFECYCLE: Final = (("lifecycle", ""),)
 VERSIONING: Final = (("versioning", ""),)
-NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @contextmanager
@@ -55,7 +54,7 @@ def own_bucket(session: Session) -> Iterator[str]:
 
 
 def put_lifecycle(session: Session, bucket: str, rules: str) -> HttpResponse:
-    body = f'<LifecycleConfiguration xmlns="{NAMESPACE}">{rules}</LifecycleConfiguration>'.encode()
+    body = f'<LifecycleConfiguration xmlns="{XML_NAMESPACE}">{rules}</LifecycleConfiguration>'.encode()
     headers = (("Content-MD5", content_md5(body)), ("Content-Type", "application/xml"))
     return session.wire.request("PUT", query=LIFECYCLE, headers=headers, body=body, bucket=bucket)
 
@@ -154,7 +153,8 @@ def test_versioning_status_is_kept(session: Session) -> None:
 
 
 def _set_versioning(session: Session, bucket: str, status: str) -> str:
-    body = f'<VersioningConfiguration xmlns="{NAMESPACE}"><Status>{status}</Status></VersioningConfiguration>'.encode()
+    tag = "VersioningConfiguration"
+    body = f'<{tag} xmlns="{XML_NAMESPACE}"><Status>{status}</Status></{tag}>'.encode()
     headers = (("Content-MD5", content_md5(body)), ("Content-Type", "application/xml"))
     response = session.wire.request("PUT", query=VERSIONING, headers=headers, body=body, bucket=bucket)
     if not response.ok:

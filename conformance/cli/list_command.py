@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,44 +57,56 @@ def _clauses(*, as_json: bool) -> None:
             family = clause.family
             console.print(f"\n[bold]{family}[/]  {FAMILIES.get(family, '')}")
         say(console, clause.statement, start=f"  {clause.id:8}  {clause.level.value:6} {clause.profile.value:4}  ")
-    console.print(f"\n{len(clauses)} clauses; `conformance show ID` tells all of one")
+    console.print(f"\n{len(clauses)} clauses; `conformance show ID` shows one in full")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProviderRow:
+    """A provider as ``list providers`` shows it; with ``--json`` the fields are the properties of the output."""
+
+    id: str
+    title: str
+    kind: str
+    launches: tuple[str, ...]
+    ready: bool
+    missing: str
+    how: str
+    note: str
+
+    @classmethod
+    def of(cls, provider: Provider) -> _ProviderRow:
+        """Return the row of a provider, with what this machine lacks for it."""
+        availability = provider.availability()
+        return cls(
+            id=provider.id,
+            title=provider.title,
+            kind=provider.kind.value,
+            launches=tuple(launch.kind.value for launch in provider.launches),
+            ready=availability.ready,
+            missing=availability.missing,
+            how=availability.how,
+            note=availability.note,
+        )
 
 
 def _providers(files: list[Path], *, as_json: bool) -> None:
-    rows: list[dict[str, Any]] = []
-    ways: dict[str, list[str]] = {}
-    for provider in sorted(discover(files).values(), key=lambda provider: provider.id):
-        availability = provider.availability()
-        if not availability.ready:
-            ways[provider.id] = _ways(provider)
-        rows.append(
-            {
-                "id": provider.id,
-                "title": provider.title,
-                "kind": provider.kind.value,
-                "launches": [launch.kind.value for launch in provider.launches],
-                "ready": availability.ready,
-                "missing": availability.missing,
-                "how": availability.how,
-                "note": availability.note,
-            }
-        )
+    providers = sorted(discover(files).values(), key=lambda provider: provider.id)
+    rows = [_ProviderRow.of(provider) for provider in providers]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     console = consoles.output()
-    for row in rows:
-        sign = "✓ ready  " if row["ready"] else "– missing"
-        launches = ", ".join(row["launches"])
+    for provider, row in zip(providers, rows, strict=True):
+        sign = "✓ ready  " if row.ready else "– missing"
         say(
             console,
-            f"{row['title']} ({row['kind']}; {launches})",
-            start=f"{sign} {row['id']:12} ",
-            sign="green" if row["ready"] else "yellow",
+            f"{row.title} ({row.kind}; {', '.join(row.launches)})",
+            start=f"{sign} {row.id:12} ",
+            sign="green" if row.ready else "yellow",
         )
-        for note in [row["note"]] if row["ready"] else ways[row["id"]]:
+        for note in [row.note] if row.ready else _ways(provider):
             if note:
-                say(console, str(note), start=" " * 23, style="dim")
+                say(console, note, start=" " * 23, style="dim")
 
 
 def _ways(provider: Provider) -> list[str]:

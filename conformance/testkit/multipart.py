@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bucket_conformance.conformance.session import Session
 from bucket_conformance.conformance.verdict import Deviation
+from bucket_conformance.conformance.wire.s3 import XML_NAMESPACE
 from bucket_conformance.conformance.wire.stored_bytes import Stored, stored_in
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
@@ -45,7 +46,7 @@ class Upload:
         named = sorted(self.etags.items()) if parts is None else parts
         rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in named)
         root = "CompleteMultipartUpload"
-        body = f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</{root}>'.encode()
+        body = f'<{root} xmlns="{XML_NAMESPACE}">{rows}</{root}>'.encode()
         return self._wire.request("POST", self.key, query=(("uploadId", self.id),), body=body)
 
     def abort(self) -> HttpResponse:

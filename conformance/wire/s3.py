@@ -6,60 +6,28 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from email.policy import Compat32
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
 from bucket_conformance.conformance.target import S3Endpoint
-from bucket_conformance.conformance.wire import clock
-from bucket_conformance.conformance.wire.botocore_internals import (
-    AWSRequest,
-    HTTPHeaders,
-    S3SigV4Auth,
-    S3SigV4QueryAuth,
-)
-from bucket_conformance.conformance.wire.botocore_internals import (
-    Credentials as BotocoreCredentials,
-)
 from bucket_conformance.conformance.wire.exchange import Auth, Headers, SignedFrom
 from bucket_conformance.conformance.wire.transport import HttpResponse, HttpTransport
 
+if TYPE_CHECKING:
+    from bucket_conformance.conformance.wire.botocore_internals import Credentials as BotocoreCredentials
+
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
+
+XML_NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+"""The namespace of the elements of S3."""
 
 Query = Sequence[tuple[str, str]]
 
 
-class _AsGiven(Compat32):
-    """Headers exactly as given. The default policy searches each value for surrogates on each access."""
-
-    def header_fetch_parse(self, name: str, value: str) -> Any:
-        return value
-
-
-_AS_GIVEN: Final = _AsGiven()
-
-
-class _PayloadAuth(S3SigV4Auth):
-    """botocore's signer with a payload hash that the caller chooses."""
-
-    def __init__(self, credentials: BotocoreCredentials, region: str, payload_hash: str) -> None:
-        super().__init__(credentials, "s3", region)
-        self._payload_hash = payload_hash
-
-    def payload(self, request: Any) -> str:
-        return self._payload_hash
-
-    def headers_to_sign(self, request: Any) -> Any:
-        # Called twice per signature, and half of its cost; so keep the result.
-        if "headers_to_sign" not in request.context:
-            request.context["headers_to_sign"] = super().headers_to_sign(request)
-        return request.context["headers_to_sign"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """BotocoreCredentials to sign with. Clauses also use invalid ones, to check that the backend rejects them.
+    """Credentials to sign with. Clauses also use invalid ones, to check that the backend rejects them.
 
     ``label`` is their name in transcripts and reproducers: ``"own"``, ``"wrong secret"`` or ``"unknown key"``.
     """
@@ -183,20 +151,18 @@ class S3Wire:
         payload_hash: str | None = None,
     ) -> list[tuple[str, str]]:
         """Return ``headers`` together with those of Signature Version 4 (Authorization, X-Amz-Date, …)."""
-        request = AWSRequest(method=method, url=url, data=body)
-        request.headers = HTTPHeaders(policy=_AS_GIVEN)
-        for name, value in headers:
-            request.headers[name] = value
-        auth = _PayloadAuth(
-            self._credentials(keys), self.endpoint.region, payload_hash or hashlib.sha256(body).hexdigest()
+        from bucket_conformance.conformance.wire import signing
+
+        return signing.sign_headers(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            credentials=self._credentials(keys),
+            region=self.endpoint.region,
+            payload_hash=payload_hash or hashlib.sha256(body).hexdigest(),
+            shift_s=self.clock_offset_s - age_s,
         )
-        offset = self.clock_offset_s - age_s
-        if offset:
-            with clock.shifted(offset):
-                auth.add_auth(request)
-        else:
-            auth.add_auth(request)
-        return [(name, value) for name, value in request.headers.items()]
 
     def presign(
         self,
@@ -215,14 +181,17 @@ class S3Wire:
         ``expires`` is the lifetime in seconds; any value is accepted, also an invalid one. ``headers`` are signed, and
         must be sent with the URL.
         """
-        request = AWSRequest(method=method, url=self.url(key, query, bucket=bucket))
-        for name, value in headers:
-            request.headers[name] = value
-        auth = S3SigV4QueryAuth(self._credentials(keys), "s3", self.endpoint.region, expires=3600)
-        vars(auth)["_expires"] = expires  # the public parameter rejects invalid values, which clauses need
-        with clock.shifted(self.clock_offset_s - age_s):
-            auth.add_auth(request)
-        return str(request.url)
+        from bucket_conformance.conformance.wire import signing
+
+        return signing.sign_url(
+            method,
+            self.url(key, query, bucket=bucket),
+            headers=headers,
+            credentials=self._credentials(keys),
+            region=self.endpoint.region,
+            expires=expires,
+            shift_s=self.clock_offset_s - age_s,
+        )
 
     def fetch_presigned(
         self,
@@ -283,8 +252,10 @@ class S3Wire:
         return self.request("POST", query=(("delete", ""),), headers=given, body=body)
 
     def _credentials(self, keys: Credentials | None) -> BotocoreCredentials:
+        from bucket_conformance.conformance.wire import signing
+
         used = keys or self.keys
-        return BotocoreCredentials(used.access_key, used.secret_key, used.token)
+        return signing.credentials_of(used.access_key, used.secret_key, used.token)
 
 
 def encode_query(query: Query) -> str:
@@ -310,4 +281,4 @@ def delete_body(keys: Iterable[str | tuple[str, str]], *, quiet: bool = False) -
 
     objects = "".join(named(key) if isinstance(key, str) else named(*key) for key in keys)
     flag = "<Quiet>true</Quiet>" if quiet else ""
-    return f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{flag}{objects}</Delete>'.encode()
+    return f'<Delete xmlns="{XML_NAMESPACE}">{flag}{objects}</Delete>'.encode()

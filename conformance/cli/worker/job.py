@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from bucket_conformance.conformance.backend.child_process import ORDER
 from bucket_conformance.conformance.catalogue import UnknownClause, entries, select
-from bucket_conformance.conformance.cli.worker.job_record import Job
-from bucket_conformance.conformance.contract import Profile
+from bucket_conformance.conformance.cli.worker.job_record import Job, Selected, SelectRequest, Unknown
 from bucket_conformance.conformance.effort import EFFORTS, Effort, Mode, deep
 from bucket_conformance.conformance.engine.run import Emit, Plan
 from bucket_conformance.conformance.expectations import Expectation, read_expectations
@@ -60,40 +56,27 @@ def _expectations(job: Job) -> dict[str, Expectation]:
 def await_order(emit: Emit) -> Job | None:
     """Load what judging needs, then wait for the job; return ``None`` where none comes.
 
-    Before it orders, it may ask which clauses there are (``{"select": {"patterns": […], "profiles": […]}}``).
+    Before the job, the sender may request which clauses match: a :class:`SelectRequest`, answered by ``Selected`` or
+    ``Unknown``.
     """
     entries()
     # What is loaded stays: the collector of garbage need not look through it again and again, least of all at the end.
     gc.freeze()
     atexit.register(gc.freeze)
     while text := sys.stdin.readline():
-        asked: dict[str, Any] = json.loads(text)
-        if "select" not in asked:
+        request = SelectRequest.of_line(text)
+        if request is None:
             return Job.from_line(text)
-        emit(_selected(order=asked[ORDER], **asked["select"]))
+        emit(_selected(request))
     return None
 
 
-class Selected(Record, frozen=True, kw_only=True, tag_field="type", tag="selected"):
-    """The selected clauses. ``order``: the number of the request."""
-
-    order: int
-    clauses: tuple[str, ...]
-
-
-class Unknown(Record, frozen=True, kw_only=True, tag_field="type", tag="unknown"):
-    """Why there are no such clauses. ``order``: the number of the request."""
-
-    order: int
-    message: str
-
-
-def _selected(order: int, patterns: list[str], profiles: list[str]) -> Selected | Unknown:
+def _selected(request: SelectRequest) -> Selected | Unknown:
     try:
-        chosen = select(patterns=patterns, profiles=[Profile(name) for name in profiles])
+        chosen = select(patterns=request.select.patterns, profiles=request.select.profiles)
     except UnknownClause as error:
-        return Unknown(order=order, message=str(error))
-    return Selected(order=order, clauses=tuple(entry.clause.id for entry in chosen))
+        return Unknown(order=request.order, message=str(error))
+    return Selected(order=request.order, clauses=tuple(entry.clause.id for entry in chosen))
 
 
 def answering() -> Emit:
@@ -103,11 +86,11 @@ def answering() -> Emit:
     """
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    told_to_stop = False
+    stop_requested = False
 
     def interrupt(*_: object) -> None:
-        nonlocal told_to_stop
-        told_to_stop = True
+        nonlocal stop_requested
+        stop_requested = True
         # A terminal interrupts every process, and our parent sends one more: removing must not be cut short.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -119,7 +102,7 @@ def answering() -> Emit:
     def emit(record: Record) -> None:
         out.write(line(record))
         out.flush()
-        if told_to_stop and isinstance(record, Result):
+        if stop_requested and isinstance(record, Result):
             # Raised in a callback of the garbage collector or in a finalizer, an interrupt is printed and forgotten.
             raise KeyboardInterrupt
 

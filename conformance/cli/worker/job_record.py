@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from bucket_conformance.conformance.contract import Capability
+from bucket_conformance.conformance.contract import Capability, Profile
 from bucket_conformance.conformance.effort import Mode
 from bucket_conformance.conformance.report.document import DocumentError, Record, loads
 from bucket_conformance.conformance.target import Addressing, ChecksumMode, DiskRoot, S3Endpoint
@@ -117,6 +117,46 @@ class Job(Record, frozen=True, kw_only=True):
         if self.endpoint is None:
             raise DocumentError("no job of a helper: it names neither an endpoint nor a root")
         return self.endpoint.target()
+
+
+class Selection(Record, frozen=True, kw_only=True):
+    """Which clauses are wanted: those that match any pattern and any profile; empty: all."""
+
+    patterns: tuple[str, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+
+
+class SelectRequest(Record, frozen=True, kw_only=True):
+    """A request for the ids of the clauses that match. ``order``: its number, which the reply repeats."""
+
+    order: int
+    select: Selection
+
+    @classmethod
+    def of_line(cls, text: str) -> SelectRequest | None:
+        """Return the request of a line of JSON, ``None`` where the line is no such request."""
+        message = loads(text)
+        return cls.from_json(message) if isinstance(message, dict) and "select" in message else None
+
+
+class Selected(Record, frozen=True, kw_only=True, tag_field="type", tag="selected"):
+    """The reply with the ids of the clauses. ``order``: the number of the request."""
+
+    order: int
+    clauses: tuple[str, ...]
+
+
+class Unknown(Record, frozen=True, kw_only=True, tag_field="type", tag="unknown"):
+    """The reply that no clause is of such a name. ``order``: the number of the request."""
+
+    order: int
+    message: str
+
+
+def select_reply(message: object) -> Selected | Unknown:
+    """Return the record of a reply. :class:`DocumentError` names the property that is wrong."""
+    unknown = isinstance(message, dict) and message.get("type") == "unknown"
+    return Unknown.from_json(message) if unknown else Selected.from_json(message)
 
 
 def found_at(target: S3Endpoint | DiskRoot) -> dict[str, Any]:

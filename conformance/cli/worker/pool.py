@@ -14,8 +14,9 @@ from typing import IO, Final, Self
 
 from bucket_conformance.conformance.backend.child_process import ChildEnded, ChildError, ChildProcess
 from bucket_conformance.conformance.catalogue import UnknownClause
-from bucket_conformance.conformance.cli.worker.job_record import Job
+from bucket_conformance.conformance.cli.worker.job_record import Job, Selection, Unknown, select_reply
 from bucket_conformance.conformance.cli.worker.spawn import start_worker
+from bucket_conformance.conformance.contract import Profile
 from bucket_conformance.conformance.report.document import DocumentError, Message, message_from_json
 from bucket_conformance.providers.provider import LaunchError
 
@@ -60,23 +61,24 @@ class Idle:
     process: ChildProcess
     errors: IO[str]
     ordered: bool = False
-    """Whether it has its order; then whoever ordered listens to its end."""
+    """Whether it has its job; then whoever sent that reads its output to the end."""
 
     def select(self, patterns: Sequence[str], profiles: Sequence[str]) -> list[str]:
-        """Return the ids of the clauses that match: it has them loaded, and whoever asks need not load them too.
+        """Return the ids of the clauses that match: the worker has them loaded, this process need not.
 
         Raises ``UnknownClause`` as :func:`select` does, ``LaunchError`` where it has ended.
         """
+        wanted = Selection(patterns=tuple(patterns), profiles=tuple(Profile(name) for name in profiles))
         try:
-            reply = self.process.request({"select": {"patterns": [*patterns], "profiles": [*profiles]}}, LOAD_WAIT_S)
+            reply = select_reply(self.process.request({"select": wanted.to_json()}, LOAD_WAIT_S))
         except ChildError as error:
             code = self.process.kill()
             how = f"ended with code {code}" if isinstance(error, ChildEnded) else f"did not answer in {LOAD_WAIT_S:g} s"
             self.errors.seek(0)
             raise LaunchError(f"a process that judges {how} while it loaded", log=self.errors.read()) from None
-        if reply["type"] == "unknown":
-            raise UnknownClause(reply["message"])
-        return list(reply["clauses"])
+        if isinstance(reply, Unknown):
+            raise UnknownClause(reply.message)
+        return list(reply.clauses)
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +154,7 @@ def run_workers(jobs: Sequence[Job], *, at_once: int, first: Idle | None = None)
                 raise Interrupted(workers.kill())
             yield event
     finally:
-        if workers.running:  # whoever listened has gone
+        if workers.running:  # the reader of the events has stopped
             for _ in workers.stop():
                 pass
             workers.kill()
