@@ -1,6 +1,6 @@
 """Probes capabilities that a provider does not declare: the backend must refuse them, not do them in part.
 
-One capability takes a handful of requests, once per session, and only where a clause is unsupported for want of it.
+One capability takes a handful of requests, once per session, and only where a clause is unsupported without it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A probed capability. ``said``: the request and its response in a few words, or why there is none."""
+    """A probed capability. ``reported``: the request and its response in a few words, or why there is none."""
 
     outcome: Outcome
-    said: str
+    reported: str
 
 
 class _NotProbed(Exception):
@@ -47,9 +47,9 @@ _probed: Final[WeakKeyDictionary[Session, dict[Capability, Claim]]] = WeakKeyDic
 
 
 def probe_claims(session: Session, capabilities: Iterable[Capability]) -> dict[Capability, Claim]:
-    """Return what the backend makes of those of the capabilities that can be probed and that the session lacks.
+    """Return how the backend handles each of the capabilities that can be probed and that the session lacks.
 
-    What a probe stores, it removes. Without a wire nothing can be probed, and the result is empty.
+    A probe removes what it stores. Without a wire nothing can be probed, and the result is empty.
     """
     if Capability.WIRE not in session.capabilities:
         return {}
@@ -57,18 +57,18 @@ def probe_claims(session: Session, capabilities: Iterable[Capability]) -> dict[C
     wanted = [lack for lack in _PROBES if lack in set(capabilities) - session.capabilities]
     for capability in wanted:
         if capability not in known:
-            known[capability] = _ask(session, capability)
+            known[capability] = _probe(session, capability)
     return {capability: known[capability] for capability in wanted}
 
 
-def _ask(session: Session, capability: Capability) -> Claim:
+def _probe(session: Session, capability: Capability) -> Claim:
     budget = session.recorder.budget
     if budget is not None and session.recorder.total >= budget:
-        return Claim(outcome=Outcome.NOT_PROBED, said=f"the run's bound of {budget} requests is used up")
+        return Claim(outcome=Outcome.NOT_PROBED, reported=f"the run's bound of {budget} requests is used up")
     try:
         return _PROBES[capability](session)
     except _NotProbed as reason:
-        return Claim(outcome=Outcome.NOT_PROBED, said=str(reason))
+        return Claim(outcome=Outcome.NOT_PROBED, reported=str(reason))
     finally:
         session.recorder.clear()
 
@@ -83,23 +83,23 @@ _WORDS: Final = {
 
 def as_reason(claims: dict[Capability, Claim]) -> str:
     """Return the claims in a sentence, ``""`` for none."""
-    return "; ".join(f"{capability.value} {_WORDS[c.outcome]} ({c.said})" for capability, c in claims.items())
+    return "; ".join(f"{capability.value} {_WORDS[c.outcome]} ({c.reported})" for capability, c in claims.items())
 
 
 def _claim(what: str, response: HttpResponse, *, done: Callable[[], bool]) -> Claim:
     """Judge a response: a 4xx or a 501 refuses; otherwise ``done`` returns whether the request took effect."""
     if response.error is not None or response.status == 0:
         raise _NotProbed(f"{what}: no answer")
-    said = f"{what}: {response.summary}"
+    summary = f"{what}: {response.summary}"
     if not response.ok:
         if response.status >= 500 and response.status != 501:
-            raise _NotProbed(f"{said}, which is neither a refusal nor a consent")
-        return Claim(outcome=Outcome.REFUSED, said=said)
-    return Claim(outcome=Outcome.SERVED if done() else Outcome.HALF_DONE, said=said)
+            raise _NotProbed(f"{summary}, which is neither a refusal nor a consent")
+        return Claim(outcome=Outcome.REFUSED, reported=summary)
+    return Claim(outcome=Outcome.SERVED if done() else Outcome.HALF_DONE, reported=summary)
 
 
 @contextmanager
-def _bucket_of_its_own(session: Session) -> Iterator[str]:
+def _separate_bucket(session: Session) -> Iterator[str]:
     """Create an empty bucket, so that no setting of a bucket in use is changed."""
     bucket = session.fresh_id()
     made = session.wire.request("PUT", bucket=bucket)
@@ -123,7 +123,7 @@ def _switched(session: Session, bucket: str, name: str, document: str) -> HttpRe
 
 
 def _versioning(session: Session) -> Claim:
-    with _bucket_of_its_own(session) as bucket:
+    with _separate_bucket(session) as bucket:
         document = f"<VersioningConfiguration{_XMLNS}><Status>Enabled</Status></VersioningConfiguration>"
         response = _switched(session, bucket, "versioning", document)
 
@@ -135,7 +135,7 @@ def _versioning(session: Session) -> Claim:
 
 
 def _lifecycle(session: Session) -> Claim:
-    with _bucket_of_its_own(session) as bucket:
+    with _separate_bucket(session) as bucket:
         rule = "<ID>probe</ID><Filter><Prefix>probe/</Prefix></Filter><Status>Enabled</Status>"
         rule += "<Expiration><Days>30</Days></Expiration>"
         document = f"<LifecycleConfiguration{_XMLNS}><Rule>{rule}</Rule></LifecycleConfiguration>"
@@ -190,8 +190,8 @@ def _conditional_put(session: Session) -> Claim:
         response = wire.put(key, b"second", (("If-None-Match", "*"),))
         what = "PUT with If-None-Match: * on a key that is there"
         if response.status == 412 and stored_in(wire.get(key)) == b"first":
-            return Claim(outcome=Outcome.SERVED, said=f"{what}: {response.summary}")
-        # Whatever is stored then: a condition that is accepted where it does not hold is passed over.
+            return Claim(outcome=Outcome.SERVED, reported=f"{what}: {response.summary}")
+        # With any content: a condition that is accepted where it does not hold is ignored.
         return _claim(what, response, done=lambda: False)
     finally:
         wire.delete(key)
@@ -204,4 +204,4 @@ _PROBES: Final[dict[Capability, Callable[[Session], Claim]]] = {
     Capability.VERSIONING: _versioning,
     Capability.LIFECYCLE: _lifecycle,
 }
-"""The capabilities that requests can ask for. The others are the suite's own means, or promises over time."""
+"""The capabilities that a request can probe. The others are means of the suite, or promises over time."""

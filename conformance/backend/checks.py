@@ -48,16 +48,16 @@ _TOKEN_CODES: Final = frozenset({"InvalidToken", "ExpiredToken", "TokenRefreshRe
 
 @dataclass(slots=True)
 class OwnBucket:
-    """What is known of a bucket that a run makes for itself. It is removed only if it was empty to begin with."""
+    """What is known of a bucket that a run creates. It is removed only if it was empty at first."""
 
     may_be_there: bool = False
-    """Whether it has been asked for, and the server has not refused."""
+    """Whether its creation was requested, and the server has not refused."""
     was_empty: bool = False
-    """Whether a good listing of it was empty right after it was made."""
+    """Whether a well-formed listing of it was empty right after its creation."""
 
 
 def require_bucket(wire: S3Wire) -> None:
-    """Raise :class:`OpeningError` unless the bucket is there and lets itself be listed."""
+    """Raise :class:`OpeningError` unless the bucket exists and can be listed."""
     response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     if not response.ok:
         raise unusable(wire, response, f"listing the bucket {wire.bucket!r}")
@@ -87,9 +87,9 @@ def make_bucket(wire: S3Wire, own: OwnBucket) -> None:
 
 
 def require_no_such_bucket(wire: S3Wire) -> None:
-    """Raise :class:`OpeningError` where a bucket that nobody has made yet is there: then one stands behind every name.
+    """Raise :class:`OpeningError` where a bucket exists that nobody has created: then all names lead to one bucket.
 
-    It may be somebody's, and empty, so that nothing else gives it away.
+    It may belong to somebody and be empty, so that nothing else shows it.
     """
     response = wire.request("GET", query=(("list-type", "2"), ("max-keys", "1")))
     root = response.xml()
@@ -110,7 +110,7 @@ def remove_side_bucket(wire: S3Wire, bucket: str) -> None:
 def why_not_new(wire: S3Wire, bucket: str) -> str:
     """Return why a bucket that was just made is not ours, or '' if it is empty and has the right name.
 
-    Asked before anything is written or switched in it: where one bucket stands behind every name, it is somebody's.
+    Checked before anything is written or configured in it: where all names lead to one bucket, it is somebody's.
     """
     made = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
     try:
@@ -123,7 +123,7 @@ def why_not_new(wire: S3Wire, bucket: str) -> str:
 
 
 def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
-    """Return the error that tells what an answer means for the use of the backend, and what to do about it."""
+    """Return the error that says what a response means for the use of the backend, and what to do about it."""
     if response.status == 0:
         return _silent(wire, response)
     seen = f"{doing} at {wire.endpoint.url} gave {response.summary}"
@@ -160,9 +160,9 @@ def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
 
 
 def smoke(wire: S3Wire, run_id: str) -> str:
-    """Write, read and remove one object: a backend that cannot is no subject for 100 verdicts.
+    """Write, read and remove one object: without that, no clause can be judged.
 
-    Return the id of the version that was written, '' where the server told none.
+    Return the id of the version that was written, '' where the response has none.
     """
     key = f"{MARK}{run_id}/smoke"
     response = wire.put(key, b"smoke")

@@ -1,7 +1,7 @@
 """Starts and talks to child processes of the suite: JSON lines in, JSON lines out, with deadlines.
 
-A message is one JSON object on one line. A message that expects an answer carries a number as ``order``, and its
-answers repeat it: an answer that comes after its deadline is never taken for the answer to a later message.
+A message is one JSON object on one line. A message that expects a reply carries a number as ``order``, and its
+replies repeat it: a reply that comes after its deadline is never taken for the reply to a later message.
 Only the standard library is imported, and little of it: a worker starts its helpers before it loads anything else.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final, Self
 
 ORDER: Final = "order"
-"""The field of a message, and of every answer to it, that holds the number of the message."""
+"""The field of a message, and of every reply to it, that holds the number of the message."""
 
 _PIECE_BYTES: Final = 65536
 
@@ -39,8 +39,8 @@ class ChildTimeout(ChildError):
 def python_module(module: str, *args: str) -> list[str]:
     """Return the command that runs a module with this interpreter and never imports from the working directory.
 
-    Without ``-P`` the working directory comes first: a ``json.py`` or a ``providers/`` of somebody's project would be
-    imported in place of what is meant.
+    Without ``-P`` the working directory comes first: a ``json.py`` or a ``providers/`` of a user's project would be
+    imported instead of the right module.
     """
     return [sys.executable, "-P", "-m", module, *args]
 
@@ -49,7 +49,7 @@ class ChildProcess:
     """A child process that reads JSON lines from its standard input and writes JSON lines to its standard output.
 
     ``command``: program and arguments; see :func:`python_module`. ``errors``: a file for its standard error; without
-    one it shares ours. ``new_session``: it leads a session of its own, a terminal's interrupt does not reach it, and
+    one it shares ours. ``new_session``: it leads a new session, a terminal's interrupt does not reach it, and
     :meth:`kill` ends all processes of its group. ``env``, ``cwd`` and ``pass_fds`` are those of ``subprocess.Popen``.
 
     One thread may send while another receives. As a context manager it is killed and reaped at the end of the block.
@@ -99,7 +99,7 @@ class ChildProcess:
         return self._process.poll()
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message that expects no answer, or many. Raises ``ChildEnded`` where nobody reads it."""
+        """Send a message that expects no reply, or many. Raises ``ChildEnded`` where nobody reads it."""
         rest = memoryview(json.dumps(message).encode("ascii") + b"\n")
         try:
             while rest:  # an unbuffered pipe may take a part
@@ -108,31 +108,31 @@ class ChildProcess:
             raise ChildEnded("the child process no longer reads its standard input") from None
 
     def order(self, message: Mapping[str, Any]) -> int:
-        """Send a message that expects answers; return its number, for :meth:`answer`. Raises ``ChildEnded``."""
+        """Send a message that expects replies; return its number, for :meth:`reply`. Raises ``ChildEnded``."""
         self._orders += 1
         self.send({**message, ORDER: self._orders})
         return self._orders
 
-    def answer(self, number: int, deadline_s: float) -> dict[str, Any]:
-        """Return the next answer to the message of this number; answers to earlier ones are dropped.
+    def reply(self, number: int, deadline_s: float) -> dict[str, Any]:
+        """Return the next reply to the message of this number; replies to earlier ones are dropped.
 
         Raises ``ChildTimeout`` where none comes within ``deadline_s`` seconds, ``ChildEnded`` where none can come.
         """
         until = time.monotonic() + deadline_s
         while True:
             try:
-                answer = self.receive(max(0.0, until - time.monotonic()))
+                message = self.receive(max(0.0, until - time.monotonic()))
             except ChildTimeout:
                 raise ChildTimeout(f"the child process did not answer within {deadline_s:g} s") from None
-            if answer.get(ORDER) == number:
-                return answer
+            if message.get(ORDER) == number:
+                return message
 
     def request(self, message: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
-        """Send a message and return its answer. Raises as :meth:`answer` does."""
-        return self.answer(self.order(message), deadline_s)
+        """Send a message and return its reply. Raises as :meth:`reply` does."""
+        return self.reply(self.order(message), deadline_s)
 
     def receive(self, deadline_s: float | None = None) -> dict[str, Any]:
-        """Return the next message, whatever it answers; ``None``: wait for as long as the child lives.
+        """Return the next message, a reply to any message; ``None``: wait for as long as the child lives.
 
         Raises ``ChildTimeout`` and ``ChildEnded``. Half a line, left by a child that was killed, is dropped.
         """
@@ -170,12 +170,12 @@ class ChildProcess:
             return bool(waiting.select(timeout_s))
 
     def close_input(self) -> None:
-        """Tell it that no further message comes."""
+        """Close its standard input: no further message follows."""
         with contextlib.suppress(OSError):
             self._input.close()
 
     def terminate(self) -> None:
-        """Tell it to stop (SIGTERM), without waiting for it."""
+        """Send SIGTERM, without waiting for its end."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 

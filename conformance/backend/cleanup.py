@@ -3,7 +3,7 @@
 Only well-formed listings count, and only keys that begin with the requested prefix and contain the run's id. All other
 objects stay, and so does a bucket that holds them. What stays is reported.
 
-Nor is it believed where it shows too little: it must show the run's lease as long as that is there.
+A listing that shows too little does not count either: it must show the run's lease while that exists.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from bucket_conformance.conformance.wire.s3 import S3Wire
 BATCH: Final = 100
 
 MOST_KEPT: Final = 20_000
-"""Most entries of a listing in memory; they are removed before the listing is gone through again."""
+"""Most entries of a listing in memory; they are removed before the listing is read again."""
 
 MOST_ROUNDS: Final = 100
-"""So often a listing is gone through: a server may go on to name what no run ever stored."""
+"""How often a listing is read at most: a server may name for ever what no run stored."""
 
 _BUCKET: Final = re.compile(rf"{MARK}({RUN_ID.pattern})(?:-[0-9a-f]+)?")
 
 
 def run_of_bucket(name: str) -> str | None:
-    """Return the id of the run whose bucket bears such a name, or ``None``: anybody may call one ``conformance-x``."""
+    """Return the id of the run whose bucket has this name, or ``None``: anybody may name a bucket ``conformance-x``."""
     found = _BUCKET.fullmatch(name)
     return found[1] if found else None
 
@@ -79,8 +79,8 @@ def remove_run(
     troubles = _removed(wire, run_id, own, lease, versions_stay)
     left = [f"{what} ({'; '.join(troubles)})"] if troubles else []
     for bucket in sorted(recorder.side_buckets):
-        beside = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
-        why = _removed(beside, run_id, OwnBucket(may_be_there=True, was_empty=True), None, "")
+        side_wire = S3Wire(wire.endpoint, bucket, wire.transport, clock_offset_s=wire.clock_offset_s)
+        why = _removed(side_wire, run_id, OwnBucket(may_be_there=True, was_empty=True), None, "")
         if why:
             left.append(f"bucket {bucket} ({'; '.join(why)})")
         else:
@@ -94,7 +94,7 @@ def _removed(wire: S3Wire, run_id: str, own: OwnBucket | None, lease: Lease | No
         if not own.may_be_there or _is_gone(wire):
             return []
         if not own.was_empty:
-            # It was asked for, and what came of that is not known. Nothing has been written: it must be empty.
+            # The bucket was requested, and the result is not known. Nothing has been written: it must be empty.
             trouble = why_not_new(wire, wire.bucket)
             if trouble:
                 return [f"if this run made it: it {trouble}"]
@@ -172,7 +172,7 @@ class _Removal:
         raise EndlessListing(f"listing {prefix!r}: it names more and more of the run's objects")
 
     def _ours(self, prefix: str, strays: Strays | None) -> dict[tuple[str, str], Entry]:
-        """Return what there is of the run but its lease, or the first of it where that is much."""
+        """Return the entries of the run without its lease; only the first ones where there are many."""
         found: dict[tuple[str, str], Entry] = {}
         shows_lease = False
         if strays is not None:
@@ -189,7 +189,7 @@ class _Removal:
                 if len(found) >= MOST_KEPT:
                     return found
         if self.lease is not None and self.lease.is_written and not shows_lease and self.lease.key.startswith(prefix):
-            # A listing in good order that does not show what is there. Unless it is not there any more.
+            # A well-formed listing that does not show an existing lease, unless the lease is gone meanwhile.
             if self.wire.head(self.lease.key).ok:
                 raise ViewError(
                     f"listing {prefix!r}: it does not show {self.lease.key!r}, which is there; nor, perhaps, the rest"
@@ -221,7 +221,7 @@ class _Removal:
         gone = [self._delete_one(entry) for entry in self._last.values()]
         if not gone and self.lease is not None and self.lease.is_written:
             gone = [self.wire.delete(self.lease.key).ok]
-        # No listing follows that would tell what the answers are worth.
+        # No listing follows that could confirm the responses.
         if gone and not (all(gone) and self.wire.head(lease_key(self.run_id)).status == 404):
             self.troubles.append(f"{lease_key(self.run_id)!r} could not be removed")
 
@@ -252,7 +252,7 @@ class _Removal:
 
 def _remove_bucket(wire: S3Wire, listing: Listing) -> list[str]:
     """Remove a bucket that is empty; return why it stays."""
-    # Objects last: some servers remove a bucket with all that somebody stored in it meanwhile.
+    # Objects last: some servers remove a bucket together with objects that others stored in it meanwhile.
     for each in (UPLOADS, listing):
         try:
             other = next(scan(wire, each, "", needs_name=each is not UPLOADS), None)

@@ -15,9 +15,9 @@ from bucket_conformance.conformance.session import MARK
 from bucket_conformance.conformance.wire.s3 import S3Wire
 
 LEASE_S: Final = 900.0
-"""So long a lease is good for after it was written: longer than an example of a clause may take."""
+"""Seconds that a lease is valid after it was written: longer than an example of a clause may take."""
 RENEW_S: Final = 240.0
-"""So often it is written again. It costs one request each time, and none in between."""
+"""Seconds between two writes. Each write costs one request."""
 
 
 def lease_key(run_id: str) -> str:
@@ -36,7 +36,7 @@ class Lease:
         self._renew_at = 0.0
 
     def renew(self) -> None:
-        """Write the lease if that is due. That it cannot be written is no trouble of the run's."""
+        """Write the lease if that is due. A failure to write it does not fail the run."""
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew_at = now + RENEW_S
@@ -47,7 +47,7 @@ class Lease:
 def lease_age_s(wire: S3Wire, run_id: str) -> float | None:
     """Return how many seconds ago a run's lease was written, by the server's clock; ``None`` where there is none.
 
-    A lease whose age is unknown, or that the server does not let us read, counts as 0 seconds old: nothing is removed
+    A lease whose age is unknown, or that cannot be read, counts as 0 seconds old: nothing is removed
     that may be in use.
     """
     response = wire.head(lease_key(run_id))

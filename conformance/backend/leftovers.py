@@ -1,14 +1,14 @@
 """Removes what killed runs left in a bucket or an account, known by its name; never touches anything else.
 
-A run that may still be at work is left alone and named. Three things tell:
+A run that may still be active is kept and named. Three things decide:
 
 - its age: the time since it began (by the time in its id) or since anything of it last changed (``Last-Modified``),
   whichever is shorter, by the slower of our clock and the server's. A clock that is wrong, or an id from the future,
   so makes a run younger and never older;
-- its lease (:mod:`lease`): fresh, the run is at work, however old it is;
-- the user, who may name a run and so say that it is over.
+- its lease (:mod:`lease`): while it is fresh, the run is active, however old it is;
+- the user, who may name a run and so state that it has ended.
 
-A lease that has run out proves nothing, as the machine of a run may have slept: it makes no run old before its time.
+An expired lease proves nothing, as the machine of a run may have slept: it makes no run older than it is.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Outcome(enum.Enum):
     """The result for something that a run left."""
 
     REMOVED = "removed"
-    """In a dry run: would be."""
+    """In a dry run: it would be removed."""
     KEPT = "kept"
-    """Its run may be at work."""
+    """Its run may still be active."""
     FAILED = "failed"
     """It could not be listed, or not be removed."""
     NOTE = "note"
@@ -74,10 +74,10 @@ def clean_endpoint(
     older_than_s: float = DAY_S,
     only_runs: Collection[str] = (),
 ) -> Iterator[Cleaned]:
-    """Remove what runs left in the named bucket, or their buckets where none is named; yield what became of each.
+    """Remove what runs left in the named bucket, or their buckets where none is named; yield one result for each.
 
     Runs younger than ``older_than_s`` and runs with a fresh lease are kept. ``only_runs``: these runs alone, whatever
-    their age and lease. What cannot be listed or removed keeps nothing else from being removed. Raises
+    their age and lease. Cleaning goes on after what cannot be listed or removed. Raises
     ``OpeningError`` where the endpoint or its bucket cannot be used at all.
     """
     transport = HttpTransport(Recorder(), ca_file=endpoint.ca_file)
@@ -174,7 +174,7 @@ class _Cleaning:
         return Cleaned(outcome=Outcome.REMOVED, text=f"{what} ({span(age_s)} old)")
 
     def _still_in_use(self, wire: S3Wire, run_id: str, age_s: float) -> str:
-        """Return why a run may be at work and what would remove it all the same; '' where it may be removed."""
+        """Return why a run may be active and which option removes it anyway; '' where it may be removed."""
         by_name = f"`--run {run_id}` removes it if that run is over"
         # A bucket that a clause makes for itself has no lease in it: that is in the bucket of the run.
         own = S3Wire(wire.endpoint, f"{MARK}{run_id}", wire.transport, clock_offset_s=wire.clock_offset_s)

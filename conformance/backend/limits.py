@@ -40,7 +40,7 @@ class Limit:
     requires: frozenset[Capability]
     search: Callable[[Session], Found]
     tolerance: int = 0
-    """A difference from what is declared that the search cannot tell from none."""
+    """A difference from what is declared that the search cannot detect."""
     smallest: bool = False
 
 
@@ -118,7 +118,7 @@ def _batch_keys(session: Session) -> Found:
     keys = [f"{prefix}{number}" for number in range(most)]
 
     def taken(count: int) -> bool:
-        # The last one is live: a server that drops what is over its limit would say 200 all the same.
+        # The last one is live: a server that drops what is over its limit would still report 200.
         session.wire.put(keys[count - 1], b"x")
         done = session.wire.delete_objects(keys[:count]).ok and not session.wire.head(keys[count - 1]).ok
         if not done:
@@ -192,14 +192,14 @@ def _page_keys(session: Session) -> Found:
     keys = [f"{prefix}{number}" for number in range(most)]
     session.populate(keys)
 
-    def listed(asked: int) -> int:
-        query = (("list-type", "2"), ("prefix", prefix), ("max-keys", str(asked)))
+    def listed(requested: int) -> int:
+        query = (("list-type", "2"), ("prefix", prefix), ("max-keys", str(requested)))
         root = session.wire.request("GET", query=query).xml()
         return 0 if root is None else len(root.findall("Contents"))
 
     try:
         # Most servers cut a page down to their largest; some refuse to give more than that.
-        count = listed(100_000) or (largest(lambda asked: listed(asked) > 0, most=most, likely=1000).value or 0)
+        count = listed(100_000) or (largest(lambda count: listed(count) > 0, most=most, likely=1000).value or 0)
         return Found(value=count, open_end=count >= most)
     finally:
         session.storage.delete_files(keys)

@@ -1,7 +1,7 @@
 """Checks whether a backend still works. This is done after each bad verdict: a dead server keeps no promise.
 
 An object written when the session opened has to be read back byte for byte. Where it is not, a fresh object is written
-and read: a backend that manages this lost something and lives; one that does not is dead, whatever status it answers.
+and read: a backend that manages this lost data but works; one that does not is dead, with any status.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bucket_conformance.reference_impl.api import Storage
 REVIVAL_S: Final = 5.0
 """Seconds that a backend which ended may take until it works again."""
 BLIPS: Final = 2
-"""So many bad looks in a row are a hiccup; after more of them, what was judged meanwhile has to be judged again."""
+"""Failed checks in a row that count as a short disturbance; after more, what was judged meanwhile is judged again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ def open_session(
     recorder: Recorder | None = None,
     restart: Callable[[], None] | None = None,
 ) -> Iterator[Session]:
-    """Open a session and probe it; whatever it created is gone when the context is left, also by an interrupt.
+    """Open a session and probe it; remove what it created when the context is left, also by an interrupt.
 
     ``capabilities`` are added to those that every target of the kind has; those that stand for a part of the system
     (settings, migration, …) are there if and only if the part is. ``restart`` kills the server hard and starts it
@@ -135,7 +135,7 @@ def _open_s3(
         if own is not None:
             if not target.disposable:
                 require_no_such_bucket(wire)
-                # Before the bucket is made: an interrupt, or an answer that is lost, must not leave it behind.
+                # Before the bucket is created: an interrupt or a lost response must not leave it behind.
                 stack.callback(clean_up)
             make_bucket(wire, own)
         else:
@@ -178,7 +178,7 @@ def _open_s3(
             kept, answered = versioning_of(wire)
             stack.callback(clean_up)
             version_id = smoke(wire, run_id)
-            # A server that does not say so may still tell by what it answers.
+            # A server that does not report versioning may still show it by the id of a version.
             if kept is Versioning.KEPT or (answered and version_id not in ("", "null")):
                 versions_stay = why_versions_stay(wire, run_id)
                 if versions_stay and not target.keep_versions:
@@ -313,9 +313,9 @@ def _open_factory(
     parts: ApplicationParts,
 ) -> Iterator[Session]:
     transport = HttpTransport(recorder)
-    with _telling(target.name, "making the storage"):
+    with _naming_errors(target.name, "making the storage"):
         storage = target.make()
-    # Nothing of the reference here: who brings a storage of their own brings the parts around it, or has none.
+    # No parts of the reference here: a user's own storage brings its parts, or has none.
     parts = target.parts(parts) if target.parts is not None else parts
     try:
         _try_storage(storage, target.name, run_id)
@@ -337,7 +337,7 @@ def _open_factory(
 
 
 def _removed_from(storage: Storage, run_id: str, name: str) -> str:
-    """Remove what a run stored in a storage of somebody else's; return what stays, '' where nothing does."""
+    """Remove what a run stored in a user's own storage; return what stays, '' where nothing does."""
     left: list[str] = []
     why = ""
     try:
@@ -346,7 +346,7 @@ def _removed_from(storage: Storage, run_id: str, name: str) -> str:
                 storage.delete_files(found)
                 left += _keys_of(storage, run_id, prefix)
         why = f"{len(left)} objects, such as {left[0]!r}" if left else ""
-    except Exception as error:  # a foreign storage may raise anything, and must not hide what was decided
+    except Exception as error:  # a user's storage may raise any error, which must not hide the verdicts
         why = f"{type(error).__name__}: {error}"
     return f"what bears {MARK}{run_id} in {name} ({why}); remove its keys that contain {MARK}{run_id}" if why else ""
 
@@ -356,21 +356,21 @@ def _keys_of(storage: Storage, run_id: str, prefix: str) -> list[str]:
 
 
 @contextmanager
-def _telling(name: str, doing: str) -> Iterator[None]:
+def _naming_errors(name: str, doing: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever a foreign class raises, its author wants to know what and where
+    except Exception as error:  # a user's class may raise any error; its author needs to know which and where
         raise OpeningError(f"{name}: {doing} failed: {type(error).__name__}: {error}") from error
 
 
 def _try_storage(storage: Storage, name: str, run_id: str) -> None:
-    """Write, read and remove one object through a storage of somebody else's."""
+    """Write, read and remove one object through a user's own storage."""
     key = f"{MARK}{run_id}/smoke"
-    with _telling(name, "uploading a probe object"):
+    with _naming_errors(name, "uploading a probe object"):
         storage.upload(key, b"smoke")
-    with _telling(name, "downloading the probe object"):
+    with _naming_errors(name, "downloading the probe object"):
         read = storage.download(key)
-    with _telling(name, "deleting the probe object"):
+    with _naming_errors(name, "deleting the probe object"):
         storage.delete_files([key])
     if read != b"smoke":
         raise OpeningError(f"{name}: the probe object came back as {read!r} instead of b'smoke'")

@@ -12,7 +12,7 @@ from bucket_conformance.conformance.target import DiskRoot, S3Endpoint, Target
 def removal_command(target: Target, run_ids: Sequence[str]) -> str:
     """Return the command that removes what these runs left in a target, whatever their age and their leases.
 
-    '' where there is none: a server that is thrown away takes it along, and a storage of somebody else's has none.
+    '' where there is none: a disposable server ends with its data, and a user's own storage has no such command.
     """
     if isinstance(target, DiskRoot):
         roots = [f"{shlex.quote(str(target.root / f'{MARK}{run_id}-'))}*" for run_id in run_ids]

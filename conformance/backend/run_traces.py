@@ -19,7 +19,7 @@ from bucket_conformance.conformance.wire.s3 import S3Wire
 from bucket_conformance.conformance.wire.transport import HttpResponse
 
 NOT_SERVED: Final = (404, 405, 501)
-"""Answers to a list of uploads, of a bucket that is there, by which servers say that they have none."""
+"""Statuses and codes by which servers refuse the list of uploads of an existing bucket: they have none."""
 
 MOST_PAGES: Final = 1000
 """Most pages of one listing: a million keys, where pages have a thousand."""
@@ -40,7 +40,7 @@ class EndlessListing(ViewError):
 
 
 def run_of(key: str) -> str | None:
-    """Return the id of the run that a key bears where runs put it, or ``None``: it may be anybody's."""
+    """Return the id of the run in a key, at the place where runs put it; ``None``: the key may be anybody's."""
     found = _BELOW.match(key) or _OWNED.match(key) or _ALONE.fullmatch(key)
     return found[1] if found else None
 
@@ -73,7 +73,7 @@ class Listing:
     entries: dict[str, str]
     name: str
     next: tuple[tuple[str, str], ...]
-    """Element of an answer, and parameter of the next request."""
+    """Element of the response, and parameter of the next request."""
 
 
 KEYS: Final = Listing(
@@ -110,11 +110,11 @@ class Versioning(enum.Enum):
 
 
 def versioning_of(wire: S3Wire) -> tuple[Versioning, str]:
-    """Return what the bucket says of its versioning: also its word for it, or the answer that was none."""
+    """Return the bucket's versioning, and the status as the server reports it, or the response without one."""
     response = wire.request("GET", query=(("versioning", ""),))
     root = response.xml()
     if response.ok and root is not None:
-        # moto calls an empty one otherwise, and servers that pass the question over send a list of keys.
+        # moto calls an empty one otherwise, and servers that ignore the parameter send a list of keys.
         status = root.findtext("Status") or ""
         passed_over = "" if root.tag == "VersioningConfiguration" else f"{response.summary} with <{root.tag}>"
         return (Versioning.KEPT if status else Versioning.NEVER), status or passed_over
@@ -135,7 +135,7 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """Counts what listings name although nobody asked for it and no run made it: other keys, and empty ones.
+    """Counts keys in listings that were not requested and that no run made, also empty ones.
 
     Their names are other people's data: they are counted, never kept.
     """
@@ -149,13 +149,13 @@ class Strays:
         self._here = 0
 
     def note(self, key: str) -> None:
-        """Count a key, unless a run made it: that one belongs to a prefix of its own."""
+        """Count a key, unless a run made it: such a key lies below another prefix."""
         if run_of(key) is None:
             self._here += 1
             self.most = max(self.most, self._here)
 
     def message(self, bucket: str) -> str:
-        """Return what there is to say of them; '' where no listing named any."""
+        """Return the note about them; '' where no listing named any."""
         if not self.most:
             return ""
         objects, are = ("1 object", "It is") if self.most == 1 else (f"{self.most} objects", "They are")

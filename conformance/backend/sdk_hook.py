@@ -82,7 +82,7 @@ class SdkHook:
             try:
                 return self._http.send(request)
             except Exception as error:
-                # Noted here, because a clause may make such trouble itself.
+                # Noted here, because a clause may cause such an error itself.
                 exchange.timed_out = isinstance(error, ConnectTimeoutError | ReadTimeoutError) or timed_out(error)
                 if (too_long := cause_of(error, ResponseTooLong)) is not None:
                     raise UnreadableResponse(why=f"the response is too long: {too_long}") from error
@@ -131,7 +131,7 @@ class SdkHook:
     def fault(self, fault: _Fault) -> Iterator[None]:
         """Let ``fault`` handle each request inside the block: it returns a response, raises, or returns ``None``.
 
-        The SDK's pauses between retries are cut to nothing inside, so that a retry costs no waiting.
+        The SDK's pauses between retries are removed inside, so that a retry does not wait.
         """
         self._faults.append(fault)
         try:
@@ -217,22 +217,22 @@ class _PreviewedRaw:
         self._raw.close()
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
-        with self._telling_where_it_breaks_off():
+        with self._recording_the_break():
             return self._keep(self._raw.read(*args, **kwargs))
 
     def readinto(self, buffer: Any) -> Any:
-        with self._telling_where_it_breaks_off():
+        with self._recording_the_break():
             count = self._raw.readinto(buffer)
         self._keep(bytes(buffer[: min(count or 0, PREVIEW_BYTES)]))
         return count
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        with self._telling_where_it_breaks_off():
+        with self._recording_the_break():
             for chunk in self._raw.stream(*args, **kwargs):
                 yield self._keep(chunk)
 
     @contextmanager
-    def _telling_where_it_breaks_off(self) -> Iterator[None]:
+    def _recording_the_break(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:

@@ -1,7 +1,7 @@
 """Checks whether a run can remove what it stores in an existing bucket with versioning or object lock.
 
-Told before the run begins: a plain delete there hides an object behind a marker, and all of it stays, paid for and
-unseen.
+Checked before the run begins: a plain delete in such a bucket hides an object behind a marker; the object stays, is
+paid for, and does not show in a listing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bucket_conformance.conformance.wire.s3 import S3Wire
 
 
 def require_no_lock(wire: S3Wire) -> None:
-    """Raise :class:`OpeningError` where the bucket has object lock: what is stored there may have to stay."""
+    """Raise :class:`OpeningError` where the bucket has object lock: what is stored there may not be removable."""
     response = wire.request("GET", query=(("object-lock", ""),))
     root = response.xml()
     if not response.ok or root is None or root.tag != "ObjectLockConfiguration":
@@ -28,7 +28,10 @@ def require_no_lock(wire: S3Wire) -> None:
 
 
 def why_versions_stay(wire: S3Wire, run_id: str) -> str:
-    """Return why versions and delete markers of the run could not be removed; '' where they can, by trying it."""
+    """Return why versions and delete markers of the run cannot be removed; '' where they can.
+
+    It is tried with one object.
+    """
     key = f"{MARK}{run_id}/versions"
     for what, response in (("writing", wire.put(key, b"a version")), ("deleting", wire.delete(key))):
         if not response.ok:

@@ -1,10 +1,10 @@
-"""Writers in processes of their own, to be killed: one small process that forks a writer for each order.
+"""Writers in separate processes, to be killed: one small process forks a writer for each order.
 
 Forking from a process with a single thread and everything imported takes milliseconds, so hundreds of kills are cheap.
-Run as a module it is that process. The first JSON line on standard input describes the storage; secrets come by that
-pipe, never by the command line. Each further line starts a writer, and its number is the ``order`` of every answer
-about that writer: ``{"event": "answered"}`` for each upload, then ``"finished"`` or ``"failed"`` (with ``error``).
-``{"kill": ORDER}`` kills and reaps the writer; the last answer is ``{"event": "killed"}``.
+Run as a module, this file is that process. The first JSON line on standard input describes the storage; secrets come
+by that pipe, never by the command line. Each further line starts a writer, and its number is the ``order`` of every
+message about that writer: ``{"event": "answered"}`` for each upload, then ``"finished"`` or ``"failed"`` (with
+``error``). ``{"kill": ORDER}`` kills and reaps the writer; the last message is ``{"event": "killed"}``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ long."""
 ANSWER_WAIT_S: Final = 30.0
 """How long one upload may take."""
 KILL_WAIT_S: Final = 10.0
-"""How long a killed writer may take to be gone; then the process that forked it is killed with it."""
+"""How long a killed writer may take to end; then the process that forked it is killed with it."""
 END_WAIT_S: Final = 5.0
 MOST_UPLOADS: Final = 100_000
 
@@ -98,12 +98,12 @@ class _Writers:
             yield writing
         finally:
             if not writing.end():
-                # Nothing of this writer may act while the next is judged.
+                # This writer must have ended before the next is judged.
                 self._discard()
 
     def _start_process(self) -> ChildProcess:
         process = ChildProcess(python_module(__name__), new_session=True)
-        with contextlib.suppress(ChildEnded):  # told by the order that follows
+        with contextlib.suppress(ChildEnded):  # the order that follows reports it
             process.send(self._first)
         return process
 
@@ -165,14 +165,14 @@ class _Writing:
         return self._answered
 
     def end(self) -> bool:
-        """Kill it if that is not done yet; return whether it is known to be gone."""
+        """Kill it if that is not done yet; return whether it is known to have ended."""
         with contextlib.suppress(WriterFailed):
             self.kill()
         return self._killed
 
     def _read(self, late: str, deadline_s: float) -> None:
         try:
-            reply = self._process.answer(self._order, deadline_s)
+            reply = self._process.reply(self._order, deadline_s)
         except ChildError as error:
             raise WriterFailed("its process ended" if isinstance(error, ChildEnded) else late) from None
         match reply["event"]:
@@ -198,11 +198,11 @@ def main() -> None:
             _end(writer)
             writer = 0
             if "kill" in order:
-                _tell(order["kill"], "killed")
+                _report(order["kill"], "killed")
                 continue
             writer = os.fork()
             if not writer:
-                os.close(0)  # or this process would look to ours as if the one that forks it still read
+                os.close(0)  # otherwise the suite would take this process for the one that forks, still reading
                 _work(make, order)
     finally:
         _end(writer)
@@ -250,34 +250,34 @@ def _work(make: Callable[[], Storage], order: dict[str, Any]) -> None:
         if "migration" in order:
             migration: MigrationPort = pickle.loads(base64.b64decode(order["migration"]))
             source = migration.source(Path(order["source"]))
-            migration.migrate(source, _telling(make(), number), journal=Path(order["journal"]))
+            migration.migrate(source, _reporting(make(), number), journal=Path(order["journal"]))
         else:
-            storage, keys, size = _telling(make(), number), order["keys"], order["size"]
+            storage, keys, size = _reporting(make(), number), order["keys"], order["size"]
             for index in range(MOST_UPLOADS):
                 storage.upload(keys[index % len(keys)], writer_body(index, size))
-        _tell(number, "finished")
+        _report(number, "finished")
         time.sleep(ANSWER_WAIT_S)
     except Exception as error:
-        _tell(number, "failed", error=type(error).__name__)
+        _report(number, "failed", error=type(error).__name__)
     finally:
         os._exit(0)
 
 
-def _tell(order: int, event: str, **more: str) -> None:
+def _report(order: int, event: str, **more: str) -> None:
     # One write of a few bytes to a pipe is whole or not at all, also when this process dies.
     os.write(1, json.dumps({ORDER: order, "event": event, **more}).encode("ascii") + b"\n")
 
 
-def _telling(storage: Storage, order: int) -> Storage:
-    """Return the storage with its uploads telling when they were answered."""
+def _reporting(storage: Storage, order: int) -> Storage:
+    """Return the storage, which then reports each upload that was answered."""
     upload = storage.upload
 
-    def told(*args: Any, **options: Any) -> ObjectStat:
+    def upload_and_report(*args: Any, **options: Any) -> ObjectStat:
         stat = upload(*args, **options)
-        _tell(order, "answered")
+        _report(order, "answered")
         return stat
 
-    storage.upload = told  # type: ignore[method-assign]
+    storage.upload = upload_and_report  # type: ignore[method-assign]
     return storage
 
 

@@ -26,7 +26,9 @@ def add_parser(commands: Any) -> None:
         description="Deviations that are accepted already keep their reason, unless named by --clause.",
     )
     parser.add_argument("reports", nargs="+", metavar="REPORT", help="one report, or the shards of one")
-    parser.add_argument("--baseline", required=True, metavar="FILE", help="is made where there is none")
+    parser.add_argument(
+        "--baseline", required=True, metavar="FILE", help="the baseline to write; it is created if missing"
+    )
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why what is not as promised is accepted")
     parser.add_argument("--link", default="", metavar="URL", help="where that is tracked")
     parser.add_argument("--review-by", metavar="DATE", help="day to look again (default: in 90 days)")
@@ -40,7 +42,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> ExitCode:
     reason = " ".join(args.reason.split())
     if not reason:
-        raise UsageError("--reason is empty: say why this is accepted, for whoever reads the baseline next")
+        raise UsageError("--reason is empty: say why this is accepted, for the next reader of the baseline")
     today = datetime.now(UTC).date()
     options = AcceptanceOptions(
         reason=reason,
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> ExitCode:
         return not patterns or any(fnmatch.fnmatchcase(clause, p) or clause.startswith(p + "-") for p in patterns)
 
     if not any(wanted(result.clause) for section in sections for result in section.results):
-        raise UsageError("no result of the report is of these clauses and providers; nothing was accepted")
+        raise UsageError("the report has no result of these clauses and providers; nothing was accepted")
     path = Path(args.baseline)
     baseline: Baseline = read(args.baseline) if path.exists() else {}
     before = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -24,9 +24,9 @@ def add_parser(commands: Any) -> None:
         "clean",
         help="remove what killed runs left behind",
         description="Removes data folders and servers of runs that were killed; with --endpoint or --env also buckets "
-        "and objects that bear a run's mark. Nothing else is touched. Folders of runs at work are known by their lock. "
-        "In a bucket, what is younger than --older-than is kept and named, and so is what a run at work has a fresh "
-        "lease on.",
+        "and objects with a run's id in their name. Nothing else is touched. A lock marks the folders of active runs. "
+        "In a bucket, what is younger than --older-than is kept and named, and so is what an active run holds by a "
+        "fresh lease.",
     )
     add_endpoint_options(parser)
     parser.add_argument(
@@ -90,7 +90,7 @@ def _clean_here(*, dry_run: bool) -> tuple[int, int]:
         found = leftovers() if dry_run else remove_leftovers(progress)
         held = held_folders()
     except (LaunchError, OSError) as error:
-        # What lies elsewhere can be cleaned all the same.
+        # The bucket can be cleaned nevertheless.
         _complain(str(error))
         return 0, 1
     failed = [leftover for leftover in found if leftover.failure]

@@ -1,4 +1,4 @@
-"""The consoles of the commands: as wide as the terminal, and silent when the reader of a pipe has gone."""
+"""The consoles of the commands: as wide as the terminal, and silent when the reader of a pipe has ended."""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "findings",
         help="write a page for each deviation that loses data, leaks or lets the unauthorised in",
-        description="Lists the findings of reports, and with --out writes a Markdown page for each. Pages are meant to "
-        "be published: of an attack that the backend's project does not know yet they tell but verdict and protection.",
+        description="Lists the findings of reports, and with --out writes a Markdown page for each. Pages are meant "
+        "for publication: of an attack that the backend's project does not know yet they hold only the verdict and the "
+        "protection.",
     )
     parser.add_argument("reports", nargs="+", metavar="REPORT")
     parser.add_argument("--out", metavar="DIR", help="write the pages there, in place of those written there before")

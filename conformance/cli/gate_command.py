@@ -29,7 +29,7 @@ LONGEST_LINE: Final = 300
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "gate",
-        help="hold a report against a baseline",
+        help="compare a report with a baseline",
         description="Exit code 0: nothing is worse than accepted; 1: a regression, a vanished clause, or a new clause "
         "that deviates from a MUST; 2: wrong usage; 3: a backend could not be judged, or the report cannot be trusted.",
     )

@@ -34,7 +34,9 @@ def add_parser(commands: Any) -> None:
         choices=[LaunchKind.PROCESS.value, LaunchKind.CONTAINER.value],
         help="what to install (default: the native program where there is one, else the image)",
     )
-    parser.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
+    parser.add_argument(
+        "--provider-file", action="append", metavar="FILE", default=[], help="your own provider, from a Python file"
+    )
     parser.set_defaults(command=run)
 
 
@@ -92,7 +94,7 @@ def _cannot(launch: Launch) -> str:
 
 def _install(name: str, launch: Launch) -> bool:
     try:
-        launch.install(functools.partial(_tell, name))
+        launch.install(functools.partial(_report, name))
     except LaunchError as error:
         log = f"\n{error.log}" if error.log and error.log not in str(error) else ""
         echo(f"conformance: {name}: {error}{log}", file=sys.stderr)
@@ -101,5 +103,5 @@ def _install(name: str, launch: Launch) -> bool:
     return True
 
 
-def _tell(name: str, text: str) -> None:
+def _report(name: str, text: str) -> None:
     echo(f"{name}: {text}", file=sys.stderr, flush=True)

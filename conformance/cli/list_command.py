@@ -20,7 +20,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("list", help="list clauses or providers")
     parser.add_argument("what", choices=("clauses", "providers"))
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
+    parser.add_argument(
+        "--provider-file", action="append", metavar="FILE", default=[], help="your own provider, from a Python file"
+    )
     parser.set_defaults(command=run)
 
 

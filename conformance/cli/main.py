@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif interrupt.leaves:
             echo("\nconformance: interrupted; what is named above is left, the rest is removed", file=sys.stderr)
         else:
-            echo("\nconformance: interrupted; what the run had created is removed", file=sys.stderr)
+            echo("\nconformance: interrupted; what the run created is removed", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         echo("\nconformance: interrupted", file=sys.stderr)
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _discard_output() -> None:
-    # The reader of our output is gone (`| head`), or its disk is full; Python must not try once more at exit.
+    # The reader of our output has ended (`| head`), or its disk is full; Python must not try once more at exit.
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

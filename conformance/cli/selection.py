@@ -22,14 +22,16 @@ def add_selection_options(parser: Any) -> None:
         "--install", action="store_true", help="first install what is missing, big builds and system packages too"
     )
     which.add_argument(
-        "--skip-missing", action="store_true", help="skip what cannot be had on this machine, with the reason"
+        "--skip-missing", action="store_true", help="skip providers that cannot run on this machine, with the reason"
     )
-    which.add_argument("--provider-file", action="append", metavar="FILE", default=[], help="a provider of your own")
-    which.add_argument("--tls", action="store_true", help="start them over https, under an authority of our own")
+    which.add_argument(
+        "--provider-file", action="append", metavar="FILE", default=[], help="your own provider, from a Python file"
+    )
+    which.add_argument("--tls", action="store_true", help="start them over https, with certificates made for the run")
     which.add_argument(
         "--checksums",
         choices=("when_required", "when_supported"),
-        help="when the SDK adds checksums of its own (default: what suits the provider)",
+        help="when the SDK adds checksums (default: what suits the provider)",
     )
     which.add_argument("--launch", choices=[kind.value for kind in LaunchKind], help="how to bring the backend up")
 
@@ -49,7 +51,7 @@ def wanted(args: argparse.Namespace, known: Mapping[str, Provider]) -> list[str]
     if args.all:
         names = [name for name in known if _starts(known[name], launch, installing=args.install, tls=args.tls)]
         if not names:
-            raise UsageError("no provider starts on this machine in that way; `conformance list providers` tells why")
+            raise UsageError("no provider starts on this machine in that way; `conformance list providers` shows why")
     else:
         for name in names:
             try:

@@ -347,7 +347,7 @@ def result_of(
         reason=redactor.text(_reason(judgement)),
         missing=tuple(sorted(lacking)),
         claims={
-            capability.value: ClaimRecord(outcome=claim.outcome.value, said=redactor.text(claim.said))
+            capability.value: ClaimRecord(outcome=claim.outcome.value, said=redactor.text(claim.reported))
             for capability, claim in claims.items()
         },
         observation=None if judgement.observation is None else _observation(judgement.observation, redactor),

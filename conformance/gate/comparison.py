@@ -78,7 +78,7 @@ def compare_with_baseline(
 ) -> list[GateResult]:
     """Return a finding for each clause, the most serious first.
 
-    ``history`` holds earlier reports, the newest first: they tell how often a flaky clause was inconclusive. With
+    ``history`` holds earlier reports, the newest first: they show how often a flaky clause was inconclusive. With
     ``strict``, stale and overdue expectations fail too. With ``partial``, what the report leaves out is not missed.
     """
     findings: list[GateResult] = []
@@ -216,7 +216,7 @@ def annotated(sections: Sequence[Section], baseline: Baseline) -> list[Section]:
             expected = is_expected(result.verdict, expectation)
             if accepted is not None and (before := accepted.plain.get(result.clause)) is not None:
                 expected = not is_worse(result.verdict, before)
-            # What is withheld says nothing further, whatever a baseline has on it.
+            # What is withheld says nothing more, with any entry in the baseline.
             known = expectation_record(expectation) if expectation is not None else None
             shown = result.expectation if is_withheld(result) else known
             results.append(replace(result, expected=expected, expectation=shown))

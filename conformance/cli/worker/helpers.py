@@ -73,7 +73,7 @@ class Helpers:
         """Let them open their own sessions on the backend, and request clauses."""
         job = replace(self._job, capabilities=tuple(sorted(capabilities)), **found_at(target))
         for process, run_id in zip(self._processes, self.run_ids, strict=True):
-            _tell(process, replace(job, run_id=run_id).to_json())
+            _send(process, replace(job, run_id=run_id).to_json())
             remedy = removal_command(target, [run_id])
             self._talks.append(threading.Thread(target=self._converse, args=(process, run_id, remedy), daemon=True))
             self._talks[-1].start()
@@ -82,7 +82,7 @@ class Helpers:
         self.end()
 
     def end(self) -> None:
-        """Tell them to stop, and wait until they have removed what they created: while the backend still runs."""
+        """Stop them, and wait until they have removed what they created: while the backend still runs."""
         self.stop()
         until = time.monotonic() + STOP_WAIT_S
         for process in self._processes:
@@ -116,7 +116,7 @@ class Helpers:
         yield from self._alone
 
     def stop(self) -> None:
-        """Tell the helpers to stop, without waiting for it."""
+        """Send the helpers the signal to stop, without waiting for their end."""
         for process in self._processes:
             process.terminate()
 
@@ -138,7 +138,7 @@ class Helpers:
             left = f"perhaps what bears {MARK}{run_id}: a process that judged ended with code {code}"
             self._said.put(footer([], duration_s=0.0, complete=False, left_behind=left, remove_with=remedy))
         if at_work is not None:
-            # It died, or could not open a session of its own: nothing of it is lost.
+            # It died, or could not open a session: nothing of it is lost.
             self._waiting.append(at_work)
         self._said.put(None)
 
@@ -148,10 +148,10 @@ class Helpers:
         except IndexError:
             process.close_input()
             return None
-        _tell(process, {"clause": entry.clause.id})
+        _send(process, {"clause": entry.clause.id})
         return entry
 
 
-def _tell(process: ChildProcess, message: dict[str, Any]) -> None:
+def _send(process: ChildProcess, message: dict[str, Any]) -> None:
     with contextlib.suppress(ChildEnded):  # seen by whoever listens to it
         process.send(message)

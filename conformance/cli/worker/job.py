@@ -82,7 +82,7 @@ def _selected(request: SelectRequest) -> Selected | Unknown:
 def answering() -> Emit:
     """Return what writes a line of the report to the process that ordered it; let signals stop us after cleanup.
 
-    The report is the only thing on standard output; whatever a library prints goes to the error stream.
+    The report is the only thing on standard output; the output of libraries goes to the error stream.
     """
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
@@ -116,4 +116,4 @@ def stopped_or_done(work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(3)  # the process that ordered this is gone; everything is removed already
+        sys.exit(3)  # the parent has ended; everything is removed already

@@ -1,6 +1,6 @@
 """What the command line sends to a process that judges: a job, as one line of JSON over a pipe.
 
-Apart from :mod:`job`, which loads what judging needs: whoever only sends a job does not load it.
+Separate from :mod:`job`, which loads what judging needs: a process that only sends a job does not load that.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Started by :mod:`pool` through :mod:`prestart`. A process each keeps providers apart:
 shifted clocks, patched calls, crashes.
-Beside the lines of the report there are ``{"type": "progress", "text": …}`` lines, and one ``{"type": "opening", …}``.
+Next to the lines of the report there are ``{"type": "progress", "text": …}`` lines, and one ``{"type": "opening", …}``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _run(job: Job, emit: Emit, progress: Callable[[str], None], started: Sequenc
             run_ids = [job.run_id, *(helpers.run_ids if helpers is not None else ())]
             remedy = removal_command(target, run_ids)
             if remedy:
-                # Before anything is made: whoever listens may be all that is left of us.
+                # Before anything is created: if this process is killed, its parent still knows the command.
                 emit(Opening(provider=job.provider, remove_with=remedy))
             emit(head())
             sharing = None

@@ -113,7 +113,7 @@ class _Workers:
         return event
 
     def stop(self) -> Iterator[Event]:
-        """Tell every worker to stop and yield their last messages; kill those that do not end in time."""
+        """Stop every worker and yield their last messages; kill those that do not end in time."""
         for process in self.running.values():
             process.terminate()
         deadline = time.monotonic() + STOP_WAIT_S
@@ -132,7 +132,7 @@ class _Workers:
 
 
 def run_workers(jobs: Sequence[Job], *, at_once: int, first: Idle | None = None) -> Iterator[Event]:
-    """Start the jobs, ``at_once`` at a time, and yield what the workers say, as they say it.
+    """Start the jobs, ``at_once`` at a time, and yield the messages of the workers as they come.
 
     ``first``: a worker that waits already, for the first of the jobs.
 

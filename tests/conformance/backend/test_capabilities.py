@@ -70,7 +70,7 @@ def test_a_refusal_of_an_undeclared_capability_is_reported_as_declared() -> None
         assert {capability: claim.outcome for capability, claim in found.items()} == dict.fromkeys(
             PROBED, Outcome.REFUSED
         )
-        assert all("501 NotImplemented" in claim.said for claim in found.values())
+        assert all("501 NotImplemented" in claim.reported for claim in found.values())
 
 
 def test_a_request_that_is_accepted_without_effect_is_half_done() -> None:
@@ -108,7 +108,7 @@ def test_a_server_error_is_no_refusal() -> None:
     with behaving(breaks, Capability.MULTIPART) as session:
         claim = probe_claims(session, [Capability.MULTIPART])[Capability.MULTIPART]
         assert claim.outcome is Outcome.NOT_PROBED
-        assert "500 InternalError" in claim.said
+        assert "500 InternalError" in claim.reported
 
 
 def test_a_capability_is_probed_once_and_a_declared_one_never() -> None:

@@ -377,7 +377,7 @@ def test_an_interrupt_ends_the_run_and_leaves_nothing(tmp_path: Path, server: Ex
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
-    assert "interrupted; what the run had created is removed" in errors
+    assert "interrupted; what the run created is removed" in errors
     assert "Traceback" not in errors
     assert server.store.buckets == {}
     assert processes_of(tmp_path) == []
