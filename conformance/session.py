@@ -384,6 +384,12 @@ class Session:
         for _ in self._pool.map(write, keys):
             pass
 
+    def stop_populating(self) -> None:
+        """End the threads of :meth:`populate`: what they store after an interrupt would outlive the cleanup."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
     def shared_listing(self) -> SharedListing:
         """Return stored objects for reading only, one more than fits on a page of a listing.
 

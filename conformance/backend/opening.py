@@ -101,7 +101,10 @@ def open_session(
         recorder=recorder or Recorder(),
         parts=ApplicationParts(restart=restart),
     ) as session:
-        yield session
+        try:
+            yield session
+        finally:
+            session.stop_populating()
 
 
 def _with_parts(declared: frozenset[Capability], parts: ApplicationParts) -> frozenset[Capability]:
