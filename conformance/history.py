@@ -1,9 +1,9 @@
 """Concurrent histories: what several clients requested and received, and whether any order explains it.
 
 A history is linearizable if every operation can be given one point in time between its request and its response such
-that, in the order of these points, all responses are right for a plain register (Herlihy and Wing,
-https://doi.org/10.1145/78969.78972). Each key is decided separately, which is sufficient (ibid., locality). The search
-is that of Wing and Gong, with the memory that Lowe added (https://doi.org/10.1002/cpe.3928).
+that, in the order of these points, all responses are right for a plain register (Herlihy and
+Wing; the address is in ``testkit.sources``). Each key is decided separately, which is sufficient (ibid., locality). The
+search is that of Wing and Gong, with the memory that Lowe added (https://doi.org/10.1002/cpe.3928).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from bucket_conformance.conformance.testkit.sources import (
     ERRORS,
     FILE_STORAGE,
     GET_OBJECT,
+    OBJECT_KEYS,
     PRESIGNED_SHARING,
     PRESIGNED_URLS,
     QUERY_AUTH,
@@ -235,7 +236,7 @@ def test_a_url_works_for_every_key_of_the_layout(
     "A URL works for every key that the backend holds.",
     level=Level.MUST,
     profile=Profile.S3,
-    source=(PRESIGNED_SHARING, "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"),
+    source=(PRESIGNED_SHARING, OBJECT_KEYS),
     proved_by="decodes-keys-of-urls-twice",
     requires=URLS,
 )

@@ -1,7 +1,6 @@
 """Request bodies in ``aws-chunked`` framing: signed chunk by chunk, or with a checksum in a trailer.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+Source: "Signature calculations for streaming uploads" of Amazon S3, whose addresses are in ``testkit.sources``.
 """
 
 from __future__ import annotations
