@@ -10,8 +10,8 @@ from typing import Any, Final, get_args
 
 from bucket_conformance.conformance.contract import ConformanceError, Harm, Level, Profile
 from bucket_conformance.conformance.target import Addressing, ChecksumMode
-from bucket_conformance.conformance.toml_file import TomlError, read_toml
 from bucket_conformance.conformance.verdict import Verdict
+from bucket_conformance.conformance.wire.safe_toml import TomlError, read_toml
 
 NO_HARM: Final = "none"
 """In place of a harm: the clause reported one, but a manual review found none."""

@@ -48,7 +48,7 @@ from typing import Any, Final, TypeVar, cast
 
 from bucket_conformance.conformance.contract import Capability
 from bucket_conformance.conformance.target import Addressing
-from bucket_conformance.conformance.toml_file import TomlError, read_toml
+from bucket_conformance.conformance.wire.safe_toml import TomlError, read_toml
 from bucket_conformance.providers.launch.probe import ProbeResponse
 from bucket_conformance.providers.launch.process import Command, LaunchContext, ProcessLaunch
 from bucket_conformance.providers.launch.remote import RemoteLaunch, Variables

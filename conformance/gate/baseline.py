@@ -20,8 +20,8 @@ from bucket_conformance.conformance.contract import ConformanceError
 from bucket_conformance.conformance.expectations import Expectation
 from bucket_conformance.conformance.report.merge import clause_position
 from bucket_conformance.conformance.report.untrusted import toml
-from bucket_conformance.conformance.toml_file import TomlError, parse_toml, read_toml
 from bucket_conformance.conformance.verdict import MERGE_ORDER, Verdict
+from bucket_conformance.conformance.wire.safe_toml import TomlError, parse_toml, read_toml
 
 SCHEMA: Final = 1
 PLAIN: Final = (Verdict.CONFORMS, Verdict.UNSUPPORTED, Verdict.SKIPPED)
