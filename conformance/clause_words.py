@@ -1,4 +1,4 @@
-"""What each clause means to somebody who knows no clause: a short title, a consequence, and a topic.
+"""What each clause means for readers who know no clause: a short title, a consequence, and a topic.
 
 Reports show these first. The precise promise is the clause's statement; the title is its name. The consequence says in
 one sentence what happens to an application where the clause is broken. Deviations of one topic have one cause, unless
@@ -651,7 +651,7 @@ WORDS: Final[Mapping[str, ClauseWords]] = {
         "A file that was reported as stored is lost when the server crashes.",
     ),
 }
-"""By clause id. A clause of somebody else gives its title and consequence to ``@clause``."""
+"""By clause id. Clauses outside this project pass title and consequence to ``@clause``."""
 
 CORE_PROMISES: Final[frozenset[str]] = frozenset(
     f"{family}-{number:03}"

@@ -32,7 +32,7 @@ def probe_clock(wire: S3Wire) -> float:
 
 
 def _silent(wire: S3Wire, response: HttpResponse) -> OpeningError:
-    if "CERTIFICATE_VERIFY_FAILED" in (response.error or ""):
+    if response.untrusted:
         return OpeningError(
             f"{wire.endpoint.url}: its certificate is not trusted: {response.error}. Give the certificates of its "
             "authority with --ca-file FILE (pytest: --conformance-ca-file), or set AWS_CA_BUNDLE."

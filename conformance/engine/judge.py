@@ -499,7 +499,7 @@ def _judgement(verdict: Verdict, **more: Any) -> Judgement:
 
 @contextmanager
 def _outside_of_hypothesis() -> Iterator[None]:
-    """Let ``assume`` in a clause be: it is at home in Hypothesis only, and warns of that."""
+    """Silence the warning of ``assume`` that it is used outside of Hypothesis."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisDeprecationWarning)
         yield

@@ -157,7 +157,7 @@ def run(
 
     ``log`` returns the server's log, whose end is reported if the server dies. ``sharing``: who else judges clauses.
 
-    An interrupt removes what the run created, then emits a footer with ``complete: false`` and goes on upwards.
+    An interrupt removes what the run created, then emits a footer with ``complete: false`` and is raised again.
     Raises :class:`OpeningError` where there is nothing to judge; then nothing was emitted.
     """
     started = time.monotonic()
@@ -180,7 +180,7 @@ def run(
                 dead = judge_all(session, target, plan, done, provider=provider, entries=chosen, log=log)
             except BaseException:
                 if sharing is not None:
-                    sharing.stop()  # they remove what is theirs while we remove what is ours
+                    sharing.stop()  # they clean up at the same time as this process
                 raise
             if plan.search_limits and not dead and _health(session).health is not Health.DEAD:
                 limits = session.redactor.data(limits_as_data(find_limits(session), plan.declared))
@@ -253,8 +253,8 @@ def _end_of(log: Path) -> str:
 def judge_unless_dead(entry: Entry, session: Session, plan: Plan, dead: str) -> tuple[Judgement, str]:
     """Judge a clause on a live server; return the judgement, and why the server counts as dead ('': it is alive).
 
-    What a clause makes of a server that died under it is no deviation, and what it makes of one that was away for a
-    while is judged once more.
+    If the server died during a clause, the result is not a deviation. If it was away for a while, the clause is judged
+    again.
     """
     if dead:
         return Judgement(verdict=Verdict.ERROR, duration_s=0.0, requests=0, reason=dead), dead

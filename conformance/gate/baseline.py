@@ -193,7 +193,7 @@ def render_baseline(baseline: Baseline, before: str = "") -> str:
             if _baseline(parse_toml(text, name="baseline"), "baseline") == _as_text(baseline):
                 return text
         except (TOMLKitError, TomlError, BaselineError):
-            pass  # in a form that cannot be changed in place: written anew
+            pass  # its form cannot be changed in place: written as new
     document = tomlkit.document()
     document.add(tomlkit.comment(_FIRST_LINE))
     document.add("schema", tomlkit.item(SCHEMA))

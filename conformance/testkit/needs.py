@@ -35,7 +35,7 @@ class Operation(enum.StrEnum):
 
 
 _SUBRESOURCES: Final = frozenset({"RT-020"})
-"""Clauses that send requests on sub-resources to see what becomes of the object: a refusal is what they expect."""
+"""Clauses that send requests on sub-resources and check the object afterwards: they expect a refusal."""
 
 JUDGED_BY: Final[Mapping[Operation, frozenset[str]]] = {
     Operation.BATCH_DELETE: frozenset({"DEL-001", "DEL-010"}),

@@ -356,7 +356,7 @@ class OperationState:
 
 
 def _size(response: HttpResponse) -> str | None:
-    """Return the size that an answer tells; what is no number is quoted, so that it is none of the words above."""
+    """Return the size in a response. What is not a number is quoted, so that it is none of the words above."""
     size = response.header("content-length")
     return size if size is None or size.isdecimal() else f"a Content-Length of {size!r}"
 

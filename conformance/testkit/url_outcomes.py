@@ -14,7 +14,7 @@ from bucket_conformance.conformance.wire.transport import HttpResponse
 
 
 class Outcome(str):
-    """What was seen, as observations show it. ``got_through``: a request that nobody may serve had an effect.
+    """What was seen, as observations show it. ``got_through``: a forbidden request had an effect.
 
     Only the suite sets ``got_through``: whatever a server writes is nothing but text.
     """

@@ -25,7 +25,7 @@ class Edit:
     name: str
     url: str
     changes_nothing: bool = False
-    """Whether the URL asks for the same by the same signature, with a word beside them that nobody reads."""
+    """Whether the URL requests the same with the same signature, and only adds a parameter without meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Bounds for one exchange, on every transport: how long its response may take, and how many bytes it may have.
 
 A socket only has a timeout per read, so a server that sends one byte every few seconds, interim responses, or a body
-without end would block a client for ever. Here the file object from which ``http.client`` reads a response counts.
+without end would block a client forever. Here the file object from which ``http.client`` reads a response counts.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ TOLERANCE_S: Final = 2
 def shifted(seconds: float) -> Iterator[None]:
     """Make the wall clock of this process run ``seconds`` ahead (negative: behind) inside the block.
 
-    Every signature made inside is dated by that clock, whoever makes it: our code, a third party's, or an SDK. Put only
+    Every signature made inside uses that clock, also those of an SDK or of third-party code. Put only
     the signing into the block, because every thread of the process sees the shift.
     """
     with time_machine.travel(time.time() + seconds, tick=True):

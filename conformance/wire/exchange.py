@@ -174,7 +174,7 @@ class Recorder:
     _timed_out_at: float = 0.0
 
     def add_note(self, text: str) -> None:
-        """Add what whoever judges should know to ``note``, once; '' adds nothing."""
+        """Add a text for the operator to ``note``, once; '' adds nothing."""
         if text and text not in self.note:
             self.note = f"{self.note}; {text}" if self.note else text
 

@@ -97,7 +97,7 @@ class S3Wire:
     def unknown_key(self) -> Credentials:
         """Return credentials that no server knows; the key id has the form and length of the session's own.
 
-        A server may refuse what is no key id at all in another way than one that it does not know.
+        A server may reject a malformed key id in another way than an unknown one.
         """
         stranger = stranger_like(self.keys.access_key)
         return Credentials(access_key=stranger, secret_key="nobody-has-this-secret", label="unknown key")

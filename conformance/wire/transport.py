@@ -65,6 +65,8 @@ class HttpResponse:
     timed_out: bool = False
     hung_up: bool = False
     """Whether the other side ended the connection in place of a response."""
+    untrusted: bool = False
+    """Whether the certificate of the server could not be verified."""
 
     def header(self, name: str) -> str | None:
         """Return the value of the first header with that name (case does not matter), or ``None``."""
@@ -344,7 +346,8 @@ class HttpTransport:
             return None if reused else HttpResponse(status=0, error=_describe(error), hung_up=True)
         except (http.client.HTTPException, OSError, ValueError) as error:
             connection.close()
-            return HttpResponse(status=0, error=_describe(error), timed_out=timed_out(error))
+            untrusted = isinstance(error, ssl.SSLCertVerificationError)
+            return HttpResponse(status=0, error=_describe(error), timed_out=timed_out(error), untrusted=untrusted)
 
     def _send_and_hang_up(self, scheme: str, netloc: str, exchange: Exchange, cut_after: int) -> HttpResponse:
         connection = self._connect(scheme, netloc)
