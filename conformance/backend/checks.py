@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from bucket_conformance.conformance.backend.errors import OpeningError
 from bucket_conformance.conformance.backend.run_traces import KEYS, scan
@@ -134,6 +135,8 @@ def unusable(wire: S3Wire, response: HttpResponse, doing: str) -> OpeningError:
         )
     if response.code in _CREDENTIAL_CODES:
         return OpeningError(f"{seen}: the credentials are not accepted. Check the access key and the secret key.")
+    if response.status == 404 and urlsplit(wire.endpoint.url).path.strip("/"):
+        return OpeningError(f"{seen}. {_ONE_BUCKET}", usage=True)
     if response.code == "NoSuchBucket" or response.status == 404:
         return OpeningError(f"{seen}: there is no such bucket. Create it first, or name another with --bucket.")
     root = response.xml()

@@ -15,6 +15,7 @@ from bucket_conformance.conformance.endpoint_options import UsageError
 from bucket_conformance.conformance.gate.acceptance import AcceptanceOptions, AcceptError, accept
 from bucket_conformance.conformance.gate.baseline import Baseline, FlakeBudget, render_baseline
 from bucket_conformance.conformance.report.untrusted import echo
+from bucket_conformance.conformance.verdict import Verdict
 
 REVIEW_AFTER: Final = timedelta(days=90)
 
@@ -62,6 +63,12 @@ def run(args: argparse.Namespace) -> ExitCode:
 
     if not any(wanted(result.clause) for section in sections for result in section.results):
         raise UsageError("the report has no result of these clauses and providers; nothing was accepted")
+    if not any(
+        wanted(result.clause) and result.verdict not in (Verdict.ERROR, Verdict.SKIPPED)
+        for section in sections
+        for result in section.results
+    ):
+        raise UsageError("nothing in the report was judged, so there is nothing to accept; the report says why")
     path = Path(args.baseline)
     baseline: Baseline = read(args.baseline) if path.exists() else {}
     before = path.read_text(encoding="utf-8") if path.exists() else ""

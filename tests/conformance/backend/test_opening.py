@@ -171,6 +171,19 @@ def test_wrong_keys_are_named_and_never_shown(server: Exemplar, keys: dict[str, 
     assert server.store.buckets == {}
 
 
+def test_a_path_in_the_address_is_named_where_the_server_finds_no_bucket() -> None:
+    def answer(request: Request) -> Response:
+        return Response(status=404, body=b"<Error><Code>NoSuchBucket</Code></Error>")
+
+    with (
+        HttpFront(answer) as front,
+        pytest.raises(OpeningError, match="name a bucket already") as caught,
+        open_session(target(f"{front.url}/some-bucket")),
+    ):
+        pass
+    assert caught.value.usage
+
+
 def test_a_missing_bucket_is_named(server: Exemplar) -> None:
     with pytest.raises(OpeningError, match=r"listing the bucket 'missing'.*there is no such bucket") as caught:
         open_session(target(server.url, bucket="missing")).__enter__()

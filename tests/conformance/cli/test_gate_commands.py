@@ -315,3 +315,13 @@ def test_the_summary_shows_an_attack_that_upstream_has_written_down(tmp_path: Pa
     text = summary.read_text("utf-8")
     assert (SECRET if knows == "report" else "URL-001") in text
     assert "withheld" not in text
+
+
+def test_a_report_in_which_nothing_was_judged_is_not_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = write(tmp_path / "none.jsonl", section({"URL-001": "error"}))
+    path = tmp_path / "baseline.toml"
+    assert main(["accept", empty, "--baseline", str(path), "--reason", "first look"]) == 2
+    assert "nothing in the report was judged" in capsys.readouterr().err
+    assert not path.exists()

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
-from bucket_conformance.conformance.backend import sdk_hook
+from bucket_conformance.conformance.backend import sdk_connections, sdk_hook
 from bucket_conformance.conformance.backend.opening import open_session
 from bucket_conformance.conformance.backend.run_ids import new_run_id
 from bucket_conformance.conformance.catalogue import Case, Entry, entries
@@ -172,7 +172,10 @@ def test_timeouts_in_a_row_end_the_provider_and_the_cleanup_waits_for_none() -> 
     def impatient(**options: Any) -> Any:
         return URLLib3Session(**{**options, "timeout": (0.2, 0.2)})
 
-    with mock.patch.object(http_transport, "TIMEOUT_S", 0.2), mock.patch.object(sdk_hook, "URLLib3Session", impatient):
+    with (
+        mock.patch.object(http_transport, "TIMEOUT_S", 0.2),
+        mock.patch.object(sdk_connections, "URLLib3Session", impatient),
+    ):
         for after in (20, 150):
             server = Dying(hang, after)
             with serving(server) as target:
@@ -374,7 +377,9 @@ def test_a_stalled_body_times_out_in_both_transports() -> None:
         transport.close()
         assert answer.timed_out
         recorder = Recorder()
-        with mock.patch.object(sdk_hook, "URLLib3Session", lambda **o: URLLib3Session(**{**o, "timeout": (0.2, 0.2)})):
+        with mock.patch.object(
+            sdk_connections, "URLLib3Session", lambda **o: URLLib3Session(**{**o, "timeout": (0.2, 0.2)})
+        ):
             hook = sdk_hook.SdkHook(recorder)
         client: Any = make_client(region="us-east-1", endpoint=url, access_key=KEY, secret_key=SECRET)
         client.meta.events.register("before-send.s3", hook.before_send)
