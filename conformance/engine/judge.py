@@ -87,6 +87,8 @@ MOST_TRIES: Final = 10
 """How often an example is tried in all to tell whether what it showed happens always."""
 REPEAT_S: Final = 2.0
 """Seconds after which no further try is begun for that."""
+MOST_CASE_S: Final = 30.0
+"""Seconds after which a case that deviates is the last: a server that stalls would stall in the others too."""
 MOST_UNDECIDED: Final = 3
 """So many named examples that cannot be decided end a case."""
 
@@ -109,7 +111,8 @@ def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judge
         drawn = zlib.crc32(f"{seed}:{case.name}".encode())
         outcome = _judge_case(case, session, effort, seed=drawn, clause_id=entry.clause.id)
         outcomes.append(outcome)
-        if outcome.verdict is Verdict.ERROR:
+        stalls = outcome.verdict is Verdict.DEVIATES and outcome.duration_s > MOST_CASE_S
+        if outcome.verdict is Verdict.ERROR or stalls:
             break
     return replace(_joined(outcomes), duration_s=time.monotonic() - started, requests=session.recorder.total - before)
 
@@ -356,9 +359,13 @@ class _CaseJudging:
             if found and (time.monotonic() > ends or self.session.recorder.total > most):
                 break
             attempts = self._attempts()
+            stalled = False
             try:
                 with _outside_of_hypothesis():
-                    attempts.run(self.function, kwargs)
+                    try:
+                        attempts.run(self.function, kwargs)
+                    finally:
+                        stalled = time.monotonic() - attempts.started > MOST_CASE_S
             except UnsatisfiedAssumption:
                 self.given_up = attempts.given_up
             except NeedsRefused as refused:
@@ -371,8 +378,8 @@ class _CaseJudging:
                     ends = time.monotonic() + self.effort.shrink_s
                     most = self.session.recorder.total + self.effort.shrink_requests
                 (found if judgement.verdict is Verdict.DEVIATES else undecided).append(judgement)
-                if len(undecided) == MOST_UNDECIDED:
-                    break
+                if stalled or len(undecided) == MOST_UNDECIDED:
+                    break  # it would wait for the server at each example
             self.completed += attempts.completed
         return found or undecided or lacking[:1]
 
