@@ -88,7 +88,7 @@ MOST_TRIES: Final = 10
 REPEAT_S: Final = 2.0
 """Seconds after which no further try is begun for that."""
 MOST_CASE_S: Final = 30.0
-"""Seconds after which a case that deviates is the last: a server that stalls would stall in the others too."""
+"""Seconds after which a case that does not conform is the last: a server that stalls would stall in the others too."""
 MOST_UNDECIDED: Final = 3
 """So many named examples that cannot be decided end a case."""
 
@@ -111,7 +111,8 @@ def judge(entry: Entry, session: Session, effort: Effort, *, seed: int) -> Judge
         drawn = zlib.crc32(f"{seed}:{case.name}".encode())
         outcome = _judge_case(case, session, effort, seed=drawn, clause_id=entry.clause.id)
         outcomes.append(outcome)
-        stalls = outcome.verdict is Verdict.DEVIATES and outcome.duration_s > MOST_CASE_S
+        open_or_worse = outcome.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)
+        stalls = open_or_worse and outcome.duration_s > MOST_CASE_S
         if outcome.verdict is Verdict.ERROR or stalls:
             break
     return replace(_joined(outcomes), duration_s=time.monotonic() - started, requests=session.recorder.total - before)
