@@ -198,14 +198,13 @@ class _Attempts:
                 self.completed += 1
                 return
             failures.append(failure)
-            if self._trouble(failure) is None or pause is None or _always_the_same(failures):
-                break
+            trouble = self._trouble(failure)
+            if trouble is None or _always_the_same(failures):
+                self._failed(failure)
+                raise failure.deviation from failure.deviation.__cause__
+            if pause is None:
+                raise self._undecided(f"the server had trouble in each of {len(failures)} tries: {trouble}")
             time.sleep(pause)
-        trouble = self._trouble(failures[-1])
-        if trouble is not None and not _always_the_same(failures):
-            raise self._undecided(f"the server had trouble in each of {len(failures)} tries: {trouble}")
-        self._failed(failures[-1])
-        raise failures[-1].deviation from failures[-1].deviation.__cause__
 
     def _tried(self, function: Callable[..., None], kwargs: dict[str, Any]) -> _Failure | None:
         """Try an example once; return how it failed. Raise where it cannot be decided."""
@@ -360,18 +359,15 @@ class _CaseJudging:
             if found and (time.monotonic() > ends or self.session.recorder.total > most):
                 break
             attempts = self._attempts()
-            stalled = False
             try:
                 with _outside_of_hypothesis():
-                    try:
-                        attempts.run(self.function, kwargs)
-                    finally:
-                        stalled = time.monotonic() - attempts.started > MOST_CASE_S
+                    attempts.run(self.function, kwargs)
             except UnsatisfiedAssumption:
                 self.given_up = attempts.given_up
             except NeedsRefused as refused:
                 lacking.append(_judgement(Verdict.UNSUPPORTED, reason=str(refused)))
             except Exception as error:
+                stalled = time.monotonic() - attempts.started > MOST_CASE_S
                 judgement = self._ended(error, attempts)
                 if judgement.verdict not in (Verdict.DEVIATES, Verdict.INCONCLUSIVE):
                     return [*found, judgement] if judgement.verdict is Verdict.ERROR or not found else found

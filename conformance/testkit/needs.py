@@ -17,7 +17,7 @@ from bucket_conformance.conformance.verdict import NeedsRefused, Observation
 from bucket_conformance.conformance.wire.exchange import Exchange
 from bucket_conformance.conformance.wire.s3 import content_md5
 from bucket_conformance.conformance.wire.safe_xml import parsed
-from bucket_conformance.conformance.wire.transport import HttpResponse
+from bucket_conformance.conformance.wire.transport import CONDITIONS, HttpResponse
 
 
 class Operation(enum.StrEnum):
@@ -130,7 +130,7 @@ def operation_of(exchange: Exchange) -> Operation | None:
             return operation
     if exchange.method == "PUT" and "x-amz-copy-source" in headers:
         return Operation.COPY
-    if headers & _CONDITIONS:
+    if headers & CONDITIONS:
         return Operation.CONDITIONAL_READ if exchange.method in ("GET", "HEAD") else Operation.CONDITIONAL_WRITE
     return Operation.METADATA if any(name.startswith("x-amz-meta-") for name in headers) else None
 
@@ -143,7 +143,6 @@ _BY_PARAMETER: Final = {
     "lifecycle": Operation.LIFECYCLE,
     "tagging": Operation.TAGGING,
 }
-_CONDITIONS: Final = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
 
 
 def _code(exchange: Exchange) -> str:

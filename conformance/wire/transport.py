@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -45,6 +45,9 @@ REPEAT_AFTER_S: Final = (0.05, 0.1, 0.2)
 
 MOST_FRUITLESS: Final = 3
 """So many requests in a row that failed in spite of their repetitions end repeating, until one succeeds at once."""
+
+CONDITIONS: Final = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+"""Headers, in lower case, that make a request depend on what is stored."""
 
 _TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 
@@ -179,41 +182,6 @@ class HttpTransport:
 
         A failed request is a response with status 0, not an exception.
         """
-        repeatable = cut_after is None and is_repeatable(method, url, headers)
-        for pause in self._pauses_s() if repeatable else ():
-            answer, exchange = self._send_once(
-                method, url, headers, body, cut_after, origin, auth, signed_from, signer, age_s, signed_body
-            )
-            if not _is_worth_a_repetition(answer):
-                self._fruitless = 0
-                return answer
-            exchange.repeated = True
-            time.sleep(pause)
-        answer, _ = self._send_once(
-            method, url, headers, body, cut_after, origin, auth, signed_from, signer, age_s, signed_body
-        )
-        if repeatable:
-            self._fruitless = self._fruitless + 1 if _is_worth_a_repetition(answer) else 0
-        return answer
-
-    def _pauses_s(self) -> tuple[float, ...]:
-        """Return the pauses before the repetitions of one request: none where repeating has been of no use lately."""
-        return REPEAT_AFTER_S if self._fruitless < MOST_FRUITLESS and not self.recorder.hopeless else ()
-
-    def _send_once(
-        self,
-        method: str,
-        url: str,
-        headers: Headers,
-        body: bytes,
-        cut_after: int | None,
-        origin: str,
-        auth: Auth,
-        signed_from: SignedFrom | None,
-        signer: str,
-        age_s: float,
-        signed_body: bytes | None,
-    ) -> tuple[HttpResponse, Exchange]:
         parts = urlsplit(url)
         target = url.split("//", 1)[1].partition("/")[2].partition("#")[0] if "/" in url.split("//", 1)[1] else ""
         target = "/" + target
@@ -235,18 +203,38 @@ class HttpTransport:
             signer=signer,
             age_s=age_s,
         )
+        if cut_after is not None or not is_repeatable(method, url, headers):
+            return self._send_once(parts.scheme, parts.netloc, exchange)
+        for pause in self._pauses_s():
+            answer = self._send_once(parts.scheme, parts.netloc, exchange)
+            if not _is_worth_a_repetition(answer):
+                self._fruitless = 0
+                return answer
+            exchange.repeated = True
+            time.sleep(pause)
+            exchange = replace(exchange, repeated=False, response_headers=(), started=time.monotonic())
+        answer = self._send_once(parts.scheme, parts.netloc, exchange)
+        self._fruitless = self._fruitless + 1 if _is_worth_a_repetition(answer) else 0
+        return answer
+
+    def _pauses_s(self) -> tuple[float, ...]:
+        """Return the pauses before the repetitions of one request: none where repeating has been of no use lately."""
+        return REPEAT_AFTER_S if self._fruitless < MOST_FRUITLESS and not self.recorder.hopeless else ()
+
+    def _send_once(self, scheme: str, netloc: str, exchange: Exchange) -> HttpResponse:
+        """Send the request of an exchange, note the response in it, and record it."""
         if self.recorder.hopeless:
             answer = HttpResponse(status=0, error=NOT_SENT, timed_out=True)
-        elif cut_after is not None:
-            answer = self._send_and_hang_up(parts.scheme, parts.netloc, exchange, cut_after)
+        elif exchange.cut_after is not None:
+            answer = self._send_and_hang_up(scheme, netloc, exchange, exchange.cut_after)
         else:
-            answer = self._exchange(parts.scheme, parts.netloc, exchange)
+            answer = self._exchange(scheme, netloc, exchange)
         exchange.status = answer.status or None
         exchange.response_body = answer.body[:PREVIEW_BYTES]
         exchange.response_size = len(answer.body)
         exchange.error, exchange.timed_out = answer.error, answer.timed_out
         self.recorder.add(exchange)
-        return answer, exchange
+        return answer
 
     def bytes_after_head(self, url: str, *, signed_from: SignedFrom | None = None) -> bytes:
         """Send a HEAD on a new connection and return the bytes after the blank line, up to the end of the connection.
@@ -419,9 +407,9 @@ def is_repeatable(method: str, url: str, headers: Headers) -> bool:
     if method == "POST":
         query = urlsplit(url).query
         return "delete" in [part.partition("=")[0] for part in query.split("&")]
-    conditions = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
-    conditional = any(name.lower() in conditions for name, _ in headers)
-    return method in ("GET", "HEAD") or (method in ("PUT", "DELETE") and not conditional)
+    if method in ("GET", "HEAD"):
+        return True
+    return method in ("PUT", "DELETE") and not any(name.lower() in CONDITIONS for name, _ in headers)
 
 
 def _is_worth_a_repetition(answer: HttpResponse) -> bool:
